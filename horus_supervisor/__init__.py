@@ -1,0 +1,78 @@
+"""Horus: background jobs on Redis, run by supervised processes.
+
+Public names are found at first use: this module is imported before every submodule of Horus, and
+the supervisor must pay neither time nor memory for a Redis client that it never opens.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from horus_supervisor.client import Client, JobHandle
+    from horus_supervisor.errors import (
+        ConfigError,
+        Discard,
+        EnqueueUnknown,
+        HorusError,
+        JobDefinitionError,
+        JobInterrupted,
+        JobTimeout,
+        PayloadError,
+        QueueFull,
+        RedisAway,
+        RedisRefused,
+        ReplyLost,
+        Retry,
+        ServiceNotRunning,
+    )
+    from horus_supervisor.job.current import current_job
+    from horus_supervisor.job.definition import Job
+    from horus_supervisor.runner.foreground import start_runner
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Client",
+    "ConfigError",
+    "Discard",
+    "EnqueueUnknown",
+    "HorusError",
+    "Job",
+    "JobDefinitionError",
+    "JobHandle",
+    "JobInterrupted",
+    "JobTimeout",
+    "PayloadError",
+    "QueueFull",
+    "RedisAway",
+    "RedisRefused",
+    "ReplyLost",
+    "Retry",
+    "ServiceNotRunning",
+    "__version__",
+    "current_job",
+    "start_runner",
+]
+
+_ELSEWHERE = {
+    "Client": "client",
+    "JobHandle": "client",
+    "Job": "job.definition",
+    "current_job": "job.current",
+    "start_runner": "runner.foreground",
+}
+"""Public name -> its module; the others are errors."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_ELSEWHERE.get(name, 'errors')}")
+    value = globals()[name] = getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

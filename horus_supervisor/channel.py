@@ -1,0 +1,69 @@
+"""A stream of JSON lines between two processes; neither side ever blocks on it.
+
+Owns its socket. What can't be sent now waits in a buffer; the owner watches for ``writing``.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class Channel(Generic[T]):
+    """One end: ``send`` any message, ``receive`` those of type ``T``."""
+
+    def __init__(self, sock: socket.socket, decoder: msgspec.json.Decoder[T]) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._decoder = decoder
+        self._encode = msgspec.json.Encoder().encode
+        self._in = bytearray()
+        self._out = bytearray()
+        self.closed = False
+
+    def fileno(self) -> int:
+        """The descriptor to wait for."""
+        return self._sock.fileno()
+
+    @property
+    def writing(self) -> bool:
+        """Whether something still waits to be sent."""
+        return bool(self._out) and not self.closed
+
+    def send(self, message: msgspec.Struct) -> None:
+        """Send a message, now or when there is room."""
+        self._out += self._encode(message) + b"\n"
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what there is room for."""
+        try:
+            while self._out:
+                del self._out[: self._sock.send(self._out)]
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self.closed = True
+
+    def receive(self) -> list[T]:
+        """Take all whole messages that have come; ``closed`` is set at the end of the stream."""
+        try:
+            while chunk := self._sock.recv(1 << 16):
+                self._in += chunk
+            self.closed = True
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError:
+            self.closed = True
+        *lines, rest = self._in.split(b"\n")
+        self._in = bytearray(rest)
+        return [self._decoder.decode(line) for line in lines if line]
+
+    def close(self) -> None:
+        """Close our end."""
+        self.closed = True
+        self._sock.close()

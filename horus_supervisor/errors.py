@@ -1,0 +1,88 @@
+"""Every error that Horus raises on purpose, in one family.
+
+Each says what is wrong, where, and what to do about it; whoever catches
+``HorusError`` catches them all, save the two that are raised *into* a running job
+(``JobTimeout``, ``JobInterrupted``), which a job's ``except Exception`` must not swallow.
+"""
+
+from __future__ import annotations
+
+
+class HorusError(Exception):
+    """Base of all errors that Horus raises."""
+
+
+class JobDefinitionError(HorusError, TypeError):
+    """A job class can't work: raised where the class is defined, naming the field and its type."""
+
+
+class PayloadError(HorusError, ValueError):
+    """A job's values can't travel: raised at enqueue, in the caller's stack, naming the field."""
+
+
+class ConfigError(HorusError):
+    """A configuration file has mistakes; ``mistakes`` lists every one of them, a sentence each."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+class RedisAway(HorusError, ConnectionError):
+    """Redis can't be reached and nothing was sent: the call did not happen."""
+
+
+class ReplyLost(HorusError, ConnectionError):
+    """The connection broke after the call was sent: it may or may not have happened.
+
+    Every call of Horus may be repeated with the same result, so whoever sees this repeats it.
+    """
+
+
+class EnqueueUnknown(HorusError, ConnectionError):
+    """An enqueue was sent and no reply came: repeat it with ``id=error.job_id``, which is safe."""
+
+    def __init__(self, message: str, job_id: str) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+
+
+class ServiceNotRunning(HorusError, ConnectionError):
+    """An embedded Redis was asked for and no service runs there; the message has the command."""
+
+
+class RedisRefused(HorusError):
+    """Redis answered and said no: wrong credentials, no permission, a version too old."""
+
+
+class QueueFull(HorusError):
+    """Redis is at ``maxmemory``: the job was not accepted; what waits still drains."""
+
+
+class Retry(HorusError):
+    """Raise in ``execute`` to run the job again: an attempt like any other.
+
+    Parameters: ``after``, seconds until the next attempt (default: the class's ``retry_in``).
+    """
+
+    def __init__(
+        self, message: str = "the job asked for another try", *, after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.after_s = after
+
+
+class Discard(HorusError):
+    """Raise in ``execute`` to end the job as ``discarded``; the message says why."""
+
+
+class JobTimeout(BaseException):
+    """Raised inside ``execute`` when a job is past its ``timeout``.
+
+    A ``BaseException``: cleaning up is welcome, going on is not, and what does not give way
+    within ``kill_after`` is killed with its process group.
+    """
+
+
+class JobInterrupted(BaseException):
+    """Raised inside ``execute`` when a stop can't wait; the job goes back, uncounted."""

@@ -1,0 +1,77 @@
+"""Every event that Horus logs: its level and its sentence. Data; the reference is made from it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    """The ``event`` of a log line."""
+
+    JOB_STARTED = "job.started"
+    JOB_SUCCEEDED = "job.succeeded"
+    JOB_INTERRUPTED = "job.interrupted"
+    JOB_DISCARDED = "job.discarded"
+    JOB_DEFERRED = "job.deferred"
+    JOB_FAILED = "job.failed"
+    JOB_STALE = "job.stale"
+    JOB_CRASHED = "job.crashed"
+    JOB_DEAD = "job.dead"
+    JOB_TIMED_OUT = "job.timed_out"
+    SUPERVISOR_STARTED = "supervisor.started"
+    SUPERVISOR_READY = "supervisor.ready"
+    SUPERVISOR_RELOADED = "supervisor.reloaded"
+    SUPERVISOR_STOPPING = "supervisor.stopping"
+    SUPERVISOR_STOPPED = "supervisor.stopped"
+    CONFIG_REJECTED = "supervisor.config_rejected"
+    SUPERVISOR_FAULT = "supervisor.fault"
+    TEMPLATE_READY = "template.ready"
+    TEMPLATE_FAILED = "template.failed"
+    RUNNER_STARTED = "runner.started"
+    RUNNER_EXITED = "runner.exited"
+    RUNNER_RECYCLED = "runner.recycled"
+    RUNNER_CRASHED = "runner.crashed"
+    RUNNER_STUCK = "runner.stuck"
+    CHILD_EXITED = "child.exited"
+    CRASH_LOOP = "crash_loop"
+    OUTPUT = "output"
+    LOG_DROPPED = "log.dropped"
+    REDIS_LOST = "redis.lost"
+    REDIS_RESTORED = "redis.restored"
+    SNAPSHOT = "snapshot"
+
+
+SENTENCES: dict[str, str] = {
+    Event.JOB_STARTED: "{job} started, attempt {attempt}",
+    Event.JOB_SUCCEEDED: "{job} done in {duration_s} s",
+    Event.JOB_INTERRUPTED: "{job} interrupted by a stop; {disposition}",
+    Event.JOB_DISCARDED: "{job} discarded: {reason}",
+    Event.JOB_DEFERRED: "no runner here knows {job}; left for others until {retry_at}",
+    Event.JOB_FAILED: "{job} failed on attempt {attempt}: {error_type}",
+    Event.JOB_STALE: "{job} was finished too late: another holds it, or it is gone; nothing was changed",
+    Event.JOB_CRASHED: "{job} brought down {runner}: {cause}; the job is {disposition}",
+    Event.JOB_DEAD: "{job} is dead ({reason}); retry it with: horus retry {job_id}",
+    Event.JOB_TIMED_OUT: "{job} is past its timeout of {timeout_s} s",
+    Event.SUPERVISOR_STARTED: "horus-supervisor {version} reads {config}",
+    Event.SUPERVISOR_READY: "serving {runners} runners",
+    Event.SUPERVISOR_RELOADED: "{config} taken: {changes}",
+    Event.SUPERVISOR_STOPPING: "{signal}: no new jobs; running ones have {shutdown_timeout_s} s",
+    Event.SUPERVISOR_STOPPED: "stopped in order",
+    Event.CONFIG_REJECTED: "{config} has mistakes; the settings in force stay",
+    Event.SUPERVISOR_FAULT: "can't happen, and did; the service goes on",
+    Event.TEMPLATE_READY: "job code imported in {took_s} s: {jobs} job classes",
+    Event.TEMPLATE_FAILED: "job code can't be imported",
+    Event.RUNNER_STARTED: "{runner} serves {queues}",
+    Event.RUNNER_EXITED: "{runner} left",
+    Event.RUNNER_RECYCLED: "{runner} leaves for a fresh one: {reason}",
+    Event.RUNNER_CRASHED: "{runner} died: {how}",
+    Event.RUNNER_STUCK: "{runner} does not answer",
+    Event.CHILD_EXITED: "the {child} process ended: {how}; starting another",
+    Event.CRASH_LOOP: "{group}: runners die faster than they are replaced; next try in {delay_s} s",
+    Event.OUTPUT: "written to standard output or error",
+    Event.LOG_DROPPED: "{count} output lines dropped: standard output is not read fast enough",
+    Event.REDIS_LOST: "can't reach Redis: {error}",
+    Event.REDIS_RESTORED: "Redis answers again",
+    Event.SNAPSHOT: "{runner} is {state}",
+}
+"""What ``message`` says, filled in with the line's own fields."""

@@ -1,0 +1,88 @@
+"""The embedded Redis's guard: starts the server in its folder, and ends it last.
+
+The server must outlive the keeper's last rites and nothing else. The guard holds the reading end of a
+pipe, the lifeline, whose writing ends supervisor and keeper hold: when both are gone, however that
+came, it stops the server; at the latest 1.8 s after the supervisor.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+
+from horus_supervisor import embedded, linux
+from horus_supervisor.errors import HorusError
+
+RITES_S = 1.2
+STOP_S = 0.5
+
+
+def main(lifeline_fd: int, lock_fd: int, folder: str) -> None:
+    """Run the server until it ends, is asked to, or nobody is left to serve."""
+    linux.name_process("horus-redis")
+    parent = os.getppid()
+    wakeup_r, wakeup_w = os.pipe()
+    os.set_blocking(wakeup_w, False)
+    asked: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD):
+        signal.signal(number, lambda n, _: asked.append(n))
+    signal.set_wakeup_fd(wakeup_w, warn_on_full_buffer=False)
+    linux.die_with_parent(signal.SIGUSR1)
+    if os.getppid() != parent:
+        return
+    try:
+        server = _start(Path(folder))
+    except HorusError as error:
+        print(f"horus: {error}", file=sys.stderr)
+        sys.exit(1)
+    deadline: float | None = None
+    while signal.SIGTERM not in asked:
+        if os.waitpid(server, os.WNOHANG)[0]:
+            sys.exit(1)
+        if signal.SIGUSR1 in asked and deadline is None:
+            deadline = time.monotonic() + RITES_S
+        if deadline and time.monotonic() >= deadline:
+            break
+        wait_s = max(0.0, deadline - time.monotonic()) if deadline else None
+        ready, _, _ = select.select([wakeup_r, lifeline_fd], [], [], wait_s)
+        if wakeup_r in ready:
+            os.read(wakeup_r, 4096)
+        if lifeline_fd in ready:
+            break
+    _stop(server)
+
+
+def _start(folder: Path) -> int:
+    """Start the server as a child that does not outlive us; gives its pid."""
+    embedded.prepare_folder(folder)
+    held = embedded.lock_folder(folder)
+    command = embedded.server_command(folder)
+    guard = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setpgid(0, 0)
+            linux.die_with_parent()
+            os.set_inheritable(held, True)
+            os.chdir(folder)
+            if os.getppid() == guard:
+                os.execv(command[0], command)
+        finally:
+            os._exit(127)
+    return pid
+
+
+def _stop(server: int) -> None:
+    """End the server: it writes what it has; killed where it does not end in time."""
+    os.kill(server, signal.SIGTERM)
+    until = time.monotonic() + STOP_S
+    while time.monotonic() < until:
+        if os.waitpid(server, os.WNOHANG)[0]:
+            return
+        time.sleep(0.01)
+    os.kill(server, signal.SIGKILL)
+    os.waitpid(server, 0)

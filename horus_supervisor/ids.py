@@ -1,0 +1,79 @@
+"""Names that travel: job ids, job names, queue names.
+
+Ids are UUIDv7 (RFC 9562), so they sort by the time they were made; within a process each is
+greater than the one before, whatever the clock does. A forked child starts afresh, and every id
+takes new random bits from the kernel, so no two processes make the same.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+
+MAX_JOB_NAME = 200
+"""Most characters of a job's name on the wire."""
+
+_JOB_ID = re.compile(r"[!-~]{1,128}")
+_QUEUE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_RANDOM_BITS = 74
+_STEP_BITS = 32
+
+
+class _Sequence:
+    """Numbers that rise: 48 bits of milliseconds since 1970, then 74 random ones."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def next(self) -> int:
+        now = time.time_ns() // 1_000_000 << _RANDOM_BITS
+        with self._lock:
+            if now <= self._last | (
+                (1 << _RANDOM_BITS) - 1
+            ):  # this millisecond again, or a step back
+                self._last += _random(_STEP_BITS) + 1
+            else:
+                self._last = now | _random(_RANDOM_BITS)
+            return self._last
+
+
+def _random(bits: int) -> int:
+    return int.from_bytes(os.urandom((bits + 7) // 8)) & ((1 << bits) - 1)
+
+
+_sequence = _Sequence()
+
+
+def _start_afresh() -> None:
+    """Give a forked child its own numbers, and a lock that no thread of its parent holds."""
+    global _sequence
+    _sequence = _Sequence()
+
+
+os.register_at_fork(after_in_child=_start_afresh)
+
+
+def new_job_id() -> str:
+    """Make an id that no other job has: a UUIDv7 as text, 36 characters."""
+    number = _sequence.next()
+    milliseconds, high, low = number >> 74, number >> 62 & 0xFFF, number & ((1 << 62) - 1)
+    digits = f"{milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def valid_job_id(text: str) -> bool:
+    """Tell whether a job may have this id: 1 to 128 printable ASCII characters, no white space."""
+    return _JOB_ID.fullmatch(text) is not None
+
+
+def valid_queue_name(text: str) -> bool:
+    """Tell whether a queue may be called so: 1 to 64 of ``A-Za-z0-9_.-``."""
+    return _QUEUE_NAME.fullmatch(text) is not None
+
+
+def valid_job_name(text: str) -> bool:
+    """Tell whether a job class may have this name: 1 to 200 printable characters, no white space."""
+    return 0 < len(text) <= MAX_JOB_NAME and text.isprintable() and not any(map(str.isspace, text))

@@ -1,0 +1,71 @@
+"""The job that this process executes now: what job code may ask about itself.
+
+One at a time, as a runner has one thread of its own; threads that a job starts see the same.
+Knows no Redis: what it tells was handed to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from horus_supervisor.errors import HorusError
+
+if TYPE_CHECKING:
+    from horus_supervisor.logs import Logger
+
+
+class CurrentJob:
+    """What a job knows of its own run."""
+
+    __slots__ = ("_log", "_make_log", "_stopping", "attempt", "fence", "id", "queue")
+
+    def __init__(
+        self,
+        id: str,
+        queue: str,
+        attempt: int,
+        fence: int,
+        make_log: Callable[[], Logger],
+        stopping: Callable[[], bool],
+    ) -> None:
+        self.id = id
+        self.queue = queue
+        self.attempt = attempt
+        """1 at the first start; a start that did not count uses its number again."""
+        self.fence = fence
+        """Rises with every start of this job: for systems that can refuse an older one."""
+        self._make_log = make_log
+        self._stopping = stopping
+        self._log: Logger | None = None
+
+    @property
+    def log(self) -> Logger:
+        """A structlog logger bound to this job; made at first use."""
+        if self._log is None:
+            self._log = self._make_log()
+        return self._log
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the service has asked its runners to stop: a good moment to return early."""
+        return self._stopping()
+
+    def __repr__(self) -> str:
+        return f"<job {self.id} of {self.queue}, attempt {self.attempt}>"
+
+
+_current: CurrentJob | None = None
+
+
+def current_job() -> CurrentJob:
+    """Tell the job that runs now. Raises: ``HorusError`` where none does."""
+    if _current is None:
+        raise HorusError("no job runs here: current_job() is for code that a job's execute calls")
+    return _current
+
+
+def set_current(job: CurrentJob | None) -> None:
+    """Say which job runs from now on, or that none does. For runners only."""
+    global _current
+    _current = job

@@ -1,0 +1,215 @@
+"""The job class: a typed record that travels as JSON, with an ``execute``.
+
+A subclass of ``Job`` is a dataclass as soon as it is defined, and then in the registry, by which
+runners find it: nothing that a payload says can cause an import. Knows no Redis.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, dataclass_transform
+
+from horus_supervisor.backoff import retry_in_s
+from horus_supervisor.errors import JobDefinitionError
+from horus_supervisor.ids import MAX_JOB_NAME, valid_job_name, valid_queue_name
+from horus_supervisor.job.fields import (
+    CannotTravel,
+    Examination,
+    Unresolved,
+    refuse_init_vars,
+)
+
+MAX_ATTEMPTS = 12
+"""Default attempts of a job; with the default ``retry_in`` they take about eleven hours."""
+
+MAX_COUNT = 1_000_000
+MAX_TIMEOUT_S = 10 * 365 * 86400.0
+
+_OWN_NAMES = ("execute", "retry_in")
+_INHERIT: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions:
+    """What stands behind a job class's name, found at ``cls.__horus__``. None: the group decides."""
+
+    name: str = ""
+    named: bool = False
+    """Whether ``name=`` was given: a name that does not depend on where the class lives."""
+    queue: str = "default"
+    timeout_s: float | None = None
+    max_attempts: int = MAX_ATTEMPTS
+    max_crashes: int | None = None
+
+
+@dataclass_transform(field_specifiers=(dataclasses.field,))
+class Job(ABC):
+    """Base of job classes: annotate fields, write ``execute``.
+
+    ::
+
+        class EmailJob(Job, queue="emails", timeout=30, max_attempts=5):
+            recipient: str
+            subject: str = ""
+
+            def execute(self) -> None: ...
+
+    Class options: ``queue`` (default ``"default"``), ``name`` on the wire (default
+    ``module.QualName``), ``timeout`` in seconds and ``max_crashes`` (default None: what the runner's
+    group says), ``max_attempts`` (12). A subclass inherits all of them but ``name``.
+
+    Raises ``JobDefinitionError`` where the class is defined, if it can't work.
+    """
+
+    __horus__: ClassVar[JobOptions] = JobOptions()
+
+    def __init_subclass__(
+        cls,
+        *,
+        queue: str = _INHERIT,
+        name: str | None = None,
+        timeout: float | None = _INHERIT,
+        max_attempts: int = _INHERIT,
+        max_crashes: int | None = _INHERIT,
+    ) -> None:
+        super().__init_subclass__()
+        given: dict[str, Any] = {
+            "queue": queue,
+            "timeout_s": timeout,
+            "max_attempts": max_attempts,
+            "max_crashes": max_crashes,
+        }
+        own = {option: value for option, value in given.items() if value is not _INHERIT}
+        own["name"] = f"{cls.__module__}.{cls.__qualname__}" if name is None else name
+        cls.__horus__ = dataclasses.replace(cls.__horus__, named=name is not None, **own)
+        _check_options(cls, cls.__horus__)
+        _check_methods(cls)
+        _make_record(cls)
+        _check_fields(cls)
+        if not _is_abstract(cls):
+            _register(cls)
+
+    @abstractmethod
+    def execute(self) -> None:
+        """Do the job. Returning is success; whatever is raised is a failed attempt."""
+
+    def retry_in(self, attempt: int, error: BaseException) -> float:
+        """Tell the seconds until the next attempt, after ``attempt`` (1 is the first) failed.
+
+        Default: attempt⁴ + 15, give or take a fifth.
+        """
+        return retry_in_s(attempt)
+
+
+# --- the registry ----------------------------------------------------------------------------
+
+_registry: dict[str, type[Job]] = {}
+
+
+def find(name: str) -> type[Job] | None:
+    """Tell the job class of that name, None where none was defined in this process."""
+    return _registry.get(name)
+
+
+def registry() -> dict[str, type[Job]]:
+    """Tell all job classes of this process by name, those without an ``execute`` left out."""
+    return dict(_registry)
+
+
+def _register(cls: type[Job]) -> None:
+    """Enter a class; one that is defined anew, as a reloaded module does, takes its own place."""
+    other = _registry.setdefault(cls.__horus__.name, cls)
+    if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise JobDefinitionError(
+            f"{_path(cls)}: the name {cls.__horus__.name!r} is {_path(other)}'s already; "
+            f"give one of them another name="
+        )
+    _registry[cls.__horus__.name] = cls
+
+
+# --- definition ------------------------------------------------------------------------------
+
+
+def _path(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _is_abstract(cls: type[Job]) -> bool:
+    return getattr(cls.execute, "__isabstractmethod__", False)
+
+
+def _check_options(cls: type[Job], options: JobOptions) -> None:
+    def refuse(option: str, value: object, allowed: str) -> JobDefinitionError:
+        return JobDefinitionError(f"{_path(cls)}: {option}={value!r}: {allowed}")
+
+    if not isinstance(options.name, str) or not valid_job_name(options.name):
+        allowed = f"a name is 1 to {MAX_JOB_NAME} printable characters, no white space; set name="
+        raise refuse("name", options.name, allowed)
+    if not isinstance(options.queue, str) or not valid_queue_name(options.queue):
+        raise refuse("queue", options.queue, "a queue's name is 1 to 64 of A-Z a-z 0-9 _ . -")
+    if options.timeout_s is not None and not valid_timeout(options.timeout_s):
+        raise refuse("timeout", options.timeout_s, "seconds, more than 0, at most ten years")
+    if not valid_count(options.max_attempts):
+        raise refuse("max_attempts", options.max_attempts, f"from 1 to {MAX_COUNT}")
+    if options.max_crashes is not None and not valid_count(options.max_crashes):
+        raise refuse("max_crashes", options.max_crashes, f"from 1 to {MAX_COUNT}, or None")
+
+
+def valid_count(value: object) -> bool:
+    """Tell whether this is a number of attempts or crashes: an int from 1 to a million."""
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_COUNT
+
+
+def valid_timeout(value: object) -> bool:
+    """Tell whether a job may be given so many seconds: more than 0, at most ten years."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return not math.isnan(value) and 0 < value <= MAX_TIMEOUT_S
+
+
+def _check_methods(cls: type[Job]) -> None:
+    """Refuse what looks right and would do nothing, or do it in the client only."""
+    execute = cls.execute
+    if inspect.iscoroutinefunction(execute) or inspect.isasyncgenfunction(execute):
+        raise JobDefinitionError(
+            f"{_path(cls)}.execute is async, and nobody would await it: "
+            "write a plain one that calls asyncio.run()"
+        )
+    if inspect.isgeneratorfunction(execute):
+        raise JobDefinitionError(f"{_path(cls)}.execute has a yield: calling it would do nothing")
+    if "__init__" in vars(cls):
+        raise JobDefinitionError(
+            f"{_path(cls)}.__init__ would not run in the runner: annotate fields, "
+            "and do the rest in __post_init__, which runs on both sides"
+        )
+
+
+def _make_record(cls: type[Job]) -> None:
+    try:
+        dataclass(cls)
+    except (TypeError, ValueError) as error:  # say: a field without a default after one with
+        raise JobDefinitionError(f"{_path(cls)}: {error}") from error
+
+
+def _check_fields(cls: type[Job]) -> None:
+    """Refuse fields that can't travel; names that don't exist yet are looked up at first use."""
+    examination = Examination()
+    try:
+        refuse_init_vars(cls)
+        for field in dataclasses.fields(cls):  # type: ignore[arg-type]  # since _make_record
+            if field.name in _OWN_NAMES:
+                raise CannotTravel(f"{cls.__qualname__}.{field.name}: a job has a method so called")
+            _examine(examination, cls, field)
+    except CannotTravel as error:
+        raise JobDefinitionError(f"{cls.__module__}.{error}") from None
+
+
+def _examine(examination: Examination, cls: type[Job], field: dataclasses.Field[Any]) -> None:
+    try:
+        examination.field(cls, field)
+    except Unresolved:
+        return  # the codec asks again

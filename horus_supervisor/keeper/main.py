@@ -1,0 +1,298 @@
+"""The keeper: all that the supervisor needs of Redis, so that no network can stop the supervisor.
+
+Delivers deaths, renews the lease, promotes what is due, re-arms wake tokens, retires supervisors that
+are gone. Never runs jobs. When its supervisor is gone it performs the last rites (``rites``) and ends.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from horus_supervisor import errors, linux, logs, messages
+from horus_supervisor.channel import Channel
+from horus_supervisor.events import Event
+from horus_supervisor.keeper import rites
+from horus_supervisor.keeper.lease import Observer, Pulse
+from horus_supervisor.keeper.records import lost_record
+from horus_supervisor.lifecycle import Cause, Death
+from horus_supervisor.messages import Born, Close, Died, Facts, Gone, KeeperBoot, Recorded
+from horus_supervisor.scoreboard import Scoreboard
+from horus_supervisor.store import operations
+from horus_supervisor.store.connection import Connection, connect
+from horus_supervisor.store.operation import Operation
+from horus_supervisor.store.rows import Slot
+
+T = TypeVar("T")
+
+CALL_TIMEOUT_S = 2.0
+PROMOTE_EVERY_S = 0.25
+KICK_EVERY_S = 1.0
+ROTATE_EVERY_S = 5.0
+PROMOTE_MOST = 1000
+
+
+class Keeper:
+    """One keeper's state: its connection, its duties' next times, the deaths to deliver."""
+
+    def __init__(
+        self,
+        boot: KeeperBoot,
+        channel: Channel[messages.ToKeeper],
+        board: Scoreboard,
+        log: logs.Logger,
+    ) -> None:
+        self.boot = boot
+        self.channel = channel
+        self.board = board
+        self.log = log
+        self.spool = Path(boot.state_dir) / "spool"
+        self.connection: Connection = connect(
+            boot.redis_url, timeout_s=CALL_TIMEOUT_S, name=f"horus:{self.me}:keeper"
+        )
+        self.deaths: deque[Died] = deque()
+        self.runners: dict[tuple[int, int], Born] = {}
+        self.pidfds: dict[tuple[int, int], int] = {}
+        self.closing = False
+        self._facts = boot.facts
+        self._registered = False
+        self._away = False
+        self._observer = Observer()
+        self._pulse = Pulse(boot.lease_s / 2)
+        self._leftovers = list(boot.leftovers)
+        beat_s = boot.lease_s / 6
+        duties: tuple[tuple[Callable[[], object], float], ...] = (
+            (self._promote, PROMOTE_EVERY_S),
+            (self._kick, KICK_EVERY_S),
+            (self._rotate, ROTATE_EVERY_S),
+            (self._beat, beat_s),
+            (self._observe, min(beat_s, 2.0)),
+        )
+        self._duties = [[0.0, every_s, duty] for duty, every_s in duties]
+
+    @property
+    def me(self) -> str:
+        """The supervisor's id."""
+        return self.boot.identity.supervisor
+
+    # --- the loop ------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve until the supervisor closes us, or is gone."""
+        while not (self.channel.closed or (self.closing and (self._away or not self.deaths))):
+            if self._in_reach(self._settle):
+                self._serve()
+            self._listen(self._until_due())
+        if self.channel.closed and not self.closing:
+            rites.supervisor_lost(self)
+        else:
+            rites.closed(self)
+
+    def _settle(self) -> None:
+        """Before anything else: finish off our dead predecessors, and register."""
+        while self._leftovers:
+            rites.leftover(self, self._leftovers[0])
+            self._leftovers.pop(0)
+        if not self._registered:
+            self._register()
+
+    def _serve(self) -> None:
+        self._in_reach(self._deliver)
+        now = time.monotonic()
+        for entry in self._duties:
+            due, every_s, duty = entry
+            if now >= due and self._registered:
+                entry[0] = now + every_s
+                self._in_reach(duty)
+
+    def _until_due(self) -> float:
+        if self._away or not self._registered:
+            return 0.2
+        if self.deaths and self._waiting:
+            return 0.02
+        return max(0.0, min(float(due) for due, *_ in self._duties) - time.monotonic())
+
+    _waiting = False
+
+    def _listen(self, wait_s: float) -> None:
+        poll = select.poll()
+        poll.register(self.channel, select.POLLIN | (select.POLLOUT if self.channel.writing else 0))
+        poll.poll(wait_s * 1000)
+        self.channel.flush()
+        for message in self.channel.receive():
+            self._hear(message)
+
+    def _hear(self, message: messages.ToKeeper) -> None:
+        match message:
+            case Born():
+                self.runners[message.slot, message.incarnation] = message
+                if (pidfd := linux.open_pidfd(message.pid)) is not None:
+                    self.pidfds[message.slot, message.incarnation] = pidfd
+            case Gone():
+                self.runners.pop((message.slot, message.incarnation), None)
+                if (
+                    pidfd := self.pidfds.pop((message.slot, message.incarnation), None)
+                ) is not None:
+                    os.close(pidfd)
+            case Died():
+                self.deaths.append(message)
+            case Facts():
+                self._facts = message.facts
+            case Close():
+                self.closing = True
+            case KeeperBoot():
+                pass  # heard once, before the loop
+
+    # --- Redis, and its being away -------------------------------------------------------------
+
+    def _in_reach(self, duty: Callable[[], object]) -> bool:
+        """Do a duty; note and tell when Redis goes away and comes back. False: it is away."""
+        try:
+            duty()
+        except errors.RedisRefused as error:
+            self._lost(str(error))
+            self.channel.send(messages.RedisRefusedUs(error=str(error)))
+            return False
+        except errors.HorusError as error:
+            self._lost(str(error))
+            return False
+        if self._away:
+            self._away = False
+            self.log.info(Event.REDIS_RESTORED)
+        return True
+
+    def _lost(self, why: str) -> None:
+        self._observer.forget()
+        if not self._away:
+            self._away = True
+            self.log.error(Event.REDIS_LOST, error=why)
+            self.channel.send(messages.RedisLost(error=why))
+
+    def ask(self, operation: Operation[T]) -> T:
+        """Run an operation in our namespace; after a lost reply it is simply asked again later."""
+        return self.connection.run(operation)
+
+    # --- duties --------------------------------------------------------------------------------
+
+    def _register(self) -> None:
+        lease_ms = int(self.boot.lease_s * 1000)
+        word = self.ask(
+            operations.register(self.boot.namespace, self.me, lease_ms, self._facts_json())
+        )
+        if word == "retired":
+            self._expelled()
+            return
+        rites.mark_open(self.spool, self.me)
+        self._registered = True
+        self.channel.send(messages.Registered(supervisor=self.me))
+
+    def _expelled(self) -> None:
+        self._registered = False
+        self.channel.send(messages.Expelled(supervisor=self.me))
+        self._listen(
+            1.0
+        )  # the supervisor answers by ending us and starting a keeper for its new id
+
+    def _facts_json(self) -> bytes:
+        return messages.encode(self._facts)
+
+    def _deliver(self) -> None:
+        """Hand in deaths, in order: a successor waits for its predecessor's."""
+        self._waiting = False
+        for _ in range(len(self.deaths)):
+            death = self.deaths[0]
+            slot = Slot(death.supervisor, death.slot, death.incarnation)
+            reply = self.ask(
+                operations.crash(
+                    self.boot.namespace, slot, death.executing, death.death, bytes(death.record)
+                )
+            )
+            self.deaths.popleft()
+            if reply.word == "wait":  # an earlier death in this slot is still on its way
+                self.deaths.append(death)
+                self._waiting = True
+                continue
+            self.channel.send(
+                Recorded(
+                    slot=death.slot,
+                    incarnation=death.incarnation,
+                    supervisor=death.supervisor,
+                    word=reply.word,
+                    disposition=reply.disposition,
+                    job_id=reply.job_id,
+                    queue=reply.queue,
+                    attempt=reply.attempt,
+                )
+            )
+
+    def _promote(self) -> None:
+        while self.ask(operations.promote(self.boot.namespace, PROMOTE_MOST)) >= PROMOTE_MOST:
+            self._in_reach(self._deliver)
+
+    def _kick(self) -> None:
+        self.ask(operations.kick(self.boot.namespace))
+
+    def _rotate(self) -> None:
+        self.ask(operations.rotate(self.boot.namespace))
+
+    def _beat(self) -> None:
+        if not self._pulse.alive(self.board.ticks, time.monotonic()):
+            return
+        if (
+            self.ask(operations.beat(self.boot.namespace, self.me, self._facts_json()))
+            == "no member"
+        ):
+            self._expelled()
+
+    def _observe(self) -> None:
+        rows = self.ask(operations.supervisors(self.boot.namespace))
+        now = time.monotonic()
+        for row in self._observer.look((r for r in rows if r.supervisor != self.me), now):
+            host = str(row.facts.get("host", "?"))
+            record = lost_record(Cause.HOST_LOST, host, row.supervisor)
+            operation = operations.retire(
+                self.boot.namespace,
+                row.supervisor,
+                beat=row.beat,
+                death=Death.LOST,
+                record=record,
+                readable=False,
+            )
+            word, lost = self.ask(operation)
+            if word == "ok":
+                self.connection.kill_clients(f"horus:{row.supervisor}:")
+                for crash in lost:
+                    rites.tell_lost(self.log, crash, host, row.supervisor, Cause.HOST_LOST)
+
+
+def main(channel_fd: int, board_fd: int, log_fd: int, *_held: int) -> None:
+    """Be a keeper until the supervisor ends it or is gone; ``_held``: lock and lifeline, kept open."""
+    linux.name_process("horus-keeper")
+    channel: Channel[messages.ToKeeper] = Channel(
+        socket.socket(fileno=channel_fd), messages.to_keeper
+    )
+    rest: list[messages.ToKeeper] = []
+    while not rest and not channel.closed:
+        select.select([channel], [], [])
+        rest = channel.receive()
+    if not rest:
+        return
+    boot, *rest = rest
+    assert isinstance(boot, KeeperBoot)
+    sink = lambda line: os.write(log_fd, line)  # noqa: E731
+    base = {
+        "service": boot.identity.service,
+        "host": boot.identity.host,
+        "supervisor": boot.identity.supervisor,
+        "pid": os.getpid(),
+    }
+    keeper = Keeper(boot, channel, Scoreboard(board_fd), logs.bind(sink, base, boot.identity.level))
+    for message in rest:
+        keeper._hear(message)
+    keeper.run()

@@ -1,0 +1,37 @@
+"""Crash records of those who can't tell any more: their supervisor, or their whole host, is gone."""
+
+from __future__ import annotations
+
+import time
+
+from horus_supervisor import messages
+from horus_supervisor.clock import rfc3339
+from horus_supervisor.crash_record import CrashRecord, crash_id
+from horus_supervisor.lifecycle import Cause
+from horus_supervisor.messages import Born
+from horus_supervisor.scoreboard import Row
+
+
+def lost_record(
+    cause: Cause, host: str, supervisor: str, born: Born | None = None, row: Row | None = None
+) -> bytes:
+    """Write a record of what is known; Redis adds the job where it knows better."""
+    record = CrashRecord(
+        crash_id=crash_id(supervisor, born.slot, born.incarnation) if born else "",
+        timestamp=rfc3339(time.time()),
+        host=host,
+        supervisor=supervisor,
+        runner=born.runner if born else "",
+        group=born.group if born else "",
+        pid=born.pid if born else 0,
+        cause=cause,
+        job_id=row.job_id if row else None,
+        job=row.job if row else None,
+        queue=row.queue if row else None,
+        attempt=row.attempt if row else None,
+        ran_for_s=round((time.monotonic_ns() - row.since_ns) / 1e9, 3)
+        if row and row.executing_seq
+        else None,
+        jobs_done=row.jobs_done if row else None,
+    )
+    return messages.encode(record)

@@ -1,0 +1,160 @@
+"""The end of a supervisor, whichever it was: asked for, sudden, or long ago on this host.
+
+What can't be told to Redis now is written to ``state_dir/spool`` and told by the next keeper here:
+``ID.open`` stands for a supervisor that is not closed in Redis, ``*.call`` for calls of its runners.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from horus_supervisor import errors, linux, messages
+from horus_supervisor.events import Event
+from horus_supervisor.keeper.records import lost_record
+from horus_supervisor.lifecycle import Cause, Death, Disposition
+from horus_supervisor.logs import Logger
+from horus_supervisor.messages import Died
+from horus_supervisor.store import operations, pending
+from horus_supervisor.store.rows import Crash, Slot
+
+if TYPE_CHECKING:
+    from horus_supervisor.keeper.main import Keeper
+
+DEAD_WITHIN_S = 0.8
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What the scoreboard showed of one slot when its supervisor ended."""
+
+    slot: str
+    executing: int
+    death: Death
+    record: msgspec.Raw
+
+
+class Testament(msgspec.Struct, frozen=True):
+    """How a supervisor ended, for whoever closes it. ``readable``: ``known`` lists all that ran."""
+
+    readable: bool = False
+    death: Death = Death.LOST
+    known: list[Known] = []
+    deaths: list[Died] = []
+
+
+def mark_open(spool: Path, supervisor: str) -> None:
+    """Note on disk that a supervisor is registered and will have to be closed."""
+    pending.write_durably(spool / f"{supervisor}.open", messages.encode(Testament()))
+
+
+def left_open(spool: Path) -> list[str]:
+    """List the supervisors that were not closed."""
+    return sorted(path.stem for path in spool.glob("*.open"))
+
+
+def closed(keeper: Keeper) -> None:
+    """Close our own supervisor after an orderly stop: nothing of it runs any more."""
+    _execute(keeper, Testament(readable=True, death=Death.INTERRUPTED, deaths=list(keeper.deaths)))
+
+
+def supervisor_lost(keeper: Keeper) -> None:
+    """Our supervisor is gone: see that its runners are dead, then hand in what they held."""
+    for born in keeper.runners.values():
+        linux.kill_group(born.pid)
+    _see_them_dead(list(keeper.pidfds.values()))
+    known = []
+    for born in keeper.runners.values():
+        row = keeper.board.read(born.slot)
+        if row.incarnation == born.incarnation:
+            record = lost_record(
+                Cause.SUPERVISOR_LOST, keeper.boot.identity.host, keeper.me, born, row
+            )
+            slot = Slot(keeper.me, born.slot, born.incarnation).key
+            known.append(Known(slot, row.executing_seq, Death.LOST, msgspec.Raw(record)))
+    _execute(keeper, Testament(readable=True, known=known, deaths=list(keeper.deaths)))
+
+
+def _see_them_dead(pidfds: list[int]) -> None:
+    poll = select.poll()
+    for fd in pidfds:
+        poll.register(fd, select.POLLIN)
+    until = time.monotonic() + DEAD_WITHIN_S
+    alive = len(pidfds)
+    while alive and (left_s := until - time.monotonic()) > 0:
+        for fd, _ in poll.poll(left_s * 1000):
+            poll.unregister(fd)
+            alive -= 1
+
+
+def _execute(keeper: Keeper, testament: Testament) -> None:
+    try:
+        settle(keeper, keeper.me, testament)
+    except errors.HorusError as error:
+        keeper.log.error(Event.REDIS_LOST, error=str(error))
+        pending.write_durably(keeper.spool / f"{keeper.me}.open", messages.encode(testament))
+
+
+def leftover(keeper: Keeper, supervisor: str) -> None:
+    """Close a predecessor on this host; we hold its lock, so it is dead for certain."""
+    path = keeper.spool / f"{supervisor}.open"
+    try:
+        testament = msgspec.json.decode(path.read_bytes(), type=Testament)
+    except (OSError, msgspec.DecodeError):
+        testament = Testament()
+    settle(keeper, supervisor, testament)
+
+
+def settle(keeper: Keeper, supervisor: str, testament: Testament) -> None:
+    """Tell Redis a supervisor's end: its runners' last calls, deaths, then the supervisor's own.
+
+    Safe to repeat. Raises what the connection raises while Redis is away.
+    """
+    namespace, host = keeper.boot.namespace, keeper.boot.identity.host
+    calls = sorted(keeper.spool.glob(f"{supervisor}.*.call"))
+    for path in calls:
+        try:
+            keeper.ask(pending.load(path))
+        except msgspec.DecodeError as error:
+            keeper.log.error(Event.SUPERVISOR_FAULT, file=str(path), error=f"not a call: {error}")
+    for death in testament.deaths:
+        slot = Slot(death.supervisor, death.slot, death.incarnation)
+        keeper.ask(
+            operations.crash(namespace, slot, death.executing, death.death, bytes(death.record))
+        )
+    operation = operations.retire(
+        namespace,
+        supervisor,
+        beat=None,
+        death=testament.death,
+        record=lost_record(Cause.SUPERVISOR_LOST, host, supervisor),
+        readable=testament.readable,
+        known=[(k.slot, k.executing, k.death, bytes(k.record)) for k in testament.known],
+    )
+    word, lost = keeper.ask(operation)
+    if word == "ok" and testament.death == Death.LOST:
+        keeper.connection.kill_clients(f"horus:{supervisor}:")
+        for crash in lost:
+            tell_lost(keeper.log, crash, host, supervisor, Cause.SUPERVISOR_LOST)
+    for path in (*calls, keeper.spool / f"{supervisor}.open"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def tell_lost(log: Logger, crash: Crash, host: str, supervisor: str, cause: Cause) -> None:
+    """Log what became of a job whose supervisor is gone."""
+    facts = {
+        "job_id": crash.job_id,
+        "job": crash.job,
+        "queue": crash.queue,
+        "attempt": crash.attempt,
+    }
+    lost = {"runner": crash.slot, "cause": cause, "lost_host": host, "lost_supervisor": supervisor}
+    log.error(Event.JOB_CRASHED, disposition=crash.disposition, **facts, **lost)
+    if crash.disposition in (Disposition.EXHAUSTED, Disposition.QUARANTINED):
+        log.error(Event.JOB_DEAD, reason=crash.disposition, **facts)

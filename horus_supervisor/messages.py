@@ -1,0 +1,201 @@
+"""All words between the processes of one service; checked at the edge by msgspec.
+
+Supervisor and template talk over a SEQPACKET socket (descriptors ride along), supervisor and keeper
+over a stream of JSON lines.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from horus_supervisor.lifecycle import Death
+
+
+class Message(msgspec.Struct, frozen=True, tag_field="kind", tag=True, kw_only=True):
+    """Base of every message; the class's name travels as ``kind``."""
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Who signs log lines."""
+
+    service: str
+    host: str
+    supervisor: str
+    level: str
+    args: bool = False
+
+
+# --- supervisor -> template --------------------------------------------------------------------
+
+
+class Boot(Message):
+    """What to import, and how to reach Redis. Sent once; not in argv, which everyone can read."""
+
+    path: list[str]
+    imports: list[str]
+    redis_url: str
+    namespace: str
+    spool: str
+    max_payload_bytes: int
+    supervisor_pid: int
+
+
+class Spawn(Message):
+    """Fork a runner. With it ride: log pipe, output pipe, memory file for stacks."""
+
+    slot: int
+    incarnation: int
+    runner: str
+    group: str
+    queues: list[str]
+    identity: Identity
+    job_timeout_s: float | None
+    unknown_job_after_s: float
+    max_crashes: int
+    crash_delay_s: float
+    max_jobs: int | None
+    max_memory_bytes: int | None
+
+
+class Leave(Message):
+    """End: no more runners will be asked for."""
+
+
+# --- template -> supervisor --------------------------------------------------------------------
+
+
+class TemplateReady(Message):
+    """The job modules are imported."""
+
+    jobs: list[str]
+    threads: int
+    took_s: float
+    app_version: str | None
+
+
+class TemplateFailed(Message):
+    """A job module can't be imported; the template ends."""
+
+    error: str
+
+
+class Spawned(Message):
+    """A runner was forked."""
+
+    slot: int
+    incarnation: int
+    pid: int
+
+
+class SpawnFailed(Message):
+    """No runner came of it."""
+
+    slot: int
+    incarnation: int
+    error: str
+
+
+# --- supervisor -> keeper ----------------------------------------------------------------------
+
+
+class KeeperBoot(Message):
+    """Where Redis is, whose lease this is, and what to say of this host. ``leftovers`` are ids of
+    supervisors whose lock we hold: dead for certain."""
+
+    redis_url: str
+    namespace: str
+    identity: Identity
+    lease_s: float
+    state_dir: str
+    facts: dict[str, object]
+    leftovers: list[str]
+
+
+class Facts(Message):
+    """What the next heartbeat tells of this host."""
+
+    facts: dict[str, object]
+
+
+class Born(Message):
+    """A runner lives; it leads the process group of its own pid."""
+
+    slot: int
+    incarnation: int
+    pid: int
+    runner: str
+    group: str
+
+
+class Gone(Message):
+    """A runner is reaped; nothing of its process group is left."""
+
+    slot: int
+    incarnation: int
+
+
+class Died(Message):
+    """A runner died without leaving: move its job. ``record`` is a crash record as JSON."""
+
+    slot: int
+    incarnation: int
+    supervisor: str
+    executing: int
+    death: Death
+    record: msgspec.Raw
+
+
+class Close(Message):
+    """All runners are gone: hand in what is left, close the supervisor, end."""
+
+
+# --- keeper -> supervisor ----------------------------------------------------------------------
+
+
+class Registered(Message):
+    """Redis answers and this supervisor is registered there."""
+
+    supervisor: str
+
+
+class Expelled(Message):
+    """Redis does not know this supervisor (emptied), or gave its jobs away (lease): take a new id."""
+
+    supervisor: str
+
+
+class RedisLost(Message):
+    """Redis does not answer."""
+
+    error: str
+
+
+class RedisRefusedUs(Message):
+    """Redis says no, for good: wrong credentials, too old."""
+
+    error: str
+
+
+class Recorded(Message):
+    """Redis has a death: what became of the job."""
+
+    slot: int
+    incarnation: int
+    supervisor: str
+    word: str
+    disposition: str
+    job_id: str | None
+    queue: str | None
+    attempt: int
+
+
+ToTemplate = Boot | Spawn | Leave
+FromTemplate = TemplateReady | TemplateFailed | Spawned | SpawnFailed
+ToKeeper = KeeperBoot | Facts | Born | Gone | Died | Close
+FromKeeper = Registered | Expelled | RedisLost | RedisRefusedUs | Recorded
+
+to_template = msgspec.json.Decoder(ToTemplate)
+from_template = msgspec.json.Decoder(FromTemplate)
+to_keeper = msgspec.json.Decoder(ToKeeper)
+from_keeper = msgspec.json.Decoder(FromKeeper)
+encode = msgspec.json.Encoder().encode

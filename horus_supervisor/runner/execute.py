@@ -1,0 +1,112 @@
+"""One job, guarded: the only place that catches everything.
+
+A signal handler may raise ``JobTimeout`` or ``JobInterrupted`` into ``execute``, at most once for each
+time that the guard is armed, and never while it is not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from horus_supervisor.job.definition import Job
+
+from horus_supervisor.backoff import retry_in_s
+from horus_supervisor.errors import Discard, JobInterrupted, JobTimeout, Retry
+from horus_supervisor.scoreboard import Control, SlotWriter
+
+_TRACEBACK_MAX = 8192
+
+
+class Guard:
+    """Says whether the handler may raise, and into what. ``armed`` is true within ``execute`` only."""
+
+    def __init__(self, slot: SlotWriter) -> None:
+        self.armed = False
+        self.interrupted = False
+        self._slot = slot
+
+    def look(self) -> None:
+        """Raise into the job what it has to hear. Called by the wake signal's handler."""
+        if not self.armed:
+            return
+        if self._slot.wanted == Control.INTERRUPT:
+            self.armed = False
+            self.interrupted = True
+            raise JobInterrupted("the service stops and can't wait any longer")
+        deadline_ns = self._slot.deadline_ns
+        if deadline_ns and time.monotonic_ns() >= deadline_ns:
+            self.armed = False
+            raise JobTimeout("the job is past its timeout")
+
+    @contextmanager
+    def held_off(self) -> Iterator[None]:
+        """Keep the handler from raising in here: a log line must not be cut in two."""
+        armed, self.armed = self.armed, False
+        try:
+            yield
+        finally:
+            self.armed = armed
+
+
+def guarded(job: Job, guard: Guard) -> BaseException | None:
+    """Run ``execute``; give what it raised, or None."""
+    try:
+        try:
+            guard.armed = True
+            guard.look()  # what was asked for before we were armed
+            job.execute()
+            guard.armed = False
+        except BaseException as error:
+            guard.armed = False
+            return error
+    except BaseException as error:  # the handler struck between two lines above
+        guard.armed = False
+        return error
+    return None
+
+
+def wait_before_retry_s(job: Job, attempt: int, error: BaseException) -> float:
+    """Ask the job when it wants to be tried again; a bad answer counts as none."""
+    if isinstance(error, Retry) and error.after_s is not None:
+        return max(0.0, float(error.after_s))
+    try:
+        wait_s = float(job.retry_in(attempt, error))
+    except Exception:
+        traceback.print_exc()
+        wait_s = math.nan
+    return wait_s if math.isfinite(wait_s) and wait_s >= 0 else retry_in_s(attempt)
+
+
+def describe(error: BaseException) -> dict[str, str]:
+    """Give ``error_type``, ``error_message`` and ``traceback``, bounded; the end of a stack tells most."""
+    kind = type(error)
+    name = (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    try:
+        message = str(error)
+    except Exception as broken:
+        message = f"<no text: its __str__ raised {type(broken).__name__}>"
+    stack = error.__traceback__.tb_next if error.__traceback__ else None
+    try:
+        text = "".join(traceback.format_exception(kind, error, stack))
+    except Exception as broken:
+        text = f"<no traceback: formatting it raised {type(broken).__name__}>"
+    if len(text) > _TRACEBACK_MAX:
+        text = f"{text[:1024]}\n  [...]\n{text[-_TRACEBACK_MAX + 1024 :]}"
+    return {"error_type": name, "error_message": message[:2000], "traceback": _whole(text)}
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def is_discard(error: BaseException | None) -> bool:
+    """Tell whether the job gave itself up."""
+    return isinstance(error, Discard)

@@ -1,0 +1,462 @@
+"""The runner: claim, note in the slot, execute, finish and claim the next, one job after another.
+
+Single-threaded; leads its own process group; does not survive its supervisor. It holds at most one
+job, and every call of its carries the next ``seq``: after a call whose outcome is unknown, that very
+call is made again, which Redis answers as it did the first time.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from horus_supervisor.job.codec import decode
+
+from horus_supervisor import errors
+from horus_supervisor.clock import rfc3339
+from horus_supervisor.events import Event
+from horus_supervisor.job import current, definition
+from horus_supervisor.linux import WAKE_SIGNAL, private_memory_bytes, resident_bytes
+from horus_supervisor.messages import Spawn
+from horus_supervisor.runner.execute import (
+    Guard,
+    describe,
+    guarded,
+    is_discard,
+    wait_before_retry_s,
+)
+from horus_supervisor.runner.household import Household
+from horus_supervisor.runner.voice import Voice
+from horus_supervisor.scoreboard import Control, Phase, SlotWriter
+from horus_supervisor.store import operations, pending
+from horus_supervisor.store.operation import Operation
+from horus_supervisor.store.rows import Claimed, Packed, Slot, Stale, Turn, Turned
+from horus_supervisor.store.wire import Wire
+
+_MEMORY_LOOK_S = 0.002  # a job shorter than this is looked at now and then only
+_MEMORY_LOOK_EVERY = 256
+
+Ending = Callable[[Sequence[str]], Operation[Turn]]
+"""How the held job ends, once it is known from which queues to claim the next."""
+
+
+class Left(Exception):
+    """This runner is done; the text says why."""
+
+
+class Runner:
+    """One runner: its wire, its slot, its place in the protocol."""
+
+    def __init__(
+        self,
+        spec: Spawn,
+        namespace: str,
+        wire: Wire,
+        slot: SlotWriter,
+        voice: Voice,
+        *,
+        spool: Path,
+        max_payload_bytes: int,
+        until_empty: bool = False,
+    ) -> None:
+        self._spec = spec
+        self._namespace = namespace
+        self._wire = wire
+        self._slot = slot
+        self._voice = voice
+        self._spool = spool
+        self._max_payload = max_payload_bytes
+        self._until_empty = until_empty
+        self._me = Slot(spec.identity.supervisor, spec.slot, spec.incarnation)
+        self._pid = os.getpid()
+        self._seq = 0
+        self._done = 0
+        self._turns = [tuple(spec.queues[i:] + spec.queues[:i]) for i in range(len(spec.queues))]
+        self._limits = {
+            "max_crashes": spec.max_crashes,
+            "crash_delay_ms": int(spec.crash_delay_s * 1000),
+        }
+        self._most_jobs = _jittered(spec.max_jobs)
+        self._memory_before = private_memory_bytes() if spec.max_memory_bytes else 0
+        self._resident_before = resident_bytes()
+        self._recycle: str | None = None
+        self._asked = False
+        self._away_s = 0.0
+        self.guard = Guard(slot)
+        self._ears, self._mouth = _wakeup_pair()
+
+    # --- the loop ------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Claim, execute, hand in, until told to leave."""
+        self._household = Household()
+        try:
+            self._join()
+            turn = self._ask(self._claim(self._turns[0], woken=False))
+            while isinstance(turn, Turned):
+                if turn.claimed:
+                    turn = self._work(turn.claimed)
+                elif self._leaving() or self._until_empty:
+                    self._release(started=False)
+                else:
+                    woken_by = self._sleep()
+                    if woken_by is not None:
+                        turn = self._ask(self._claim(woken_by, woken=True))
+            raise Left(turn.word)
+        except Left as left:
+            self._slot.phase(Phase.LEFT, time.monotonic_ns())
+            if self._recycle and not self._leaving():
+                self._voice.log.info(
+                    Event.RUNNER_RECYCLED, reason=self._recycle, jobs_done=self._done
+                )
+            elif str(left) in ("stale", "no member"):
+                self._voice.log.warning(Event.RUNNER_EXITED, reason=str(left))
+            self._voice.flush()
+
+    def _join(self) -> None:
+        wait_s = 0.002
+        while (word := self._ask(operations.join(self._namespace, self._me))) != "ok":
+            if word != "wait":
+                raise Left(word)
+            if self._hear(wait_s) and self._leaving():
+                raise Left("asked to")
+            wait_s = min(wait_s * 1.5, 0.25)
+        self._slot.phase(Phase.IDLE, time.monotonic_ns())
+
+    def _work(self, claimed: Claimed) -> Turn:
+        if self._slot.wanted == Control.INTERRUPT:
+            self._release(started=False)
+        ending, started = self._attempt(claimed)
+        if self.guard.interrupted and ending is None:
+            self._interrupted(claimed)
+        assert ending is not None
+        return self._hand_in(claimed, ending, tidy=started)
+
+    def _hand_in(self, claimed: Claimed, ending: Ending, *, tidy: bool) -> Turn:
+        self._seq += 1
+        stopping = self._leaving() or self._recycle is not None
+        queues = () if stopping else self._turns[self._seq % len(self._turns)]
+        turn = self._ask(ending(queues), ending, self._tidy if tidy else None)
+        if isinstance(turn, Stale):
+            self._voice.forget()
+            self._tell(self._voice.log.warning, Event.JOB_STALE, claimed)
+        elif turn.done != "done":
+            self._tell_fate(claimed, turn.done)
+        self._voice.flush()
+        if self._recycle and isinstance(turn, Turned):
+            if turn.claimed:  # the household could not be put back: this one is for another runner
+                self._release(started=False)
+            self._release(started=False)
+        if isinstance(turn, Turned) and not turn.claimed:
+            self._slot.phase(Phase.IDLE, time.monotonic_ns())
+        return turn
+
+    def _tidy(self) -> None:
+        """What is done for the next job while Redis works on the last one."""
+        self._recycle = self._household.restore() or self._recycle
+
+    # --- one job -------------------------------------------------------------------------------
+
+    def _attempt(self, claimed: Claimed) -> tuple[Ending | None, bool]:
+        """Run the job; tell how it ends, and whether ``execute`` began."""
+        packed = claimed.job
+        if packed is None:
+            return self._refuse(claimed, "the job's record can't be read"), False
+        job_class = definition.find(packed.name)
+        if job_class is None:
+            return self._defer(claimed, packed.name), False
+        try:
+            job = decode(job_class, packed.payload, self._max_payload)
+        except errors.PayloadError as error:
+            return self._refuse(claimed, str(error)), False
+        timeout_s = (
+            (packed.timeout_ms / 1000) or job_class.__horus__.timeout_s or self._spec.job_timeout_s
+        )
+        now_ns = time.monotonic_ns()
+        deadline_ns = now_ns + int(timeout_s * 1e9) if timeout_s else 0
+        text = f"{claimed.job_id}\0{packed.name}\0{claimed.queue}".encode()
+        attempt, fence = claimed.attempt, claimed.fence
+        current.set_current(self._current(claimed, attempt, fence))
+        if self._voice.debug:
+            self._tell(self._voice.direct.debug, Event.JOB_STARTED, claimed)
+        self._slot.executing(
+            self._seq, attempt, fence, now_ns, deadline_ns, claimed.started_ms, text
+        )
+        error = guarded(job, self.guard)
+        if os.getpid() != self._pid:
+            _end_child(error)
+        duration_s = (time.monotonic_ns() - now_ns) / 1e9
+        self._done += 1
+        self._slot.finishing(self._done)
+        current.set_current(None)
+        self._look_at_limits(duration_s)
+        if error is None:
+            self._tell_success(claimed, packed, attempt, duration_s)
+            return self._finish("succeeded"), True
+        if self.guard.interrupted:
+            return None, True
+        return self._failed(claimed, job, error, timeout_s), True
+
+    def _current(self, claimed: Claimed, attempt: int, fence: int) -> current.CurrentJob:
+        def log() -> Any:
+            return self._voice.direct.bind(**self._job_fields(claimed))
+
+        return current.CurrentJob(claimed.job_id, claimed.queue, attempt, fence, log, self._leaving)
+
+    def _finish(self, outcome: str) -> Ending:
+        seq = self._seq + 1
+        return lambda queues: operations.finish(
+            self._namespace, self._me, seq, outcome, queues, **self._limits
+        )
+
+    def _fail(self, what: str, wait_s: float, note: dict[str, Any]) -> Ending:
+        seq, wait_ms = self._seq + 1, int(wait_s * 1000)
+        facts = msgspec.json.encode(
+            {**note, "runner": self._spec.runner, "host": self._spec.identity.host}
+        )
+        return lambda queues: operations.fail(
+            self._namespace, self._me, seq, what, wait_ms, facts, queues, **self._limits
+        )
+
+    def _failed(
+        self, claimed: Claimed, job: definition.Job, error: BaseException, timeout_s: float | None
+    ) -> Ending:
+        facts = describe(error)
+        if is_discard(error):
+            self._tell(
+                self._voice.log.info, Event.JOB_DISCARDED, claimed, reason=facts["error_message"]
+            )
+            return self._finish("discarded")
+        if isinstance(error, errors.JobTimeout):
+            self._tell(self._voice.log.error, Event.JOB_TIMED_OUT, claimed, timeout_s=timeout_s)
+        self._facts = facts
+        return self._fail("failed", wait_before_retry_s(job, claimed.attempt, error), dict(facts))
+
+    def _defer(self, claimed: Claimed, name: str) -> Ending:
+        self._facts = {
+            "error_type": "UnknownJob",
+            "error_message": f"no job class named {name} is imported here",
+        }
+        return self._fail("deferred", self._spec.unknown_job_after_s, dict(self._facts))
+
+    def _refuse(self, claimed: Claimed, why: str) -> Ending:
+        self._facts = {"error_type": "PayloadError", "error_message": why}
+        return self._fail("refused", 0, dict(self._facts))
+
+    def _interrupted(self, claimed: Claimed) -> None:
+        self._household.restore()
+        self._release(started=True, claimed=claimed)
+
+    # --- leaving -------------------------------------------------------------------------------
+
+    def _leaving(self) -> bool:
+        return self._asked or self._slot.wanted != Control.RUN
+
+    def ask_to_leave(self, *_: object) -> None:
+        """Leave after the current job (SIGTERM)."""
+        self._asked = True
+
+    def _release(self, *, started: bool, claimed: Claimed | None = None) -> None:
+        self._seq += 1
+        seq = self._seq
+
+        def release(queues: Sequence[str]) -> Operation[str]:
+            return operations.release(self._namespace, self._me, seq, queues, started=started)
+
+        word = self._ask(release(self._spec.queues), release if started else None)
+        if claimed:
+            self._tell(self._voice.log.info, Event.JOB_INTERRUPTED, claimed, disposition=word)
+            if word == "dead":
+                self._tell(
+                    self._voice.log.error,
+                    Event.JOB_DEAD,
+                    claimed,
+                    reason="interrupted, and max_attempts is 1",
+                )
+        raise Left(word)
+
+    def _look_at_limits(self, duration_s: float) -> None:
+        if self._most_jobs and self._done >= self._most_jobs:
+            self._recycle = f"max_jobs: {self._done} done"
+        most = self._spec.max_memory_bytes
+        if most and (duration_s > _MEMORY_LOOK_S or self._done % _MEMORY_LOOK_EVERY == 0):
+            # the resident size is cheap and never grows by less than the private size does
+            if resident_bytes() - self._resident_before > most // 2:
+                private = private_memory_bytes() - self._memory_before
+                if private > most:
+                    self._recycle = f"max_memory: {private} bytes since the fork"
+
+    # --- talking to Redis ----------------------------------------------------------------------
+
+    def _claim(self, queues: Sequence[str], *, woken: bool) -> Operation[Turn]:
+        self._seq += 1
+        return operations.claim(
+            self._namespace, self._me, self._seq, queues, woken=woken, **self._limits
+        )
+
+    def _ask(
+        self,
+        operation: Operation[Any],
+        again_without: Callable[[Sequence[str]], Operation[Any]] | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Any:
+        """Make a call until it is answered; the same one, as its outcome is unknown in between.
+
+        ``again_without`` builds the same call without claiming: what is kept on disk where a stop
+        can't wait for Redis.
+        """
+        while True:
+            try:
+                self._wire.send(operation)
+                if meanwhile:
+                    meanwhile, tidy = None, meanwhile
+                    tidy()
+                reply = self._wire.receive(operation)
+            except errors.HorusError:
+                self._wait_for_redis(again_without)
+            else:
+                self._away_s = 0.0
+                return reply
+
+    def _wait_for_redis(
+        self, again_without: Callable[[Sequence[str]], Operation[Any]] | None
+    ) -> None:
+        if self._leaving():
+            if again_without:
+                name = f"{self._me.supervisor}.{self._me.number}.{self._me.incarnation}.call"
+                pending.save(again_without(()), self._spool / name)
+            raise Left("Redis is away")
+        self._away_s = min(self._away_s * 1.5 + 0.02, 0.4)
+        self._hear(self._away_s * random.uniform(0.7, 1.0))
+
+    def _sleep(self) -> Sequence[str] | None:
+        """Wait for a wake token or a word of the supervisor; tell which queue to look at first."""
+        keys = [operations.wake_key(self._namespace, queue) for queue in self._spec.queues]
+        try:
+            self._wire.send_raw("BLPOP", *keys, 0)
+            while not self._hear(None, self._wire.fileno()):
+                if self._leaving():
+                    self._wire.close()  # a token that comes now is passed on by release
+                    return None
+            key = self._wire.receive_reply()[0]
+        except errors.HorusError:
+            self._wait_for_redis(None)
+            return self._turns[0]
+        first = keys.index(bytes(key).decode())
+        return self._turns[first]
+
+    def _hear(self, wait_s: float | None, fd: int | None = None) -> bool:
+        """Wait for the supervisor, or for ``fd``; tells whether ``fd`` is readable (without one: woken)."""
+        poll = select.poll()
+        poll.register(self._ears, select.POLLIN)
+        if fd is not None:
+            poll.register(fd, select.POLLIN)
+        events = [at for at, _ in poll.poll(None if wait_s is None else wait_s * 1000)]
+        if self._ears.fileno() in events:
+            self._ears.recv(4096)
+        return fd in events if fd is not None else bool(events)
+
+    # --- telling -------------------------------------------------------------------------------
+
+    def _job_fields(self, claimed: Claimed) -> dict[str, Any]:
+        name = claimed.job.name if claimed.job else None
+        fields = {
+            "job_id": claimed.job_id,
+            "job": name,
+            "queue": claimed.queue,
+            "attempt": claimed.attempt,
+        }
+        if self._spec.identity.args and claimed.job:
+            fields["args"] = claimed.job.payload.decode("utf-8", "replace")
+        return fields
+
+    def _tell(self, say: Callable[..., Any], event: Event, claimed: Claimed, **fields: Any) -> None:
+        say(event, **self._job_fields(claimed), **fields)
+
+    def _tell_success(
+        self, claimed: Claimed, packed: Packed, attempt: int, duration_s: float
+    ) -> None:
+        wait_s = (claimed.started_ms - (packed.due_ms or packed.enqueued_ms)) / 1000
+        self._voice.log.info(
+            Event.JOB_SUCCEEDED,
+            job_id=claimed.job_id,
+            job=packed.name,
+            queue=claimed.queue,
+            attempt=attempt,
+            duration_s=round(duration_s, 6),
+            wait_s=max(wait_s, 0.0),
+            **(
+                {"args": packed.payload.decode("utf-8", "replace")}
+                if self._spec.identity.args
+                else {}
+            ),
+        )
+
+    def _tell_fate(self, claimed: Claimed, done: str) -> None:
+        word, _, due_ms = done.partition(":")
+        retry_at = rfc3339(int(due_ms) / 1000) if due_ms else None
+        unknown = self._facts["error_type"] == "UnknownJob"
+        if unknown and word == "scheduled":
+            self._tell(
+                self._voice.log.warning,
+                Event.JOB_DEFERRED,
+                claimed,
+                retry_at=retry_at,
+                **self._facts,
+            )
+            return
+        self._tell(
+            self._voice.log.warning, Event.JOB_FAILED, claimed, retry_at=retry_at, **self._facts
+        )
+        if word == "dead":
+            most = claimed.job.max_attempts if claimed.job else 0
+            reason = (
+                "unknown_job"
+                if unknown
+                else "undecodable"
+                if "traceback" not in self._facts
+                else "exhausted"
+            )
+            self._tell(
+                self._voice.log.error, Event.JOB_DEAD, claimed, reason=reason, max_attempts=most
+            )
+
+    _facts: dict[str, str] = {}  # noqa: RUF012 - replaced whole, never changed
+
+
+def _jittered(max_jobs: int | None) -> int:
+    """Up to a tenth more, so that runners that started together do not leave together."""
+    return max_jobs + random.randint(0, max_jobs // 10) if max_jobs else 0
+
+
+def _end_child(error: BaseException | None) -> None:
+    """End a child that the job forked and that came back out of ``execute``: not its runner's work."""
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+    elif error is not None:
+        code = 1
+    os._exit(code)
+
+
+def _wakeup_pair() -> tuple[socket.socket, socket.socket]:
+    """A signal writes a byte into it, so that a wait for Redis ends at a signal too."""
+    ears, mouth = socket.socketpair()
+    ears.setblocking(False)
+    mouth.setblocking(False)
+    signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
+    return ears, mouth
+
+
+def listen(runner: Runner) -> None:
+    """Install the handlers of the signals that a runner hears."""
+    signal.signal(WAKE_SIGNAL, lambda *_: runner.guard.look())
+    signal.signal(signal.SIGTERM, runner.ask_to_leave)

@@ -1,0 +1,45 @@
+"""A runner's own log lines: whole lines into its pipe, kept back until Redis has confirmed them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from horus_supervisor import logs
+from horus_supervisor.messages import Identity
+
+
+class Voice:
+    """Collects lines and writes them in one go. Owns the descriptor."""
+
+    def __init__(self, fd: int, identity: Identity, runner: str, group: str) -> None:
+        self.fd = fd
+        self._lines: list[bytes] = []
+        base: dict[str, Any] = {
+            "service": identity.service,
+            "host": identity.host,
+            "supervisor": identity.supervisor,
+            "pid": os.getpid(),
+            "runner": runner,
+            "group": group,
+        }
+        self.log = logs.bind(self._lines.append, base, identity.level)
+        self.direct = logs.bind(self.write, base, identity.level)
+        self.debug = identity.level == "debug"
+
+    def forget(self) -> None:
+        """Drop the lines that did not come true."""
+        self._lines.clear()
+
+    def flush(self) -> None:
+        """Write what was collected."""
+        if self._lines:
+            text = b"".join(self._lines)
+            self._lines.clear()
+            self.write(text)
+
+    def write(self, text: bytes) -> None:
+        """Write whole lines; waits while the supervisor has no room."""
+        view = memoryview(text)
+        while view:
+            view = view[os.write(self.fd, view) :]

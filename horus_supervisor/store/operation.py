@@ -1,0 +1,77 @@
+"""One call to Redis as data: which script, its arguments, how to read the reply.
+
+Does no I/O and knows no driver. Scripts are files in ``scripts/``; a line ``-- include: piece``
+is replaced by ``scripts/pieces/piece.lua``, one level deep, so that what Redis runs can be read
+by putting the files side by side.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+Reply = Any
+"""What RESP2 brings: bytes, int, None, or a list of these. ``Operation.parse`` types it."""
+
+SCRIPTS = Path(__file__).parent / "scripts"
+
+_INCLUDE = re.compile(r"^-- include: (\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script. ``sha`` is what EVALSHA names it by: the SHA-1 of ``source``, 40 hex digits."""
+
+    name: str
+    source: str
+    sha: str
+
+    @classmethod
+    def of(cls, name: str, source: str) -> Script:
+        """Make a script of a source text whose includes are resolved."""
+        sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+        return cls(name, source, sha)
+
+
+@functools.cache
+def load_script(name: str) -> Script:
+    """Load ``scripts/{name}.lua`` with its pieces; read once in a process.
+
+    Raises: ``FileNotFoundError`` for an unknown script or piece, ``ValueError`` where a piece
+    includes another one.
+    """
+    return Script.of(name, resolve_includes((SCRIPTS / f"{name}.lua").read_text(), SCRIPTS))
+
+
+def resolve_includes(source: str, folder: Path) -> str:
+    """Replace each include line of ``source`` by the piece that it names, of ``folder/pieces``."""
+    return _INCLUDE.sub(lambda found: _piece(folder / "pieces" / f"{found[1]}.lua"), source)
+
+
+def _piece(path: Path) -> str:
+    text = path.read_text().rstrip("\n")
+    if _INCLUDE.search(text):
+        raise ValueError(f"{path.name} includes another piece: pieces are one level deep")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[T]):
+    """One script call: what to send, how to read the reply. No I/O.
+
+    ``prefix`` becomes KEYS[1], ``args`` become ARGV; ``job_id`` is the job that the call is about,
+    where it is about one, for messages.
+    """
+
+    script: Script
+    prefix: str
+    args: tuple[str | bytes | int, ...]
+    parse: Callable[[Reply], T]
+    job_id: str | None = None

@@ -1,0 +1,285 @@
+"""What can be said to Redis: an ``Operation`` for each arrow of a job's life.
+
+Pure: builds calls and reads replies, does no I/O. Any driver runs them; every one of them may be
+repeated after a lost reply with the same result. Times in ``_ms`` are Redis's own clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from horus_supervisor.lifecycle import KEEP_FINISHED_S, Death, Disposition, JobState
+from horus_supervisor.store.operation import Operation, Reply, load_script
+from horus_supervisor.store.rows import (
+    Crash,
+    CrashReply,
+    Found,
+    Listed,
+    Overview,
+    Slot,
+    SupervisorRow,
+    Turn,
+    read_crashes,
+    read_found,
+    read_listed,
+    read_overview,
+    read_supervisors,
+    read_turn,
+    text,
+)
+
+
+def prefix(namespace: str) -> str:
+    """Tell how every key of a namespace begins: one hash tag, so one shard of a cluster."""
+    return "{" + namespace + "}:"
+
+
+def wake_key(namespace: str, queue: str) -> str:
+    """Name the list on which idle runners of a queue wait for a token."""
+    return f"{prefix(namespace)}wake:{queue}"
+
+
+def _call(
+    name: str, namespace: str, args: Sequence[str | bytes | int], parse: Callable[[Reply], Any]
+) -> Operation[Any]:
+    return Operation(load_script(name), prefix(namespace), tuple(args), parse)
+
+
+def _word(reply: Reply) -> str:
+    return text(reply[0])
+
+
+# --- clients ---------------------------------------------------------------------------------
+
+
+def enqueue(
+    namespace: str,
+    *,
+    job_id: str,
+    queue: str,
+    name: str,
+    payload: bytes,
+    max_attempts: int,
+    max_crashes: int | None = None,
+    timeout_ms: int | None = None,
+    delay_ms: int | None = None,
+    due_ms: int | None = None,
+) -> Operation[bool]:
+    """Put a job on a queue. True: created; False: the id is known already, nothing changed."""
+    when = ("" if delay_ms is None else delay_ms, "" if due_ms is None else due_ms)
+    limits = (max_attempts, max_crashes or "", timeout_ms or "")
+    return Operation(
+        load_script("enqueue"),
+        prefix(namespace),
+        (job_id, queue, *when, *limits, name, payload),
+        lambda reply: _word(reply) == "created",
+        job_id,
+    )
+
+
+def state(namespace: str, job_id: str) -> Operation[JobState]:
+    """Tell where a job is."""
+    return _call("find", namespace, (job_id,), lambda reply: JobState(_word(reply)))
+
+
+# --- runners ---------------------------------------------------------------------------------
+
+
+def join(namespace: str, slot: Slot) -> Operation[str]:
+    """Become a member: ``ok``, ``wait`` (for the predecessor's end), ``stale``, ``no member``."""
+    return _call("join", namespace, (slot.key, slot.incarnation, slot.supervisor), _word)
+
+
+def claim(
+    namespace: str,
+    slot: Slot,
+    seq: int,
+    queues: Sequence[str],
+    *,
+    max_crashes: int,
+    crash_delay_ms: int,
+    woken: bool,
+) -> Operation[Turn]:
+    """Take the next job, from the first of ``queues`` that has one."""
+    args = (slot.key, slot.incarnation, seq, max_crashes, crash_delay_ms, int(woken), *queues)
+    return _call("claim", namespace, args, read_turn)
+
+
+def finish(
+    namespace: str,
+    slot: Slot,
+    seq: int,
+    outcome: str,
+    queues: Sequence[str],
+    *,
+    max_crashes: int,
+    crash_delay_ms: int,
+) -> Operation[Turn]:
+    """End the held job as ``succeeded`` or ``discarded`` and claim the next (not from no queue)."""
+    args = (slot.key, slot.incarnation, seq, max_crashes, crash_delay_ms, 0, outcome, *queues)
+    return _call("finish", namespace, args, read_turn)
+
+
+def fail(
+    namespace: str,
+    slot: Slot,
+    seq: int,
+    what: str,
+    wait_ms: int,
+    note: bytes,
+    queues: Sequence[str],
+    *,
+    max_crashes: int,
+    crash_delay_ms: int,
+) -> Operation[Turn]:
+    """End an attempt and claim the next job.
+
+    ``what``: ``failed`` (again after ``wait_ms``), ``deferred`` (no runner here knows the class:
+    again and again for ``wait_ms``), ``refused`` (it can't be read: dead).
+    """
+    head = (slot.key, slot.incarnation, seq, max_crashes, crash_delay_ms, 0)
+    return _call("fail", namespace, (*head, what, wait_ms, note, *queues), read_turn)
+
+
+def release(
+    namespace: str,
+    slot: Slot,
+    seq: int,
+    queues: Sequence[str],
+    *,
+    started: bool,
+    note: bytes = b"{}",
+) -> Operation[str]:
+    """Leave, handing the held job back: ``none``, ``requeued``, ``dead``, ``stale``, ``no member``."""
+    args = (slot.key, slot.incarnation, seq, int(started), note, *queues)
+    return _call("release", namespace, args, _word)
+
+
+# --- keepers ---------------------------------------------------------------------------------
+
+
+def register(namespace: str, supervisor: str, lease_ms: int, facts: bytes) -> Operation[str]:
+    """Open a supervisor's id: ``ok``, or ``retired`` where it was closed."""
+    return _call("register", namespace, (supervisor, lease_ms, facts), _word)
+
+
+def beat(namespace: str, supervisor: str, facts: bytes) -> Operation[str]:
+    """Count one heartbeat: ``ok``, or ``no member`` where the id is not registered (any more)."""
+    return _call("beat", namespace, (supervisor, facts), _word)
+
+
+def crash(
+    namespace: str, slot: Slot, executing: int, death: Death, record: bytes
+) -> Operation[CrashReply]:
+    """Record a runner's death and move its job.
+
+    ``executing`` is the seq of the claim whose job was in ``execute``, 0 for none.
+    """
+    args = (slot.key, slot.incarnation, slot.supervisor, executing, death, record)
+    return _call("crash", namespace, args, _read_crash)
+
+
+def _read_crash(reply: Reply) -> CrashReply:
+    word = _word(reply)
+    if word not in ("ok", "again"):
+        return CrashReply(word, Disposition.NONE, None, None, 0)
+    disposition, job_id, queue, attempt = (text(value) for value in reply[1:5])
+    return CrashReply(word, Disposition(disposition), job_id or None, queue or None, int(attempt))
+
+
+def retire(
+    namespace: str,
+    supervisor: str,
+    *,
+    beat: int | None,
+    death: Death,
+    record: bytes,
+    readable: bool,
+    known: Iterable[tuple[str, int, Death, bytes]] = (),
+) -> Operation[tuple[str, list[Crash]]]:
+    """Close a supervisor and settle its slots: ``ok`` with what was in flight, ``alive``, ``gone``.
+
+    ``beat``: the heartbeat at which it stood still, None where its death is proven. ``known``: what
+    the scoreboard shows, (slot key, executing seq, death, record) each; the others were idle if the
+    scoreboard was ``readable``, else whatever they hold counts as started.
+    """
+    rows = [value for row in known for value in row]
+    args = (supervisor, "" if beat is None else beat, death, record, 0 if readable else "?", *rows)
+
+    def read(reply: Reply) -> tuple[str, list[Crash]]:
+        values = [text(value) for value in reply[1:]]
+        rows = [values[i : i + 6] for i in range(0, len(values), 6)]
+        return _word(reply), [
+            Crash(s, Disposition(d), j, q, int(a), n) for s, d, j, q, a, n in rows
+        ]
+
+    return _call("retire", namespace, args, read)
+
+
+def supervisors(namespace: str) -> Operation[list[SupervisorRow]]:
+    """List the registered supervisors."""
+    return _call("supervisors", namespace, (), read_supervisors)
+
+
+def promote(namespace: str, most: int) -> Operation[int]:
+    """Move what is due to its queue; tells how many, ``most``: call again."""
+    return _call("promote", namespace, (most,), lambda reply: int(reply[0]))
+
+
+def kick(namespace: str) -> Operation[str]:
+    """Leave a wake token wherever a queue has work and none lies there."""
+    return _call("kick", namespace, (), _word)
+
+
+def rotate(namespace: str, keep_finished_s: float = KEEP_FINISHED_S) -> Operation[str]:
+    """Forget ids that finished long ago: ``ok``, or ``early`` where that was just done."""
+    return _call("rotate", namespace, (int(keep_finished_s * 1000),), _word)
+
+
+# --- operators -------------------------------------------------------------------------------
+
+
+def find(namespace: str, job_id: str) -> Operation[Found]:
+    """Tell all that is known of one job."""
+    return _call("find", namespace, (job_id,), lambda reply: read_found(job_id, reply))
+
+
+def list_jobs(
+    namespace: str, state: JobState, queue: str | None, limit: int
+) -> Operation[list[Listed]]:
+    """List jobs that are ready, scheduled, running or dead; the newest dead first."""
+    args = (state, queue or "", limit)
+    return _call("list", namespace, args, lambda reply: read_listed(state, reply))
+
+
+def overview(namespace: str) -> Operation[Overview]:
+    """Tell queues, supervisors and slots at one moment."""
+    return _call("overview", namespace, (), read_overview)
+
+
+def crashes(
+    namespace: str, limit: int, since_ms: int | None = None
+) -> Operation[list[dict[str, Any]]]:
+    """List crash records as the interface's fields, newest first."""
+    args = (limit, "" if since_ms is None else since_ms)
+    return _call("crashes", namespace, args, read_crashes)
+
+
+def resolve(namespace: str, beginning: str) -> Operation[tuple[list[str], list[str]]]:
+    """Tell the job ids and the crash ids that begin so, at most ten of each."""
+
+    def read(reply: Reply) -> tuple[list[str], list[str]]:
+        return [text(i) for i in reply[0]], [text(i) for i in reply[1]]
+
+    return _call("resolve", namespace, (beginning,), read)
+
+
+def retry(namespace: str, job_id: str) -> Operation[str]:
+    """Run a dead job again, or a scheduled one now: ``ok``, else the state it is in."""
+    return _call("retry", namespace, (job_id,), _word)
+
+
+def discard(namespace: str, job_id: str) -> Operation[str]:
+    """Give a job up: ``ok``, else the state it is in."""
+    return _call("discard", namespace, (job_id,), _word)

@@ -1,0 +1,326 @@
+"""What Redis's replies mean: packed jobs, slots and crash records as typed rows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from horus_supervisor.clock import rfc3339
+from horus_supervisor.lifecycle import Disposition, JobState
+from horus_supervisor.store.operation import Reply
+
+
+def text(value: Any) -> str:
+    """Read a reply's value as text."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A runner's place: slot number of a supervisor, and which life in it."""
+
+    supervisor: str
+    number: int
+    incarnation: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.supervisor}/{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A job as it lies in Redis. Zero means: not set. Times are milliseconds since 1970."""
+
+    attempts: int
+    crashes: int
+    losses: int
+    fence: int
+    due_ms: int
+    max_attempts: int
+    max_crashes: int
+    timeout_ms: int
+    enqueued_ms: int
+    queue: str
+    name: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A job that is now held. ``job`` is None where its record can't be read."""
+
+    job_id: str
+    queue: str
+    started_ms: int
+    job: Packed | None
+
+    @property
+    def attempt(self) -> int:
+        return self.job.attempts + 1 if self.job else 1
+
+    @property
+    def fence(self) -> int:
+        return self.job.fence + 1 if self.job else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The call changed nothing: ``stale`` (another holds the slot) or ``no member``."""
+
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """The call was carried out: how the last job ended (``-``: none), and the next one."""
+
+    done: str
+    claimed: Claimed | None
+
+
+Turn = Turned | Stale
+
+
+@dataclass(frozen=True, slots=True)
+class CrashReply:
+    """What became of a dead runner's job."""
+
+    word: str
+    disposition: Disposition
+    job_id: str | None
+    queue: str | None
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """What became of a job in a retired supervisor's slot."""
+
+    slot: str
+    disposition: Disposition
+    job_id: str
+    queue: str
+    attempt: int
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line of a job's history: failed, deferred, refused, crashed, killed, lost, ..."""
+
+    at_ms: int
+    what: str
+    attempt: int
+    fence: int
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A slot with a job in it."""
+
+    slot: str
+    incarnation: int
+    job_id: str
+    attempt: int
+    started_ms: int
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A job in a list: its record, and since when it is due or dead, or who runs it."""
+
+    job_id: str
+    state: JobState
+    job: Packed
+    since_ms: int | None
+    holding: Holding | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All that is known of one job; ``job`` is None where only its end is known."""
+
+    job_id: str
+    state: JobState
+    job: Packed | None
+    since_ms: int | None
+    holding: Holding | None
+    history: tuple[Note, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """A queue: counters since its first job, and what is in it now."""
+
+    queue: str
+    enqueued: int
+    succeeded: int
+    discarded: int
+    ready: int
+    scheduled: int
+    dead: int
+    oldest_ready_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorRow:
+    """A registered supervisor and what it last told of itself (``facts``)."""
+
+    supervisor: str
+    beat: int
+    lease_ms: int
+    started_ms: int
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything at one moment of Redis's clock."""
+
+    now_ms: int
+    queues: tuple[QueueRow, ...]
+    supervisors: tuple[SupervisorRow, ...]
+    slots: dict[str, Holding | None] = field(default_factory=dict)
+
+
+def unpack(value: bytes) -> Packed | None:
+    """Read a packed job; None where it is none of ours."""
+    head, newline, payload = value.partition(b"\n")
+    fields = head.split(b" ")
+    if not newline or len(fields) != 11:
+        return None
+    try:
+        n = [int(number or 0) for number in fields[:9]]
+        return Packed(*n, fields[9].decode(), fields[10].decode(), payload)  # type: ignore[misc]
+    except ValueError:
+        return None
+
+
+def read_turn(reply: Reply) -> Turn:
+    """Read the reply of claim, finish or fail."""
+    done = text(reply[0])
+    if len(reply) == 1:
+        return Stale(done)
+    if len(reply) == 2:
+        return Turned(done, None)
+    _, _, job_id, queue, started_ms, packed = reply
+    return Turned(done, Claimed(text(job_id), text(queue), int(started_ms), unpack(packed)))
+
+
+_HELD = re.compile(r"(\d+) \d+ held \S+ (\S+) \d+ (\d+) (\d+) \d+ \d+ (\S+)$")
+
+
+def read_holding(slot: str, own: str) -> Holding | None:
+    """Read a slot's text; None where it holds nothing."""
+    match = _HELD.match(own)
+    if not match:
+        return None
+    incarnation, job_id, attempt, started_ms, queue = match.groups()
+    return Holding(slot, int(incarnation), job_id, int(attempt), int(started_ms), queue)
+
+
+def _since(value: bytes) -> int | None:
+    return int(float(value)) if value else None
+
+
+def _holding(value: bytes) -> Holding | None:
+    slot, _, own = text(value).partition(" ")
+    return read_holding(slot, own)
+
+
+def _note(line: bytes) -> Note:
+    at_ms, what, attempt, fence, facts = line.split(b" ", 4)
+    return Note(
+        int(at_ms),
+        text(what),
+        int(attempt),
+        int(fence),
+        msgspec.json.decode(facts, type=dict[str, Any]),
+    )
+
+
+def read_found(job_id: str, reply: Reply) -> Found:
+    """Read the reply of find."""
+    state, packed, since, slot, *history = reply
+    notes = tuple(_note(line) for line in history)
+    return Found(
+        job_id, JobState(text(state)), unpack(packed), _since(since), _holding(slot), notes
+    )
+
+
+def read_listed(state: JobState, reply: Reply) -> list[Listed]:
+    """Read the reply of list."""
+    rows = []
+    for i in range(0, len(reply), 4):
+        job_id, packed, since, slot = reply[i : i + 4]
+        job = unpack(packed)
+        if job:
+            rows.append(Listed(text(job_id), state, job, _since(since), _holding(slot)))
+    return rows
+
+
+def read_overview(reply: Reply) -> Overview:
+    """Read the reply of overview."""
+    now_ms, queues, supervisors, own = reply
+    return Overview(
+        int(now_ms),
+        tuple(_queue_row(queues[i : i + 9]) for i in range(0, len(queues), 9)),
+        tuple(read_supervisors(supervisors)),
+        {text(k): read_holding(text(k), text(v)) for k, v in zip(own[::2], own[1::2], strict=True)},
+    )
+
+
+def _queue_row(row: Reply) -> QueueRow:
+    head = unpack(row[7]) if row[7] else None
+    oldest = (head.due_ms or head.enqueued_ms) if head else None
+    return QueueRow(text(row[0]), *(int(value) for value in row[1:7]), oldest_ready_ms=oldest)  # type: ignore[arg-type, misc]
+
+
+def _supervisor_row(supervisor: str, value: bytes) -> SupervisorRow:
+    beat, lease, started, facts = value.split(b" ", 3)
+    return SupervisorRow(
+        supervisor,
+        int(beat),
+        int(lease),
+        int(started),
+        msgspec.json.decode(facts, type=dict[str, Any]),
+    )
+
+
+def read_supervisors(reply: Reply) -> list[SupervisorRow]:
+    """Read the reply of supervisors."""
+    return [_supervisor_row(text(i), s) for i, s in zip(reply[::2], reply[1::2], strict=True)]
+
+
+def read_crashes(reply: Reply) -> list[dict[str, Any]]:
+    """Read crash records: the supervisor's facts, corrected by what Redis knew of the job."""
+    records = []
+    for _, values in reply:
+        pairs = dict(zip(values[::2], values[1::2], strict=True))
+        stored = {text(k): text(v) for k, v in pairs.items() if k != b"args"}
+        record: dict[str, Any] = msgspec.json.decode(stored["record"], type=dict[str, Any])
+        record |= {"crash_id": stored["crash_id"], "disposition": stored["disposition"]}
+        if stored["job_id"]:
+            record |= {key: stored[key] for key in ("job_id", "job", "queue")}
+            record["attempt"] = int(stored["attempt"])
+            record["args"] = _args(pairs.get(b"args", b""))
+            record["started_at"] = rfc3339(int(stored["started_ms"]) / 1000)
+        else:
+            record |= dict.fromkeys(
+                ("job_id", "job", "queue", "attempt", "args", "started_at", "ran_for_s")
+            )
+        records.append(record)
+    return records
+
+
+def _args(payload: bytes) -> Any:
+    try:
+        return msgspec.json.decode(payload) if payload else None
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,26 @@
+#!lua
+-- enqueue: unknown -> ready or scheduled. Refused whole at maxmemory (no allow-oom).
+-- KEYS  1 namespace
+-- ARGV  1 id 2 queue 3 delay_ms or '' 4 due_ms or '' 5 max_attempts 6 max_crashes or ''
+--       7 timeout_ms or '' 8 job name 9 payload
+-- REPLY created | known: the id waits, runs, is dead, or ended a moment ago; nothing written
+-- include: base
+local id, queue = ARGV[1], ARGV[2]
+if call('HEXISTS', ns .. 'jobs', id) == 1 or call('SISMEMBER', ns .. 'finished', id) == 1
+  or call('SISMEMBER', ns .. 'finished:old', id) == 1 then
+  return {'known'}
+end
+local now = now_ms()
+local due = 0
+if ARGV[3] ~= '' then due = now + ARGV[3] elseif ARGV[4] ~= '' then due = ARGV[4] + 0 end
+-- writes
+call('HSET', ns .. 'jobs', id, '    ' .. (due > 0 and whole(due) or '') .. ' ' .. ARGV[5] .. ' ' .. ARGV[6]
+  .. ' ' .. ARGV[7] .. ' ' .. whole(now) .. ' ' .. queue .. ' ' .. ARGV[8] .. '\n' .. ARGV[9])
+call('HINCRBY', ns .. 'enqueued', queue, 1)
+if due > now then
+  call('ZADD', ns .. 'scheduled:' .. queue, whole(due), id)
+else
+  call('LPUSH', ns .. 'ready:' .. queue, id)
+  wake(queue)
+end
+return {'created'}

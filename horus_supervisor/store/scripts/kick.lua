@@ -1,0 +1,10 @@
+#!lua flags=allow-oom
+-- kick: leave a token wherever a queue has work and none lies there. Mends what died
+-- between waking and claiming; called once a second.
+-- KEYS  1 namespace
+-- REPLY ok
+-- include: base
+-- include: rearm
+-- writes
+rearm()
+return {'ok'}

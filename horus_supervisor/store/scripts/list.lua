@@ -1,0 +1,33 @@
+#!lua flags=no-writes
+-- list: jobs of one state, the oldest claim on attention first: the next to run, the newest dead.
+-- KEYS  1 namespace
+-- ARGV  1 state: ready scheduled running dead 2 queue, or '' for all 3 at most so many
+-- REPLY four for each: id, packed, due or dead since ms or '', "slot own" where it runs or ''
+-- include: base
+local state, limit = ARGV[1], ARGV[3] + 0
+local reply = {}
+local function row(id, since, slot)
+  local job = call('HGET', ns .. 'jobs', id)
+  if job and #reply < 4 * limit then
+    for _, value in ipairs({id, job, since, slot}) do reply[#reply + 1] = value end
+  end
+end
+if state == 'running' then
+  local all = call('HGETALL', ns .. 'own')
+  for i = 2, #all, 2 do
+    local id, queue = string.match(all[i], '^%d+ %d+ held %S+ (%S+) .* (%S+)$')
+    if id and (ARGV[2] == '' or ARGV[2] == queue) then row(id, '', all[i - 1] .. ' ' .. all[i]) end
+  end
+  return reply
+end
+for _, queue in ipairs(ARGV[2] ~= '' and {ARGV[2]} or call('HKEYS', ns .. 'enqueued')) do
+  if state == 'ready' then
+    local ids = call('LRANGE', ns .. 'ready:' .. queue, -limit, -1)
+    for i = #ids, 1, -1 do row(ids[i], '', '') end
+  else
+    local range = state == 'dead' and 'ZREVRANGE' or 'ZRANGE'
+    local found = call(range, ns .. state .. ':' .. queue, 0, limit - 1, 'WITHSCORES')
+    for i = 1, #found, 2 do row(found[i], found[i + 1], '') end
+  end
+end
+return reply

@@ -1,0 +1,22 @@
+#!lua flags=no-writes
+-- overview: all that `status` shows, at one moment.
+-- KEYS  1 namespace
+-- REPLY now_ms
+--       queues: nine for each: queue, enqueued, succeeded, discarded, ready, scheduled, dead,
+--         the record at the head without its payload or '', its id or ''
+--       supervisors: pairs id, text
+--       own: pairs slot, text
+-- include: base
+local function count(what, queue) return call('HGET', ns .. what, queue) or '0' end
+
+local queues = {}
+for _, queue in ipairs(call('HKEYS', ns .. 'enqueued')) do
+  local head = call('LINDEX', ns .. 'ready:' .. queue, -1) or ''
+  local job = head ~= '' and call('HGET', ns .. 'jobs', head) or ''
+  for _, value in ipairs({queue, count('enqueued', queue), count('succeeded', queue), count('discarded', queue),
+    call('LLEN', ns .. 'ready:' .. queue), call('ZCARD', ns .. 'scheduled:' .. queue),
+    call('ZCARD', ns .. 'dead:' .. queue), string.match(job, '^[^\n]*\n') or '', head}) do
+    queues[#queues + 1] = value
+  end
+end
+return {whole(now_ms()), queues, call('HGETALL', ns .. 'supervisors'), call('HGETALL', ns .. 'own')}

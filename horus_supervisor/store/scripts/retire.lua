@@ -1,0 +1,42 @@
+#!lua flags=allow-oom
+-- retire: a supervisor is gone for good: every slot of its is settled, its id closed. The first caller wins.
+-- KEYS  1 namespace
+-- ARGV  1 supervisor 2 the heartbeat at which it stood still, or '' where its death is proven
+--       3 lost | interrupted: the death of slots not listed 4 their record, JSON
+--       5 executing of slots not listed: 0, or '?' where nobody can read the scoreboard
+--       6... four for each slot known: slot, executing, death, record
+-- REPLY ok, then six for each slot whose job was in flight: slot, disposition, job id, queue, attempt, name
+--       | alive: its heart beats | gone: retired before
+-- include: base
+-- include: move
+-- include: death
+-- include: rearm
+local found = call('HGET', ns .. 'supervisors', ARGV[1])
+if not found then return {'gone'} end
+if ARGV[2] ~= '' and string.match(found, '^%d+') ~= ARGV[2] then return {'alive'} end
+local known = {}
+for i = 6, #ARGV, 4 do known[ARGV[i]] = {ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]} end
+local others = {ARGV[5], ARGV[3], ARGV[4]}
+local now, mine, reply = now_ms(), ARGV[1] .. '/', {'ok'}
+local all = call('HGETALL', ns .. 'own')
+-- writes
+for i = 1, #all, 2 do
+  local slot, own = all[i], all[i + 1]
+  if string.sub(slot, 1, #mine) == mine then
+    local executing, death, record = unpack(known[slot] or others)
+    local flight = settle(own, executing, death, record, now)
+    if flight.id ~= '' then
+      if death ~= 'interrupted' then write_record(slot, string.match(own, '^%d+'), flight, record) end
+      for _, value in ipairs({slot, flight.disposition, flight.id, flight.queue, flight.attempt, flight.name}) do
+        reply[#reply + 1] = value
+      end
+    end
+    call('HDEL', ns .. 'own', slot)
+    call('HDEL', ns .. 'deaths', slot)
+  end
+end
+call('HDEL', ns .. 'supervisors', ARGV[1])
+call('ZADD', ns .. 'retired', whole(now), ARGV[1])
+call('ZREMRANGEBYSCORE', ns .. 'retired', '-inf', whole(now - 86400000))
+rearm()
+return reply

@@ -1,0 +1,22 @@
+#!lua flags=allow-oom
+-- retry: an operator's word: dead -> ready with a new life, scheduled -> ready now.
+-- KEYS  1 namespace
+-- ARGV  1 id
+-- REPLY ok | ready: it waits already | running | succeeded | discarded | unknown: nothing changed
+-- include: base
+-- include: move
+-- include: where
+local id = ARGV[1]
+local state, job, _, _, queue = where(id)
+if state ~= 'dead' and state ~= 'scheduled' then return {state} end
+local n = counters(job)
+local now = now_ms()
+n.due = now
+if state == 'dead' then n.attempts, n.crashes, n.losses = 0, 0, 0 end
+-- writes
+call('ZREM', ns .. state .. ':' .. queue, id)
+repack(id, job, n)
+call('LPUSH', ns .. 'ready:' .. queue, id)
+if state == 'dead' then note(id, now, 'retried', 0, n.fence, '{}') end
+wake(queue)
+return {'ok'}

@@ -1,0 +1,116 @@
+"""What went wrong with Redis, in words: the same ones whichever driver met it.
+
+Pure. Decides what an error means (did the call happen?), and says what, where and what to try.
+Never quotes a password: some of Redis's own messages echo what they were sent.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from horus_supervisor.errors import (
+    HorusError,
+    QueueFull,
+    RedisAway,
+    RedisRefused,
+    ReplyLost,
+    ServiceNotRunning,
+)
+from horus_supervisor.store.address import Address
+
+OLDEST = 7
+"""The oldest major version of Redis that is spoken to: 7.0 brought the flags of scripts."""
+
+PASSING = frozenset(
+    (
+        *("LOADING", "BUSY", "MASTERDOWN", "READONLY"),
+        *("CLUSTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS"),
+    )
+)
+"""Refusals that end by themselves: the call did not happen, the server is as good as away."""
+
+CREDENTIALS = frozenset(("NOAUTH", "WRONGPASS", "NOPERM", "DENIED"))
+
+START = "horus-supervisor -c config.toml"
+
+_REASONS = {
+    errno.ECONNREFUSED: "refused",
+    errno.ENOENT: "no such file",
+    errno.EACCES: "permission denied",
+    errno.ECONNRESET: "closed the connection",
+    errno.EPIPE: "closed the connection",
+    errno.EHOSTUNREACH: "no route to host",
+}
+
+
+def unreachable(address: Address, error: OSError | None, why: str | None = None) -> HorusError:
+    """Name a failure to connect: nothing was sent.
+
+    ``ServiceNotRunning`` where an embedded server's socket is absent or dead, ``RedisRefused``
+    where the server's certificate isn't trusted or ours can't be read, else ``RedisAway``.
+    """
+    if distrust := getattr(error, "verify_message", None):
+        return RedisRefused(f"Redis at {address.safe} isn't trusted: {distrust}")
+    if address.tls and error is not None and error.errno in (errno.ENOENT, errno.EACCES):
+        return RedisRefused(
+            f"a certificate or key for Redis at {address.safe} can't be read: {reason(error)}"
+        )
+    if address.folder is not None and _nobody_listens(error):
+        return ServiceNotRunning(
+            f"no service runs behind {address.safe}: start it with `{START}`,"
+            " the file that has this URL"
+        )
+    return RedisAway(f"can't reach Redis at {address.safe}: {why or reason(error)}")
+
+
+def lost(address: Address, what: str, error: OSError | None, why: str | None = None) -> ReplyLost:
+    """Name a connection that broke after ``what`` was sent: it may have happened."""
+    return ReplyLost(
+        f"lost Redis at {address.safe} before it answered {what}: {why or reason(error)}"
+    )
+
+
+def refusal(address: Address, what: str, text: str) -> HorusError:
+    """Name an error that Redis answered to ``what``; ``text`` begins with its code."""
+    code = text.partition(" ")[0].lstrip("-")
+    said = without_password(address, text)
+    if code == "OOM":
+        return QueueFull(f"Redis at {address.safe} is full (maxmemory), {what} was not accepted")
+    if code in PASSING or "max number of clients" in text:
+        return RedisAway(
+            f"Redis at {address.safe} doesn't serve now, {what} did not happen: {said}"
+        )
+    if code in CREDENTIALS or "without any password configured" in text:
+        return RedisRefused(
+            f"Redis at {address.safe} refused {what}: {said}"
+            " (check user and password in the URL, and what the user may do)"
+        )
+    return RedisRefused(f"Redis at {address.safe} refused {what}: {said}")
+
+
+def too_old(address: Address, version: str) -> RedisRefused:
+    """Name a server that is older than ``OLDEST``."""
+    return RedisRefused(
+        f"Redis at {address.safe} is version {version}: Horus needs {OLDEST}.0 or newer, or Valkey"
+    )
+
+
+def reason(error: OSError | None) -> str:
+    """Tell in a few words why a connection failed; the operating system's words at the worst."""
+    if isinstance(error, (TimeoutError, BlockingIOError)):
+        return "no answer in time"
+    if isinstance(error, socket.gaierror):
+        return "unknown host name"
+    if error is None:
+        return "closed the connection"
+    return _REASONS.get(error.errno or 0) or (error.strerror or str(error)).lower()
+
+
+def without_password(address: Address, text: str) -> str:
+    """Blot the password out of a server's words."""
+    return text.replace(address.password, "***") if address.password else text
+
+
+def _nobody_listens(error: OSError | None) -> bool:
+    return error is not None and error.errno in (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR)

@@ -1,0 +1,104 @@
+"""Every process of the service: started here, signalled here, reaped here, and nowhere else.
+
+No ``subprocess`` and no threads: one place reaps. Programs (template, keeper, embedded Redis) are
+started by exec; runners are forked by the template and adopted.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from horus_supervisor import linux
+
+_FIRST_FD = 200
+"""Descriptors that a program gets are numbered from here, out of the way of all that is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """A child's end, as ``wait4`` told it."""
+
+    pid: int
+    status: int
+    rusage: resource.struct_rusage
+
+
+def start_program(
+    module: str, arguments: Sequence[object], fds: Sequence[int], output_fd: int
+) -> int:
+    """Start ``module.main(*fds, *arguments)`` in a fresh interpreter; tell its pid.
+
+    It leads its own process group, reads nothing, and writes to ``output_fd``.
+    """
+    root = str(Path(__file__).resolve().parents[2])
+    numbers = [_FIRST_FD + at for at in range(len(fds))]
+    call = ", ".join(repr(value) for value in (*numbers, *arguments))
+    code = f"import sys; sys.path.append({root!r}); from {module} import main; main({call})"
+    actions: list[tuple[object, ...]] = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_DUP2, output_fd, 1),
+        (os.POSIX_SPAWN_DUP2, output_fd, 2),
+        *((os.POSIX_SPAWN_DUP2, fd, number) for fd, number in zip(fds, numbers, strict=True)),
+    ]
+    return os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-u", "-P", "-c", code],
+        os.environ,
+        file_actions=actions,
+        setpgroup=0,
+        setsigdef=[signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD],
+    )
+
+
+def ended() -> Iterator[int]:
+    """Give the pids of children that have ended, without reaping them: each stays a zombie until ``reap``.
+
+    So its pid can't be used again while its process group is killed and its last words are read.
+    """
+    seen: set[int] = set()
+    while True:
+        try:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if found is None or found.si_pid in seen:
+            return
+        seen.add(found.si_pid)
+        yield found.si_pid
+
+
+def reap(pid: int) -> Reaped:
+    """Take a child's exit status; its pid may be used again from now on."""
+    pid, status, rusage = os.wait4(pid, 0)
+    return Reaped(pid, status, rusage)
+
+
+def send_signal(pid: int, number: int) -> bool:
+    """Signal one child that was not reaped yet; False where it is gone."""
+    if pid <= 1:
+        return False
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def kill_if_still(pid: int, still: Callable[[], bool]) -> bool:
+    """Stop a runner, look again, and kill its group only if ``still`` says so; else let it go on.
+
+    Without the stop, the next job would die for the last one.
+    """
+    send_signal(pid, signal.SIGSTOP)
+    if not still():
+        send_signal(pid, signal.SIGCONT)
+        return False
+    send_signal(pid, signal.SIGKILL)
+    linux.kill_group(pid)
+    return True

@@ -1,0 +1,320 @@
+"""The runners: a seat for each that the file wants, and the life that sits in it.
+
+Owns slots, pipes and memory files of runners. Applies what ``plan`` decided; decides nothing itself.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from horus_supervisor.config.schema import GroupConfig
+
+from horus_supervisor import linux, messages
+from horus_supervisor.clock import rfc3339
+from horus_supervisor.events import Event
+from horus_supervisor.lifecycle import Cause
+from horus_supervisor.logs import Logger
+from horus_supervisor.messages import Identity, Spawn
+from horus_supervisor.scoreboard import SLOTS, Control, Phase, Row, Scoreboard
+from horus_supervisor.supervisor import children
+from horus_supervisor.supervisor.inbox import Inbox
+from horus_supervisor.supervisor.output import PIPE_BYTES, LinePipe, Outlet, OutputPipe, make_pipe
+from horus_supervisor.supervisor.plan import Action, Do, SeatSeen
+
+_STACKS_MAX = 32 * 1024
+
+
+@dataclass(slots=True)
+class Life:
+    """One runner process, from the request to its reaping."""
+
+    identity: Identity
+    incarnation: int
+    group: GroupConfig
+    asked_at: float
+    asked_ns: int
+    lines: LinePipe
+    output: OutputPipe
+    stacks_fd: int
+    pid: int | None = None
+    draining: bool = False
+    interrupted_at: float | None = None
+    overdue_seq: int = 0
+    overdue_since: float | None = None
+    dumped_at: float | None = None
+    killed: bool = False
+    killed_for: Cause | None = None
+
+
+@dataclass(slots=True)
+class Seat:
+    """A place for one runner: its name and its slot stay, lives come and go."""
+
+    runner: str
+    group: GroupConfig
+    slot: int
+    incarnation: int = 0
+    ready_at: float = 0.0
+    life: Life | None = None
+
+
+@dataclass(slots=True)
+class Crew:
+    """All seats, and the lives in them."""
+
+    board: Scoreboard
+    inbox: Inbox
+    outlet: Outlet
+    log: Logger
+    request: Callable[[Spawn, list[int]], bool]  # to the template; False: it can't be asked now
+    seats: dict[str, Seat] = field(default_factory=dict)
+    by_pid: dict[int, Seat] = field(default_factory=dict)
+    _free: list[int] = field(default_factory=lambda: list(range(SLOTS - 1, -1, -1)))
+
+    # --- seats ---------------------------------------------------------------------------------
+
+    def seat(self, wanted: dict[str, GroupConfig]) -> None:
+        """Make a seat for each runner that is wanted and has none."""
+        for runner, group in wanted.items():
+            seat = self.seats.get(runner)
+            if seat is None:
+                self.seats[runner] = Seat(runner, group, self._free.pop())
+            elif seat.life is None:
+                seat.group = group
+
+    def seen(self, now: float) -> list[SeatSeen]:
+        """Tell how every seat is, for ``plan``."""
+        now_ns = time.monotonic_ns()
+        return [self._see(seat, now, now_ns) for seat in self.seats.values()]
+
+    def _see(self, seat: Seat, now: float, now_ns: int) -> SeatSeen:
+        life = seat.life
+        if life is None:
+            return SeatSeen(seat.runner, seat.group, ready_at=seat.ready_at)
+        overdue = self.board.executing_past(seat.slot, now_ns) if life.pid else 0
+        if overdue != life.overdue_seq:
+            life.overdue_seq, life.dumped_at = overdue, None
+            life.overdue_since = now if overdue else None
+        return SeatSeen(
+            seat.runner,
+            life.group,
+            pid=life.pid,
+            asked_at=life.asked_at if life.pid is None else None,
+            draining=life.draining,
+            interrupted_at=life.interrupted_at,
+            overdue_since=life.overdue_since,
+            dumped_at=life.dumped_at,
+            stack_left=life.dumped_at is not None and os.fstat(life.stacks_fd).st_size > 0,
+            killed=life.killed,
+        )
+
+    # --- applying ------------------------------------------------------------------------------
+
+    def apply(self, action: Action, now: float, identity: Identity) -> None:
+        """Do one thing."""
+        seat = self.seats[action.runner]
+        match action.do:
+            case Do.SPAWN:
+                self._spawn(seat, now, identity)
+            case Do.FORGET:
+                self._free.append(self.seats.pop(action.runner).slot)
+            case Do.DRAIN | Do.INTERRUPT | Do.REMIND | Do.DUMP | Do.KILL:
+                assert seat.life is not None
+                self._handle(seat, seat.life, action, now)
+
+    def _handle(self, seat: Seat, life: Life, action: Action, now: float) -> None:
+        if action.do == Do.DRAIN:
+            life.draining = True
+            self.board.control(seat.slot, Control.DRAIN)
+        elif action.do == Do.INTERRUPT:
+            life.interrupted_at = now
+            self.board.control(seat.slot, Control.INTERRUPT)
+        elif action.do == Do.DUMP:
+            life.dumped_at = now
+        elif action.do == Do.KILL:
+            self._kill(seat, life, action.cause)
+        if life.pid and action.do != Do.KILL:
+            children.send_signal(
+                life.pid, linux.DUMP_SIGNAL if action.do == Do.DUMP else linux.WAKE_SIGNAL
+            )
+
+    def _kill(self, seat: Seat, life: Life, cause: Cause | None) -> None:
+        def still() -> bool:
+            return (
+                cause != Cause.TIMEOUT
+                or self.board.executing_past(seat.slot, time.monotonic_ns()) == overdue
+            )
+
+        overdue = life.overdue_seq
+        if (
+            life.pid is None
+        ):  # the template never told of it: nothing to kill, let another be asked for
+            self._close(life)
+            seat.life = None
+        elif children.kill_if_still(life.pid, still):
+            life.killed, life.killed_for = True, cause
+
+    def _spawn(self, seat: Seat, now: float, identity: Identity) -> None:
+        log_r, log_w = make_pipe(PIPE_BYTES)
+        out_r, out_w = make_pipe()
+        stacks = linux.memory_file("horus-stacks")
+        group = seat.group
+        seat.incarnation += 1
+        spec = Spawn(
+            slot=seat.slot,
+            incarnation=seat.incarnation,
+            runner=seat.runner,
+            group=group.name,
+            queues=list(group.queues),
+            identity=identity,
+            job_timeout_s=group.job_timeout_s,
+            unknown_job_after_s=group.unknown_job_after_s,
+            max_crashes=group.max_crashes,
+            crash_delay_s=group.crash_delay_s,
+            max_jobs=group.max_jobs,
+            max_memory_bytes=group.max_memory,
+        )
+        self.board.clear(seat.slot, seat.incarnation)
+        output = OutputPipe(out_r, self.outlet, self.log, lambda: self._about(seat))
+        lines = LinePipe(log_r, self.outlet, lambda rest: output.say(rest, cut=True))
+        life = Life(
+            identity, seat.incarnation, group, now, time.monotonic_ns(), lines, output, stacks
+        )
+        asked = self.request(spec, [log_w, out_w, stacks])
+        os.close(log_w)
+        os.close(out_w)
+        if not asked:
+            self._close_quietly(life)
+            return
+        self.inbox.watch_bulk(log_r, lambda: self._drain(lines))
+        self.inbox.watch_bulk(out_r, lambda: self._drain(output))
+        seat.life = life
+
+    def _about(self, seat: Seat) -> dict[str, object]:
+        row = self.board.read(seat.slot)
+        about: dict[str, object] = {"runner": seat.runner, "group": seat.group.name}
+        if seat.life and seat.life.pid:
+            about["pid"] = seat.life.pid
+        if row.executing_seq:
+            about |= {
+                "job_id": row.job_id,
+                "job": row.job,
+                "queue": row.queue,
+                "attempt": row.attempt,
+            }
+        return about
+
+    def _drain(self, pipe: LinePipe | OutputPipe) -> None:
+        pipe.drain()
+        if pipe.ended:
+            self.inbox.forget(pipe.fd)
+
+    # --- births and deaths ---------------------------------------------------------------------
+
+    def born(self, slot: int, incarnation: int, pid: int) -> Seat | None:
+        """Note that the template forked a runner; None where nobody asked for it any more."""
+        for seat in self.seats.values():
+            if seat.slot == slot and seat.life and seat.life.incarnation == incarnation:
+                seat.life.pid = pid
+                self.by_pid[pid] = seat
+                if seat.life.draining:  # asked to leave before it had a pid
+                    children.send_signal(pid, linux.WAKE_SIGNAL)
+                return seat
+        return None
+
+    def stillborn(self, slot: int, incarnation: int) -> Seat | None:
+        """Note that no runner came of a request."""
+        for seat in self.seats.values():
+            life = seat.life
+            if seat.slot == slot and life and life.incarnation == incarnation and life.pid is None:
+                self._close(life)
+                seat.life = None
+                return seat
+        return None
+
+    def unborn(self) -> list[Seat]:
+        """Give the seats whose runner was asked for and has not been told of."""
+        return [seat for seat in self.seats.values() if seat.life and seat.life.pid is None]
+
+    def last_words(self, life: Life) -> str:
+        """Read all that a dead runner left in its pipes, and its stacks. Never waits for their end."""
+        life.lines.drain(last=True)
+        life.output.drain(last=True)
+        size = os.fstat(life.stacks_fd).st_size
+        stacks = os.pread(life.stacks_fd, _STACKS_MAX, 0).decode("utf-8", "replace")
+        return stacks if size <= _STACKS_MAX else stacks + "\n  [...]"
+
+    def bury(self, seat: Seat) -> Row:
+        """Empty a seat whose runner was reaped; give its last row."""
+        assert seat.life is not None
+        if seat.life.pid:
+            self.by_pid.pop(seat.life.pid, None)
+        row = self.board.read(seat.slot)
+        self._close(seat.life)
+        seat.life = None
+        return row
+
+    def _close(self, life: Life) -> None:
+        self.inbox.forget(life.lines.fd)
+        self.inbox.forget(life.output.fd)
+        self._close_quietly(life)
+
+    def _close_quietly(self, life: Life) -> None:
+        life.lines.close()
+        life.output.close()
+        os.close(life.stacks_fd)
+
+    # --- telling -------------------------------------------------------------------------------
+
+    def rows(self) -> list[dict[str, object]]:
+        """Tell what every runner does, for heartbeats and snapshots."""
+        return [self._tell(seat) for seat in self.seats.values()]
+
+    def _tell(self, seat: Seat) -> dict[str, object]:
+        life = seat.life
+        row = self.board.read(seat.slot)
+        state = (
+            "backoff"
+            if life is None
+            else "starting"
+            if row.phase == Phase.EMPTY
+            else row.phase.name.lower()
+        )
+        if life and life.draining:
+            state = "stopping"
+        since_s = (
+            time.time() - max(0, time.monotonic_ns() - row.since_ns) / 1e9
+            if row.since_ns
+            else time.time()
+        )
+        return {
+            "runner": seat.runner,
+            "slot": seat.slot,
+            "group": seat.group.name,
+            "queues": list(seat.group.queues),
+            "pid": life.pid if life else None,
+            "state": state,
+            "since": rfc3339(since_s),
+        }
+
+    def snapshot(self) -> None:
+        """Log what every runner does."""
+        for seat in self.seats.values():
+            row = self.board.read(seat.slot)
+            flying = {"job_id": row.job_id, "job": row.job} if row.executing_seq else {}
+            self.log.info(Event.SNAPSHOT, **self._tell(seat), jobs_done=row.jobs_done, **flying)
+
+
+def ask_template(sock: socket.socket | None, spec: Spawn, fds: list[int]) -> bool:
+    """Send a request with its descriptors; False where the template is not there or has no room."""
+    if sock is None:
+        return False
+    try:
+        socket.send_fds(sock, [messages.encode(spec)], fds)
+    except (BlockingIOError, OSError):
+        return False
+    return True

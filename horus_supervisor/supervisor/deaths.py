@@ -1,0 +1,212 @@
+"""What follows from a runner's death, in order: diagnosis, log, and the record's way to Redis.
+
+Keeps each death until the keeper says that Redis has it; a new keeper is told all of them again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from horus_supervisor import linux, messages
+from horus_supervisor.crash_record import CrashRecord
+from horus_supervisor.events import Event
+from horus_supervisor.lifecycle import Disposition
+from horus_supervisor.logs import Logger
+from horus_supervisor.messages import Born, Died, Gone, Recorded
+from horus_supervisor.scoreboard import Row
+from horus_supervisor.supervisor import children
+from horus_supervisor.supervisor.crew import Crew, Seat
+from horus_supervisor.supervisor.diagnose import Ended, death, diagnose, how, left_in_order
+from horus_supervisor.supervisor.programs import Programs
+
+AT_ONCE_S = 0.05
+"""Seconds within which two deaths count as one moment, where the kernel's counter names neither."""
+
+_YOUNG_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a seat became empty; ``free``: it was asked for and costs no restart credit."""
+
+    free: bool
+
+
+def left_open(state_dir: Path) -> list[str]:
+    """List supervisors of this host that were not closed in Redis; their lock is ours, so they are dead."""
+    return sorted(path.stem for path in (state_dir / "spool").glob("*.open"))
+
+
+def in_words(status: int) -> str:
+    """Say an exit status."""
+    if os.WIFSIGNALED(status):
+        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"exited with {os.WEXITSTATUS(status)}"
+
+
+class Deaths:
+    """The deaths that Redis may not know of yet, and the runners that the keeper was told of."""
+
+    def __init__(self, crew: Crew, programs: Programs, log: Logger) -> None:
+        self.log = log
+        self.unnamed: dict[int, children.Reaped] = {}
+        self._crew = crew
+        self._programs = programs
+        self._alive: dict[tuple[int, int], Born] = {}
+        self._pending: dict[tuple[str, int, int], tuple[Died, CrashRecord]] = {}
+        self._oom_kills = linux.oom_kills()
+        self._last_kill = 0.0
+
+    def born(self, born: Born) -> None:
+        """Tell the keeper of a living runner."""
+        self._alive[born.slot, born.incarnation] = born
+        self._programs.tell_keeper(born)
+
+    def all_again(self) -> list[messages.ToKeeper]:
+        """Give all that a new keeper has to hear."""
+        return [*self._alive.values(), *(died for died, _ in self._pending.values())]
+
+    def of_runner(
+        self, seat: Seat, pid: int, reaped: children.Reaped | None, app_version: str | None
+    ) -> End:
+        """See a dead runner off: group, last words, status, slot, log, keeper."""
+        life = seat.life
+        assert life is not None
+        linux.kill_group(pid)  # a child of the job would outlive it and overlap the retry
+        stacks = self._crew.last_words(life)
+        tail = tuple(life.output.tail)
+        reaped = reaped or children.reap(pid)
+        row = self._crew.bury(seat)
+        self._alive.pop((seat.slot, life.incarnation), None)
+        self._programs.tell_keeper(Gone(slot=seat.slot, incarnation=life.incarnation))
+        asked = (
+            life.draining
+            or row.jobs_done > 0
+            or time.monotonic_ns() - life.asked_ns > _YOUNG_S * 1e9
+        )
+        if left_in_order(reaped.status, row, life.incarnation):
+            self.log.info(
+                Event.RUNNER_EXITED,
+                runner=seat.runner,
+                group=seat.group.name,
+                pid=pid,
+                jobs_done=row.jobs_done,
+                uptime_s=round((time.monotonic_ns() - life.asked_ns) / 1e9, 3),
+            )
+            return End(free=asked)
+        ended = Ended(
+            runner=seat.runner,
+            group=life.group.name,
+            slot=seat.slot,
+            incarnation=life.incarnation,
+            pid=pid,
+            status=reaped.status,
+            rusage=reaped.rusage,
+            at_wall=time.time(),
+            at_ns=time.monotonic_ns(),
+            born_ns=life.asked_ns,
+            killed_for=life.killed_for,
+            interrupted=life.killed and life.killed_for is None,
+            oom_kills=self._new_oom_kills(reaped.status),
+            others=self._others(reaped.status),
+            stacks=stacks,
+            output_tail=tail,
+            app_version=app_version,
+        )
+        self._record(ended, row, life.identity)
+        return End(free=ended.interrupted)
+
+    def _record(self, ended: Ended, row: Row, identity: messages.Identity) -> None:
+        record = diagnose(ended, row, identity)
+        fate = death(ended, record.cause)
+        if not ended.interrupted:
+            fields = {k: v for k, v in record.fields().items() if v is not None}
+            self.log.error(Event.RUNNER_CRASHED, how=how(record), **fields)
+        died = Died(
+            slot=ended.slot,
+            incarnation=ended.incarnation,
+            supervisor=identity.supervisor,
+            executing=row.executing_seq if row.incarnation == ended.incarnation else 0,
+            death=fate,
+            record=msgspec.Raw(_bounded(record)),
+        )
+        self._pending[died.supervisor, died.slot, died.incarnation] = died, record
+        self._programs.tell_keeper(died)
+
+    def recorded(self, message: Recorded) -> None:
+        """Redis has it: tell what became of the job."""
+        entry = self._pending.pop((message.supervisor, message.slot, message.incarnation), None)
+        if entry is None:
+            return
+        died, record = entry
+        job = {
+            "job_id": message.job_id,
+            "job": record.job,
+            "queue": message.queue,
+            "attempt": message.attempt,
+        }
+        facts = {
+            "runner": record.runner,
+            "group": record.group,
+            "pid": record.pid,
+            "cause": record.cause,
+        }
+        if died.death == "interrupted":
+            if message.job_id:
+                self.log.info(
+                    Event.JOB_INTERRUPTED, disposition=message.disposition, **job, **facts
+                )
+        elif message.word in ("ok", "again"):
+            known = (
+                job
+                if message.job_id
+                else {"job_id": None, "job": None, "queue": None, "attempt": None}
+            )
+            story = {
+                "crash_id": record.crash_id,
+                "signal": record.signal,
+                "exit_code": record.exit_code,
+            }
+            self.log.error(
+                Event.JOB_CRASHED, disposition=message.disposition, **known, **facts, **story
+            )
+        if message.disposition in (Disposition.QUARANTINED, Disposition.EXHAUSTED):
+            self.log.error(
+                Event.JOB_DEAD, reason=message.disposition, crash_id=record.crash_id, **job
+            )
+
+    def _new_oom_kills(self, status: int) -> int:
+        if not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL):
+            return 0
+        before, self._oom_kills = self._oom_kills, linux.oom_kills()
+        return max(0, self._oom_kills - before)
+
+    def _others(self, status: int) -> int:
+        if not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL):
+            return 0
+        now = time.monotonic()
+        before, self._last_kill = self._last_kill, now
+        return int(now - before < AT_ONCE_S)
+
+
+def _bounded(record: CrashRecord) -> bytes:
+    """Write a record for Redis; long ones lose the oldest of their output."""
+    text = messages.encode(record)
+    while len(text) > 48 * 1024 and record.output_tail:
+        record = replace_tail(record, record.output_tail[len(record.output_tail) // 2 + 1 :])
+        text = messages.encode(record)
+    return text
+
+
+def replace_tail(record: CrashRecord, tail: list[str]) -> CrashRecord:
+    """Give the record with another ``output_tail``."""
+    return msgspec.structs.replace(record, output_tail=tail)
+
+
+_ = replace

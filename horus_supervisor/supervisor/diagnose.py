@@ -1,0 +1,120 @@
+"""From an exit and a slot to a crash record. Pure."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import signal
+from dataclasses import dataclass
+
+from horus_supervisor.clock import rfc3339
+from horus_supervisor.crash_record import CrashRecord, crash_id
+from horus_supervisor.lifecycle import DEATH_OF_CAUSE, Cause, Death
+from horus_supervisor.messages import Identity
+from horus_supervisor.scoreboard import Phase, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A runner's end: what ``wait4`` told, and what it left."""
+
+    runner: str
+    group: str
+    slot: int
+    incarnation: int
+    pid: int
+    status: int
+    rusage: resource.struct_rusage
+    at_wall: float
+    at_ns: int  # monotonic
+    born_ns: int
+    killed_for: Cause | None  # we did it
+    interrupted: bool  # we did it, because a stop could not wait
+    oom_kills: int  # how many the cgroup counted since the last death
+    others: int  # runners that died of SIGKILL in the same moment
+    stacks: str
+    output_tail: tuple[str, ...]
+    app_version: str | None
+
+
+def left_in_order(status: int, row: Row, incarnation: int) -> bool:
+    """Tell whether the runner went of its own accord, everything handed in."""
+    return os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0 and _has_left(row, incarnation)
+
+
+def _has_left(row: Row, incarnation: int) -> bool:
+    return row.phase == Phase.LEFT and row.incarnation == incarnation
+
+
+def death(ended: Ended, cause: Cause) -> Death:
+    """Tell what the death means for the job."""
+    return Death.INTERRUPTED if ended.interrupted else DEATH_OF_CAUSE[cause]
+
+
+def cause_of(ended: Ended) -> tuple[Cause, str | None]:
+    """Tell why it died, and what is unsure about that."""
+    if ended.killed_for:
+        return ended.killed_for, None
+    if os.WIFSIGNALED(ended.status):
+        if (
+            os.WTERMSIG(ended.status) == signal.SIGKILL
+            and ended.oom_kills
+            and not ended.interrupted
+        ):
+            unsure = "unsure: several died at once" if ended.others else None
+            return Cause.OOM, unsure
+        return Cause.SIGNAL, None
+    return Cause.EXIT, None
+
+
+def how(record: CrashRecord) -> str:
+    """Say a death in words: ``killed by SIGSEGV``."""
+    if record.cause in (Cause.TIMEOUT, Cause.MEMORY, Cause.STUCK, Cause.OOM):
+        return f"{record.cause} ({record.signal})" if record.signal else str(record.cause)
+    if record.signal:
+        return f"killed by {record.signal}"
+    return f"exited with {record.exit_code}"
+
+
+def diagnose(ended: Ended, row: Row, identity: Identity) -> CrashRecord:
+    """Write the record of a death that nobody asked for, or that we brought about."""
+    cause, note = cause_of(ended)
+    signaled = os.WIFSIGNALED(ended.status)
+    flying = row.executing_seq != 0 and row.incarnation == ended.incarnation
+    return CrashRecord(
+        crash_id=crash_id(identity.supervisor, ended.slot, ended.incarnation),
+        timestamp=rfc3339(ended.at_wall),
+        host=identity.host,
+        supervisor=identity.supervisor,
+        runner=ended.runner,
+        group=ended.group,
+        pid=ended.pid,
+        cause=cause,
+        signal=_signal_name(os.WTERMSIG(ended.status)) if signaled else None,
+        exit_code=None if signaled else os.WEXITSTATUS(ended.status),
+        core_dumped=os.WCOREDUMP(ended.status) if signaled else False,
+        job_id=row.job_id if flying else None,
+        job=row.job if flying else None,
+        queue=row.queue if flying else None,
+        attempt=row.attempt if flying else None,
+        started_at=rfc3339(row.started_ms / 1000) if flying else None,
+        ran_for_s=round(max(ended.at_ns - row.since_ns, 0) / 1e9, 3) if flying else None,
+        traceback=ended.stacks or None,
+        output_tail=list(ended.output_tail),
+        uptime_s=round((ended.at_ns - ended.born_ns) / 1e9, 3),
+        jobs_done=row.jobs_done if row.incarnation == ended.incarnation else None,
+        max_rss_bytes=ended.rusage.ru_maxrss * 1024,
+        user_cpu_s=round(ended.rusage.ru_utime, 3),
+        system_cpu_s=round(ended.rusage.ru_stime, 3),
+        app_version=ended.app_version,
+        python_version=platform.python_version(),
+        note=note or ("the slot was torn: its writer died while it wrote" if row.torn else None),
+    )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"

@@ -1,0 +1,86 @@
+"""The one place where the supervisor waits: signals, pipes, sockets, room on standard output.
+
+Signal handlers are empty; the wake-up descriptor tells that something came, ``signals`` what. After the
+first log line it waits 10 ms more for what matters more, then all pipes are drained at once: a wake-up
+for each line would halve the rate of the runners.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+from collections.abc import Callable, Iterable
+
+GATHER_S = 0.010
+
+HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
+
+Handler = Callable[[], object]
+
+
+class Inbox:
+    """Waits for descriptors and signals; owns the selectors, not what is registered."""
+
+    def __init__(self) -> None:
+        self._urgent = selectors.DefaultSelector()
+        self._all = selectors.DefaultSelector()
+        self._bulk: dict[int, Handler] = {}
+        self._got: list[int] = []
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+        os.set_blocking(writing, False)
+        self._wakeup = reading
+        for number in HEARD:
+            signal.signal(number, self._note)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        self.watch(reading, self._empty_wakeup)
+
+    def _note(self, number: int, _frame: object) -> None:
+        self._got.append(number)
+
+    def _empty_wakeup(self) -> None:
+        try:
+            while len(os.read(self._wakeup, 4096)) == 4096:
+                pass
+        except BlockingIOError:
+            return
+
+    def watch(self, fd: int, handler: Handler, *, write: bool = False) -> None:
+        """Call ``handler`` soon after ``fd`` is readable (or, with ``write``, has room)."""
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if write else 0)
+        for selector in (self._urgent, self._all):
+            if fd in selector.get_map():
+                selector.modify(fd, events, handler)
+            else:
+                selector.register(fd, events, handler)
+
+    def watch_bulk(self, fd: int, handler: Handler) -> None:
+        """Call ``handler`` when ``fd`` is readable, gathered with others."""
+        self._bulk[fd] = handler
+        self._all.register(fd, selectors.EVENT_READ, handler)
+
+    def forget(self, fd: int) -> None:
+        """Stop watching a descriptor; before it is closed."""
+        self._bulk.pop(fd, None)
+        for selector in (self._urgent, self._all):
+            if fd in selector.get_map():
+                selector.unregister(fd)
+
+    def wait(self, wait_s: float, *, bulk: bool = True) -> list[Handler]:
+        """Wait until something comes or ``wait_s`` is over; give the handlers to call.
+
+        ``bulk=False`` leaves the gathered pipes alone: there is no room for what they hold.
+        """
+        selector = self._all if bulk else self._urgent
+        ready = selector.select(max(0.0, wait_s))
+        urgent = [key.data for key, _ in ready if key.fd not in self._bulk]
+        if not ready or urgent:
+            return [key.data for key, _ in ready]
+        urgent = [key.data for key, _ in self._urgent.select(GATHER_S)]
+        return urgent + [key.data for key, _ in self._all.select(0) if key.fd in self._bulk]
+
+    def signals(self) -> Iterable[int]:
+        """Take the signals that came since the last call."""
+        got, self._got = self._got, []
+        return got

@@ -1,0 +1,43 @@
+"""The lock on ``state_dir``: one service a folder, and proof that a predecessor is dead.
+
+``flock`` on a file that supervisor, template, keeper, guard and runners all hold open: whoever gets it
+knows that none of them is left. Job children let go of it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from horus_supervisor import linux
+from horus_supervisor.errors import HorusError
+
+WAIT_S = 2.0
+
+
+class AlreadyRunning(HorusError):
+    """Another service holds this folder."""
+
+
+def take(state_dir: Path, wait_s: float = WAIT_S) -> int:
+    """Take the lock; give its descriptor. Raises ``AlreadyRunning`` after ``wait_s`` seconds."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    path = state_dir / "lock"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < until:
+                time.sleep(0.02)
+                continue
+            pids = [str(pid) for pid in linux.holders(path) if pid != os.getpid()]
+            os.close(fd)
+            who = f"pid {', '.join(pids)}" if pids else "a process that we may not see"
+            raise AlreadyRunning(
+                f"another service runs on {state_dir} ({who}); stop it, or give this one a state_dir of its own"
+            ) from None
+        return fd

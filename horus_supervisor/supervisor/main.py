@@ -1,0 +1,84 @@
+"""``horus-supervisor``: arguments in, exit status out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from horus_supervisor.config.load import load
+from horus_supervisor.config.schema import Config
+
+from horus_supervisor import __version__
+from horus_supervisor.clock import SystemClock
+from horus_supervisor.errors import ConfigError, HorusError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the service, or check its file. Exit status: 0 in order, 1 failed, 2 usage or file."""
+    parser = argparse.ArgumentParser(
+        prog="horus-supervisor",
+        description="Runs the jobs of the queues that a TOML file names, in forked runners.",
+    )
+    parser.add_argument(
+        "-c", "--config", metavar="FILE", required=True, type=Path, help="the TOML file"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="validate the file, import the job modules, and exit"
+    )
+    parser.add_argument("--log-format", choices=("json", "console"), help="over the file's setting")
+    parser.add_argument("--version", action="version", version=f"horus-supervisor {__version__}")
+    options = parser.parse_args(arguments)
+    try:
+        config = load(options.config)
+    except ConfigError as error:
+        for mistake in error.mistakes:
+            print(f"horus-supervisor: {mistake}", file=sys.stderr)
+        return 2
+    if options.check:
+        return check(config)
+    return serve(config, options.log_format)
+
+
+def serve(config: Config, log_format: str | None) -> int:
+    """Take the lock and run the service."""
+    from horus_supervisor.supervisor import lock
+    from horus_supervisor.supervisor.service import Supervisor
+
+    wanted = log_format or config.log.format or ("console" if os.isatty(1) else "json")
+    try:
+        lock_fd = lock.take(config.supervisor.state_dir)
+    except (HorusError, OSError) as error:
+        print(f"horus-supervisor: {error}", file=sys.stderr)
+        return 1
+    return Supervisor(config, lock_fd, SystemClock(), wanted).run()
+
+
+def check(config: Config) -> int:
+    """Print what would run; every module that can't be imported is a mistake."""
+    import importlib
+    import traceback
+
+    from horus_supervisor.config.describe import describe
+
+    sys.path[:0] = [str(path) for path in config.supervisor.path]
+    failed = 0
+    for name in config.supervisor.imports:
+        try:
+            importlib.import_module(name)
+        except BaseException as error:
+            failed += 1
+            last = traceback.format_exception_only(error)[-1].strip()
+            print(
+                f"horus-supervisor: {config.file}: supervisor.imports: {name}: {last}",
+                file=sys.stderr,
+            )
+    if failed:
+        return 2
+    print(describe(config))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

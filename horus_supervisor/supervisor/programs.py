@@ -1,0 +1,154 @@
+"""The three programs beside the runners: template, keeper, and the embedded Redis's guard.
+
+Starts each, listens to it, starts it again by the one policy. Owns their sockets and pipes.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from horus_supervisor import messages
+from horus_supervisor.channel import Channel
+from horus_supervisor.logs import Logger
+from horus_supervisor.supervisor import children
+from horus_supervisor.supervisor.credit import Credit
+from horus_supervisor.supervisor.inbox import Inbox
+from horus_supervisor.supervisor.output import PIPE_BYTES, LinePipe, Outlet, OutputPipe, make_pipe
+
+
+@dataclass(slots=True)
+class Program:
+    """One program: what starts it, and the process that runs now, if any."""
+
+    name: str
+    module: str
+    credit: Credit
+    pid: int | None = None
+    ready_at: float = 0.0
+    output: OutputPipe | None = None
+    lines: LinePipe | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether its process lives (or was not reaped yet)."""
+        return self.pid is not None
+
+
+class Programs:
+    """Template, keeper and guard, as far as starting and ending them goes."""
+
+    def __init__(self, inbox: Inbox, outlet: Outlet, log: Logger) -> None:
+        self._inbox = inbox
+        self._outlet = outlet
+        self._log = log
+        self.template = Program("template", "horus_supervisor.template", Credit(2))
+        self.keeper = Program("keeper", "horus_supervisor.keeper.main", Credit(2))
+        self.guard = Program("embedded redis", "horus_supervisor.guard", Credit(2))
+        self.template_socket: socket.socket | None = None
+        self.channel: Channel[messages.FromKeeper] | None = None
+
+    def by_pid(self, pid: int) -> Program | None:
+        """Find the program whose process that is."""
+        return next((p for p in (self.template, self.keeper, self.guard) if p.pid == pid), None)
+
+    def start_template(
+        self, boot: messages.Boot, board_fd: int, lock_fd: int, hear: Callable[[Any], None]
+    ) -> None:
+        """Start the template and ask it to import the job code."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        self._start(self.template, (), [theirs.fileno(), board_fd, lock_fd])
+        theirs.close()
+        ours.send(messages.encode(boot))
+        self.template_socket = ours
+        self._inbox.watch(ours.fileno(), lambda: self._hear_template(ours, hear))
+
+    def _hear_template(self, sock: socket.socket, hear: Callable[[Any], None]) -> None:
+        try:
+            while data := sock.recv(1 << 16):
+                hear(messages.from_template.decode(data))
+        except BlockingIOError:
+            return
+        except OSError:
+            pass  # its end is told by the kernel, when it is reaped
+        self._inbox.forget(sock.fileno())
+
+    def start_keeper(
+        self, boot: messages.KeeperBoot, fds: list[int], hear: Callable[[Any], None]
+    ) -> None:
+        """Start a keeper; ``fds``: scoreboard, lock, the guard's lifeline (or none)."""
+        ours, theirs = socket.socketpair()
+        log_r, log_w = make_pipe(PIPE_BYTES)
+        board_fd, *held = fds
+        self._start(self.keeper, (), [theirs.fileno(), board_fd, log_w, *held])
+        theirs.close()
+        os.close(log_w)
+        output = self.keeper.output
+        assert output is not None
+        lines = LinePipe(log_r, self._outlet, lambda rest: output.say(rest, cut=True))
+        self.keeper.lines = lines
+        self._inbox.watch_bulk(log_r, lambda: self._drain(lines))
+        channel: Channel[messages.FromKeeper] = Channel(ours, messages.from_keeper)
+        self.channel = channel
+        self._inbox.watch(channel.fileno(), lambda: self._hear_keeper(channel, hear))
+        channel.send(boot)
+
+    def _hear_keeper(
+        self, channel: Channel[messages.FromKeeper], hear: Callable[[Any], None]
+    ) -> None:
+        channel.flush()
+        for message in channel.receive():
+            hear(message)
+        if channel.closed:
+            self._inbox.forget(channel.fileno())
+
+    def start_guard(self, folder: str, lifeline_fd: int, lock_fd: int) -> None:
+        """Start the embedded Redis under its guard."""
+        self._start(self.guard, (folder,), [lifeline_fd, lock_fd])
+
+    def _start(self, program: Program, arguments: tuple[object, ...], fds: list[int]) -> None:
+        out_r, out_w = make_pipe()
+        program.pid = children.start_program(program.module, arguments, fds, out_w)
+        os.close(out_w)
+        about = {"child": program.name, "pid": program.pid}
+        output = OutputPipe(out_r, self._outlet, self._log, lambda: about)
+        program.output = output
+        self._inbox.watch_bulk(out_r, lambda: self._drain(output))
+
+    def _drain(self, pipe: LinePipe | OutputPipe) -> None:
+        pipe.drain()
+        if pipe.ended:
+            self._inbox.forget(pipe.fd)
+
+    def tell_keeper(self, message: messages.ToKeeper) -> None:
+        """Send the keeper a message, if there is one."""
+        if self.channel and not self.channel.closed:
+            self.channel.send(message)
+            if self.channel.writing:
+                self._inbox.watch(self.channel.fileno(), self.channel.flush, write=True)
+
+    def ended(self, program: Program) -> list[str]:
+        """Let go of a program's pipes; give the last lines that it wrote."""
+        tail: list[str] = []
+        program.pid = None
+        for pipe in (program.lines, program.output):
+            if pipe:
+                pipe.drain(last=True)
+                self._inbox.forget(pipe.fd)
+                pipe.close()
+        if program.output:
+            tail = list(program.output.tail)
+        program.lines = program.output = None
+        if program is self.template and self.template_socket:
+            self._inbox.forget(self.template_socket.fileno())
+            self.template_socket.close()
+            self.template_socket = None
+        if program is self.keeper and self.channel:
+            self._inbox.forget(self.channel.fileno())
+            self.channel.close()
+            self.channel = None
+        return tail

@@ -1,0 +1,451 @@
+"""The parent: owns every child, opens no connection, imports no job code.
+
+Why it can be trusted: it waits in one place (``Inbox.wait``), ``plan`` decides without side effects,
+and nothing that it applies can block: sockets and standard output are written without waiting, and
+everything slow (Redis, imports) lives in a child that it can do without.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from horus_supervisor.config.schema import Config, GroupConfig
+
+from horus_supervisor import __version__, linux, logs, messages
+from horus_supervisor.clock import Clock, rfc3339
+from horus_supervisor.errors import ConfigError
+from horus_supervisor.events import Event
+from horus_supervisor.messages import Identity
+from horus_supervisor.scoreboard import Scoreboard
+from horus_supervisor.supervisor import children, deaths, reload
+from horus_supervisor.supervisor.credit import Credit
+from horus_supervisor.supervisor.crew import Crew, Seat, ask_template
+from horus_supervisor.supervisor.inbox import Inbox
+from horus_supervisor.supervisor.output import Outlet
+from horus_supervisor.supervisor.plan import Wanted, plan
+from horus_supervisor.supervisor.programs import Program, Programs
+
+TURN_S = 0.25
+"""Longest wait of the loop: how late a timeout or an edited file may be noticed."""
+
+FACTS_EVERY_S = 2.0
+GOODBYE_S = 4.0
+
+
+@dataclasses.dataclass(slots=True)
+class Stop:
+    """A stop that was asked for. Times are monotonic seconds."""
+
+    asked_at: float
+    interrupt_at: float
+    goodbye_at: float | None = None
+
+
+class Supervisor:
+    """One service: its file, its children, what it wants of them."""
+
+    def __init__(self, config: Config, lock_fd: int, clock: Clock, log_format: str) -> None:
+        linux.adopt_orphans()
+        self.config = config
+        self._clock = clock
+        self._lock_fd = lock_fd
+        self._board = Scoreboard(linux.memory_file("horus-scoreboard"))
+        self._inbox = Inbox()
+        self._outlet = Outlet(1, console=log_format == "console")
+        self._name_ourselves()
+        self._programs = Programs(self._inbox, self._outlet, self._log)
+        self._crew = Crew(self._board, self._inbox, self._outlet, self._log, self._request)
+        self._deaths = deaths.Deaths(self._crew, self._programs, self._log_first)
+        self._watch = reload.Watch(config.file)
+        self._credits: dict[str, Credit] = {}
+        self._leftovers = deaths.left_open(config.supervisor.state_dir)
+        self._lifeline = os.pipe() if config.redis.url.startswith("embedded:") else None
+        self._template_ready = False
+        self._registered = False
+        self._told_ready = False
+        self._facts_at = 0.0
+        self._app_version: str | None = None
+        self._started_at = rfc3339(clock.wall())
+        self._stop: Stop | None = None
+        self._failed = False
+        self._outlet_watched = False
+
+    def _name_ourselves(self) -> None:
+        """Take a supervisor id that was never used before."""
+        log = self.config.log
+        self.identity = Identity(
+            service=log.service,
+            host=socket.gethostname(),
+            supervisor=secrets.token_hex(6),
+            level=log.level,
+            args=log.args,
+        )
+        base = {
+            "service": log.service,
+            "host": self.identity.host,
+            "supervisor": self.identity.supervisor,
+        }
+        self._log = logs.bind(
+            lambda line: self._outlet.put(line), {**base, "pid": os.getpid()}, log.level
+        )
+        self._log_first = logs.bind(
+            lambda line: self._outlet.put_first(line), {**base, "pid": os.getpid()}, log.level
+        )
+
+    # --- the loop ------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Turn until asked to stop and childless; tell the exit status."""
+        self._log.info(Event.SUPERVISOR_STARTED, version=__version__, config=str(self.config.file))
+        while not self._over():
+            self.turn(self._inbox.wait(TURN_S, bulk=not self._outlet.full))
+        if not self._failed:
+            self._log.info(Event.SUPERVISOR_STOPPED)
+        self._outlet.flush()
+        return 1 if self._failed else 0
+
+    def turn(self, arrived: list[Callable[[], object]]) -> None:
+        """Hear, reap, plan, apply, tell."""
+        self._board.tick()
+        now = self._clock.monotonic()
+        for handle in arrived:
+            handle()
+        for number in self._inbox.signals():
+            self._hear_signal(number, now)
+        for pid in children.ended():
+            self._bury(pid, now)
+        self._look_at_file(now)
+        self._crew.seat(self._wanted_seats())
+        for action in plan(self._crew.seen(now), self._wanted(), now):
+            self._crew.apply(action, now, self.identity)
+        self._tend_programs(now)
+        self._tell(now)
+
+    def _over(self) -> bool:
+        return (
+            self._stop is not None
+            and not self._crew.seats
+            and not any(
+                p.running
+                for p in (self._programs.template, self._programs.keeper, self._programs.guard)
+            )
+        )
+
+    # --- what is wanted ------------------------------------------------------------------------
+
+    def _wanted_seats(self) -> dict[str, GroupConfig]:
+        if self._stop:
+            return {}
+        groups = self.config.groups
+        return {
+            f"{g.name}/{at}": dataclasses.replace(g, runners=0)
+            for g in groups
+            for at in range(1, g.runners + 1)
+        }
+
+    def _wanted(self) -> Wanted:
+        stop = self._stop
+        return Wanted(
+            self._wanted_seats(),
+            may_spawn=self._template_ready and self._registered,
+            stopping=stop is not None,
+            interrupt_at=stop.interrupt_at if stop else None,
+        )
+
+    def _look_at_file(self, now: float, *, at_once: bool = False) -> None:
+        if self._stop or not (self.config.supervisor.reload_on_save or at_once):
+            return
+        if self._watch.look(now, at_once=at_once) is None:
+            return
+        try:
+            config, restart = reload.read(self.config.file, self.config)
+        except ConfigError as error:
+            self._log.warning(
+                Event.CONFIG_REJECTED, config=str(self.config.file), mistakes=error.mistakes
+            )
+            return
+        before = self.config
+        kept = {name: getattr(before, name) for name in restart}
+        self.config = dataclasses.replace(config, **kept)
+        fields = {"needs_restart": restart} if restart else {}
+        told = reload.changes(before, self.config)
+        self._log.info(Event.SUPERVISOR_RELOADED, config=str(config.file), changes=told, **fields)
+        self._facts_at = 0.0
+
+    def _hear_signal(self, number: int, now: float) -> None:
+        if number in (signal.SIGTERM, signal.SIGINT):
+            self.stop(signal.Signals(number).name, now)
+        elif number == signal.SIGHUP:
+            self._look_at_file(now, at_once=True)
+        elif number == signal.SIGUSR1:
+            self._crew.snapshot()
+
+    def stop(self, why: str, now: float) -> None:
+        """Stop in order; a second call skips the wait for running jobs."""
+        timeout_s = self.config.supervisor.shutdown_timeout_s
+        if self._stop is None:
+            self._stop = Stop(now, now + timeout_s)
+            self._log.info(Event.SUPERVISOR_STOPPING, signal=why, shutdown_timeout_s=timeout_s)
+        else:
+            self._stop.interrupt_at = min(self._stop.interrupt_at, now)
+
+    # --- deaths --------------------------------------------------------------------------------
+
+    def _bury(self, pid: int, now: float) -> None:
+        if program := self._programs.by_pid(pid):
+            self._bury_program(program, pid, now)
+        elif seat := self._crew.by_pid.get(pid):
+            self._bury_runner(seat, pid, now)
+        elif self._crew.unborn():
+            self._deaths.unnamed[pid] = children.reap(
+                pid
+            )  # the template is about to tell whose it was
+        else:
+            children.reap(pid)  # an orphan that some job left behind
+
+    def _bury_runner(
+        self, seat: Seat, pid: int, now: float, reaped: children.Reaped | None = None
+    ) -> None:
+        end = self._deaths.of_runner(seat, pid, reaped, self._app_version)
+        if end.free:
+            seat.ready_at = now
+            return
+        wait_s = self._credit(seat.group.name, seat.group).charge(now)
+        seat.ready_at = now + wait_s
+        if wait_s:
+            self._log.error(
+                Event.CRASH_LOOP, group=seat.group.name, runner=seat.runner, delay_s=wait_s
+            )
+
+    def _credit(self, name: str, group: GroupConfig) -> Credit:
+        runners = next((g.runners for g in self.config.groups if g.name == name), 1)
+        credit = self._credits.setdefault(name, Credit(2 * max(runners, 1)))
+        credit.most = 2 * max(runners, 1)
+        return credit
+
+    def _bury_program(self, program: Program, pid: int, now: float) -> None:
+        reaped = children.reap(pid)
+        linux.kill_group(pid)
+        tail = self._programs.ended(program)
+        if program is self._programs.template:
+            self._template_ready = False
+            for seat in self._crew.unborn():
+                if seat.life and (lost := self._crew.stillborn(seat.slot, seat.life.incarnation)):
+                    lost.ready_at = now
+        if program is self._programs.keeper:
+            self._registered = False
+        program.ready_at = now + program.credit.charge(now)
+        if not self._stop:
+            how = deaths.in_words(reaped.status)
+            wait = round(program.ready_at - now, 1)
+            self._log.error(
+                Event.CHILD_EXITED,
+                child=program.name,
+                pid=pid,
+                how=how,
+                output_tail=tail,
+                delay_s=wait,
+            )
+
+    # --- programs ------------------------------------------------------------------------------
+
+    def _tend_programs(self, now: float) -> None:
+        programs = self._programs
+        if self._stop and not self._crew.seats:
+            self._say_goodbye(self._stop, now)
+            return
+        if self._lifeline and not programs.guard.running and now >= programs.guard.ready_at:
+            programs.start_guard(
+                self.config.redis.url.removeprefix("embedded:"), self._lifeline[0], self._lock_fd
+            )
+        if not programs.template.running and now >= programs.template.ready_at and not self._stop:
+            boot = self._template_boot()
+            programs.start_template(boot, self._board.fd, self._lock_fd, self._hear_template)
+        if not programs.keeper.running and now >= programs.keeper.ready_at:
+            self._start_keeper()
+
+    def _start_keeper(self) -> None:
+        fds = [self._board.fd, self._lock_fd, *(self._lifeline[1:] if self._lifeline else ())]
+        supervisor = self.config.supervisor
+        boot = messages.KeeperBoot(
+            redis_url=self.config.redis.url,
+            namespace=self.config.redis.namespace,
+            identity=self.identity,
+            lease_s=supervisor.lease_s,
+            state_dir=str(supervisor.state_dir),
+            facts=self._facts(),
+            leftovers=self._leftovers,
+        )
+        self._programs.start_keeper(boot, fds, self._hear_keeper)
+        for message in self._deaths.all_again():
+            self._programs.tell_keeper(message)
+
+    def _template_boot(self) -> messages.Boot:
+        supervisor = self.config.supervisor
+        return messages.Boot(
+            path=[str(path) for path in supervisor.path],
+            imports=list(supervisor.imports),
+            redis_url=self.config.redis.url,
+            namespace=self.config.redis.namespace,
+            spool=str(supervisor.state_dir / "spool"),
+            max_payload_bytes=supervisor.max_payload_bytes,
+            supervisor_pid=os.getpid(),
+        )
+
+    def _say_goodbye(self, stop: Stop, now: float) -> None:
+        """All runners are gone: the keeper hands in what is left, then everyone leaves, Redis last."""
+        programs = self._programs
+        if stop.goodbye_at is None:
+            stop.goodbye_at = now
+            programs.tell_keeper(messages.Close())
+            if programs.template.pid:
+                children.send_signal(programs.template.pid, signal.SIGKILL)  # it holds nothing
+        late = now - stop.goodbye_at > GOODBYE_S
+        if programs.keeper.pid and late:
+            children.send_signal(programs.keeper.pid, signal.SIGKILL)
+        if programs.guard.pid and not programs.keeper.running:
+            children.send_signal(
+                programs.guard.pid,
+                signal.SIGKILL if late and now - stop.goodbye_at > 12 else signal.SIGTERM,
+            )
+
+    def _request(self, spec: messages.Spawn, fds: list[int]) -> bool:
+        return ask_template(self._programs.template_socket, spec, fds)
+
+    def _hear_template(self, message: messages.FromTemplate) -> None:
+        match message:
+            case messages.TemplateReady():
+                self._template_ready = True
+                self._app_version = message.app_version
+                facts = {
+                    "jobs": len(message.jobs),
+                    "job_names": message.jobs,
+                    "took_s": message.took_s,
+                }
+                self._log.info(
+                    Event.TEMPLATE_READY,
+                    threads=message.threads,
+                    app_version=message.app_version,
+                    **facts,
+                )
+            case messages.TemplateFailed():
+                self._log.error(Event.TEMPLATE_FAILED, traceback=message.error)
+            case messages.Spawned():
+                self._hear_spawned(message)
+            case messages.SpawnFailed():
+                seat = self._crew.stillborn(message.slot, message.incarnation)
+                if seat:
+                    now = self._clock.monotonic()
+                    seat.ready_at = now + max(
+                        0.1, self._credit(seat.group.name, seat.group).charge(now)
+                    )
+                self._log.error(
+                    Event.SUPERVISOR_FAULT, error=f"a runner could not be forked: {message.error}"
+                )
+
+    def _hear_spawned(self, message: messages.Spawned) -> None:
+        seat = self._crew.born(message.slot, message.incarnation, message.pid)
+        if seat is None:
+            children.send_signal(message.pid, signal.SIGKILL)  # asked for by nobody any more
+            return
+        group = seat.group
+        born = messages.Born(
+            slot=message.slot,
+            incarnation=message.incarnation,
+            pid=message.pid,
+            runner=seat.runner,
+            group=group.name,
+        )
+        self._deaths.born(born)
+        self._log.info(
+            Event.RUNNER_STARTED,
+            runner=seat.runner,
+            group=group.name,
+            pid=message.pid,
+            queues=", ".join(group.queues),
+        )
+        if reaped := self._deaths.unnamed.pop(message.pid, None):
+            self._bury_runner(seat, message.pid, self._clock.monotonic(), reaped)
+
+    def _hear_keeper(self, message: messages.FromKeeper) -> None:
+        match message:
+            case messages.Registered():
+                self._registered = True
+                self._leftovers = []
+            case messages.Expelled():
+                self._start_anew()
+            case messages.RedisLost():
+                self._told_ready = False
+            case messages.RedisRefusedUs():
+                if not self._told_once:
+                    self._failed = True
+                    self._log.error(Event.SUPERVISOR_FAULT, error=message.error)
+                    self.stop("Redis refuses us", self._clock.monotonic())
+            case messages.Recorded():
+                self._deaths.recorded(message)
+
+    @property
+    def _told_once(self) -> bool:
+        return self._facts_at > 0 and self._ever_ready
+
+    _ever_ready = False
+
+    def _start_anew(self) -> None:
+        """Redis closed our id, or forgot it: go on under a new one. Runners of the old one leave by themselves."""
+        self._name_ourselves()
+        for part in (self._programs, self._crew):
+            part._log = self._log if isinstance(part, Programs) else self._log
+        self._crew.log = self._log
+        self._deaths.log = self._log_first
+        self._registered = False
+        if self._programs.keeper.pid:
+            children.send_signal(self._programs.keeper.pid, signal.SIGKILL)
+
+    # --- telling -------------------------------------------------------------------------------
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "host": self.identity.host,
+            "pid": os.getpid(),
+            "version": __version__,
+            "app_version": self._app_version,
+            "started_at": self._started_at,
+            "groups": {group.name: group.runners for group in self.config.groups},
+            "queues": sorted({queue for group in self.config.groups for queue in group.queues}),
+            "runners": self._crew.rows(),
+        }
+
+    def _tell(self, now: float) -> None:
+        if now - self._facts_at >= FACTS_EVERY_S and not self._stop:
+            self._facts_at = now
+            self._programs.tell_keeper(messages.Facts(facts=self._facts()))
+        ready = self._registered and all(s.life and s.life.pid for s in self._crew.seats.values())
+        if ready and not self._told_ready and not self._stop:
+            self._told_ready = self._ever_ready = True
+            self._log.info(Event.SUPERVISOR_READY, runners=len(self._crew.seats))
+        if self._outlet.dropped and not self._outlet.full:
+            self._log.error(Event.LOG_DROPPED, count=self._outlet.dropped)
+            self._outlet.dropped = 0
+        self._outlet.flush()
+        self._watch_outlet()
+
+    def _watch_outlet(self) -> None:
+        """Wait for room on standard output while lines wait for it."""
+        if self._outlet.writing and not self._outlet_watched:
+            try:
+                self._inbox.watch(self._outlet.fileno(), self._outlet.flush, write=True)
+            except (PermissionError, ValueError):  # a regular file has always room
+                return
+            self._outlet_watched = True
+        elif not self._outlet.writing and self._outlet_watched:
+            self._inbox.forget(self._outlet.fileno())
+            self._outlet_watched = False
+
+
+Anything = Any

@@ -1,0 +1,267 @@
+"""Job classes that misbehave in every way that the tests need. Each leaves marks in files."""
+
+from __future__ import annotations
+
+import ctypes
+import locale
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from horus_supervisor import Discard, Job, JobTimeout, Retry, current_job
+
+
+def mark(path: str, text: str = "") -> None:
+    """Add a line to a file: one write, so that it is whole."""
+    with open(path, "a") as file:
+        file.write(f"{text or os.getpid()}\n")
+
+
+def marks(path: str) -> list[str]:
+    """The lines of a file."""
+    return Path(path).read_text().splitlines() if os.path.exists(path) else []
+
+
+class Quick(Job, queue="q"):
+    """Leave a mark."""
+
+    path: str = ""
+    text: str = ""
+
+    def execute(self) -> None:
+        if self.path:
+            mark(self.path, self.text)
+
+
+class Attempts(Job, queue="q"):
+    """Mark attempt and fence of each start; raise until ``succeed_at``."""
+
+    path: str
+    succeed_at: int = 1000
+    wait_s: float = 0
+
+    def execute(self) -> None:
+        job = current_job()
+        mark(self.path, f"{job.attempt} {job.fence}")
+        if job.attempt < self.succeed_at:
+            raise RuntimeError(f"attempt {job.attempt} is not the one")
+
+    def retry_in(self, attempt: int, error: BaseException) -> float:
+        return self.wait_s
+
+
+class Hang(Job, queue="q"):
+    """Run for ``seconds``, unless the file ``done`` exists."""
+
+    path: str
+    seconds: float = 60
+    done: str = "/nonexistent"
+
+    def execute(self) -> None:
+        mark(self.path)
+        until = time.monotonic() + self.seconds
+        while time.monotonic() < until and not os.path.exists(self.done):
+            time.sleep(0.01)
+        mark(self.path + ".end")
+
+
+class HangOnce(Job, queue="q"):
+    """Hang at the first start, return at the next."""
+
+    path: str
+
+    def execute(self) -> None:
+        again = bool(marks(self.path))
+        mark(self.path)
+        if not again:
+            time.sleep(60)
+
+
+class Die(Job, queue="q"):
+    """End this process in some way, as often as ``times`` says; then succeed."""
+
+    how: str
+    path: str
+    times: int = 1000
+
+    def execute(self) -> None:
+        mark(self.path)
+        if len(marks(self.path)) > self.times:
+            return
+        print("last words", flush=True)
+        if self.how == "segfault":
+            ctypes.string_at(0)
+        elif self.how == "abort":
+            libc = ctypes.CDLL(None)
+            os.write(2, b"C said this before it aborted\n")
+            libc.abort()
+        elif self.how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif self.how == "exit3":
+            os._exit(3)
+        elif self.how == "exit0":
+            os._exit(0)
+
+
+class Raise(Job, queue="q"):
+    """Raise something of every kind."""
+
+    what: str
+
+    def execute(self) -> None:
+        match self.what:
+            case "exit":
+                sys.exit(7)
+            case "interrupt":
+                raise KeyboardInterrupt
+            case "base":
+                raise BaseException("a base one")
+            case "retry":
+                raise Retry(after=0.05)
+            case "discard":
+                raise Discard("not needed any more")
+            case "broken":
+
+                class Broken(Exception):
+                    def __str__(self) -> str:
+                        raise ValueError("no text for you")
+
+                raise Broken
+            case "recursion":
+                self.execute_again()
+
+    def execute_again(self) -> None:
+        self.execute_again()
+
+
+class Late(Job, queue="q", timeout=0.3):
+    """Be past the timeout, in some way."""
+
+    how: str
+    path: str
+
+    def execute(self) -> None:
+        mark(self.path)
+        if self.how == "yield":
+            try:
+                time.sleep(60)
+            except JobTimeout:
+                mark(self.path + ".cleanup")
+                raise
+        elif self.how == "stubborn":
+            while True:
+                try:
+                    while True:
+                        time.sleep(0.01)
+                except BaseException:
+                    mark(self.path + ".caught")
+        elif self.how == "c":
+            ctypes.PyDLL(None).sleep(60)  # holds the GIL
+        elif self.how == "blocked":
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            time.sleep(60)
+
+
+class Child(Job, queue="q"):
+    """Start a process that would outlive us, then die or hang."""
+
+    path: str
+    then: str = "hang"
+
+    def execute(self) -> None:
+        child = subprocess.Popen(["sleep", "300"])
+        mark(self.path, str(child.pid))
+        if self.then == "hang":
+            time.sleep(60)
+        elif self.then == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Fork(Job, queue="q"):
+    """Fork a child that returns from ``execute`` too."""
+
+    path: str
+    how: str = "return"
+
+    def execute(self) -> None:
+        pid = os.fork()
+        mark(self.path, f"{'child' if pid == 0 else 'parent'} {os.getpid()}")
+        if pid == 0:
+            if self.how == "raise":
+                raise RuntimeError("in the child")
+            return
+        os.waitpid(pid, 0)
+
+
+class Mess(Job, queue="q"):
+    """Change everything that the next job must not find changed."""
+
+    path: str
+
+    def execute(self) -> None:
+        os.chdir("/")
+        os.environ["HORUS_MESS"] = "1"
+        os.environ.pop("PATH", None)
+        os.umask(0)
+        locale.setlocale(locale.LC_ALL, "C.UTF-8")
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.signal(signal.SIGUSR1, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        sys.stdout.close()
+        os.close(1)
+        os.close(2)
+        threading.Thread(target=time.sleep, args=(0.2,)).start()
+        mark(self.path)
+
+
+class Look(Job, queue="q"):
+    """Write down what this process looks like from within."""
+
+    path: str
+
+    def execute(self) -> None:
+        print("still heard")
+        umask = os.umask(0o022)
+        os.umask(umask)
+        facts = [
+            os.getcwd(),
+            os.environ.get("HORUS_MESS"),
+            "PATH" in os.environ,
+            umask,
+            locale.setlocale(locale.LC_ALL, None),
+            signal.getsignal(signal.SIGUSR1),
+            sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+            [os.path.exists(f"/proc/self/fd/{fd}") for fd in range(3)],
+        ]
+        mark(self.path, repr(facts))
+
+
+class Speak(Job, queue="q"):
+    """Write to standard output in every way."""
+
+    text: str = "hello"
+
+    def execute(self) -> None:
+        print(self.text)
+        os.write(2, b"raw bytes \xff\xfe\n")
+        current_job().log.info("said", mood="calm")
+        sys.stdout.write("no newline at the end")
+
+
+class Grow(Job, queue="q"):
+    """Keep memory that is never given back."""
+
+    megabytes: int
+    path: str
+
+    def execute(self) -> None:
+        KEPT.append(bytearray(os.urandom(1024)) * (self.megabytes * 1024))
+        mark(self.path)
+
+
+KEPT: list[bytearray] = []

@@ -1,0 +1,32 @@
+"""What the driver tests share: drivers of each kind, a proxy that harms a call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.drivers import KINDS, Driver, Open, open_driver
+from tests.support.proxy import Proxy
+from tests.support.redis_server import RedisServer
+
+
+@pytest.fixture(params=KINDS)
+def open_(request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Opens a driver of each kind, and closes what was opened."""
+    opened: list[Driver] = []
+
+    def open_one(url: str, *, timeout_s: float = 5.0, name: str | None = None) -> Driver:
+        opened.append(open_driver(request.param, url, timeout_s, name))
+        return opened[-1]
+
+    yield open_one
+    for driver in opened:
+        driver.close()
+
+
+@pytest.fixture
+def proxy(redis_server: RedisServer, tmp_path: Path) -> Iterator[Proxy]:
+    with Proxy(tmp_path, redis_server.path) as proxy:
+        yield proxy

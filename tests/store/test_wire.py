@@ -1,0 +1,134 @@
+"""What only the runner's wire does: sending and receiving apart, blocking, whole deadlines."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from horus_supervisor.errors import RedisRefused, ReplyLost
+from horus_supervisor.lifecycle import Death
+from horus_supervisor.store.address import parse_url
+from horus_supervisor.store.operation import Operation, Script
+from horus_supervisor.store.wire import Wire
+from tests.support.proxy import Fault, Proxy
+from tests.support.redis_server import RedisServer
+
+ECHO = Script.of("echo", "return ARGV[1]")
+
+
+def echo(value: str | int) -> Operation[bytes]:
+    return Operation(ECHO, "{echo}:", (value,), bytes)
+
+
+def readable(wire: Wire, within_s: float) -> bool:
+    return bool(select.select([wire], [], [], within_s)[0])
+
+
+@pytest.fixture
+def wire(redis_url: str) -> Iterator[Wire]:
+    wire = Wire(parse_url(redis_url))
+    yield wire
+    wire.close()
+
+
+def test_sending_and_receiving_are_apart(wire: Wire) -> None:
+    wire.send(echo("later"))
+    assert wire.owes_reply
+    assert readable(wire, 5)
+    assert wire.receive(echo("later")) == b"later"
+    assert not wire.owes_reply
+
+
+def test_a_blocking_pop_is_waited_for_by_its_descriptor(
+    wire: Wire, redis_server: RedisServer, namespace: str
+) -> None:
+    assert wire.fileno() == -1
+    wire.send_raw("BLPOP", f"{namespace}:a", f"{namespace}:b", 0)
+    assert not readable(wire, 0.05)
+    redis_server.client().lpush(f"{namespace}:b", "token")
+    assert readable(wire, 5)
+    assert wire.receive_reply() == [f"{namespace}:b".encode(), b"token"]
+
+
+def test_a_call_while_a_reply_is_owed_gets_its_own_reply_on_a_new_connection(
+    wire: Wire, redis_server: RedisServer, namespace: str
+) -> None:
+    wire.send_raw("BLPOP", f"{namespace}:a", 0)
+    assert wire.run(echo("own")) == b"own"
+    redis_server.client().lpush(f"{namespace}:a", "token")
+    assert redis_server.client().llen(f"{namespace}:a") == 1
+
+
+def test_a_refused_command_is_told_with_its_name(wire: Wire) -> None:
+    wire.send_raw("BLPOP", "key-without-timeout")
+    with pytest.raises(RedisRefused, match="refused BLPOP: ERR wrong number"):
+        wire.receive_reply()
+    assert wire.run(echo("on")) == b"on"
+
+
+def test_a_reply_that_trickles_is_given_up_at_its_deadline(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    with Proxy(tmp_path, redis_server.path) as proxy:
+        proxy.delay_s = 2.0
+        wire = Wire(parse_url(proxy.url), timeout_s=0.3)
+        wire.run(echo("warm"))
+        proxy.next(Fault.BYTES)
+        started = time.monotonic()
+        with pytest.raises(ReplyLost, match="no answer in time"):
+            wire.run(echo("drop by drop"))
+        assert 0.25 < time.monotonic() - started < 1
+        wire.close()
+
+
+def test_after_a_reply_in_pieces_a_timeout_is_still_the_whole_one(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    with Proxy(tmp_path, redis_server.path) as proxy:
+        wire = Wire(parse_url(proxy.url), timeout_s=1.0)
+        proxy.delay_s = 0.8
+        wire.run(echo("warm"))
+        proxy.next(Fault.BYTES)
+        assert wire.run(echo("x")) == b"x"
+        proxy.next(Fault.DELAY)
+        assert wire.run(echo("y")) == b"y"
+        wire.close()
+
+
+def test_words_of_an_enumeration_go_over_the_wire_as_their_values(wire: Wire) -> None:
+    assert wire.run(echo(Death.CRASHED)) == b"crashed"
+    assert wire.run(echo(True)) == b"1"
+    assert wire.run(echo(1)) == b"1"
+
+
+def test_receiving_without_having_sent_is_a_mistake_of_the_caller(wire: Wire) -> None:
+    with pytest.raises(RuntimeError, match="no call waits"):
+        wire.receive(echo("never sent"))
+
+
+def test_closing_is_safe_to_repeat_and_descriptors_do_not_leak(redis_url: str) -> None:
+    wire = Wire(parse_url(redis_url))
+    wire.run(echo(1))
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        wire.connect()
+        assert wire.run(echo(1)) == b"1"
+    assert len(os.listdir("/proc/self/fd")) == before
+    wire.close()
+    wire.close()
+    assert wire.fileno() == -1
+
+
+def test_importing_the_wire_imports_neither_redis_nor_ssl() -> None:
+    code = (
+        "import sys, horus_supervisor.store.wire as w;"
+        "sys.exit(any(name in sys.modules for name in ('redis', 'ssl', 'subprocess', 'asyncio')))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,52 @@
+"""Both drivers under one face, and calls to try them with."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any, Protocol, TypeVar
+
+from horus_supervisor.store.address import parse_url
+from horus_supervisor.store.connection import connect
+from horus_supervisor.store.operation import Operation, Script
+from horus_supervisor.store.wire import Wire
+
+T = TypeVar("T")
+
+KINDS = ("connection", "wire")
+
+ECHO = "return {KEYS[1], unpack(ARGV)}"
+COUNT = "return redis.call('INCR', KEYS[1] .. 'count')"
+READ = "return tonumber(redis.call('GET', KEYS[1] .. 'count') or 0)"
+PASSWORD = "hunter" + "2"  # in two pieces, so that a traceback's source lines don't have it
+GUEST = "pass" + "guest"
+SPIN = "while redis.call('EXISTS', KEYS[1] .. 'never') == 0 do end"
+
+
+class Driver(Protocol):
+    def run(self, operation: Operation[T]) -> T: ...
+    def close(self) -> None: ...
+
+
+class Open(Protocol):
+    def __call__(self, url: str, *, timeout_s: float = 5.0, name: str | None = None) -> Driver: ...
+
+
+def operation(source: str, namespace: str, *args: str | bytes | int) -> Operation[Any]:
+    return Operation(Script.of("probe", source), f"{{{namespace}}}:", args, lambda reply: reply)
+
+
+def open_driver(kind: str, url: str, timeout_s: float, name: str | None) -> Driver:
+    if kind == "wire":
+        return Wire(parse_url(url), timeout_s=timeout_s, name=name)
+    return connect(url, timeout_s=timeout_s, name=name)
+
+
+def warm(driver: Driver) -> Driver:
+    """Make the first call, so that the next thing sent is the call that a test is about."""
+    driver.run(operation("return 1", "warm"))
+    return driver
+
+
+def told(error: BaseException) -> str:
+    """All that a log would show of an error."""
+    return "".join(traceback.format_exception(error)) + repr(error)

@@ -1,0 +1,167 @@
+"""A real service in a folder of its own: started, listened to, ended by its own pid."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.support.waiting import wait_until
+
+JOBS = Path(__file__).resolve().parents[1] / "service" / "apps"
+
+Line = dict[str, Any]
+
+
+class Service:
+    """``horus-supervisor`` on a TOML file of a test. Its log is ``folder/log``."""
+
+    def __init__(self, folder: Path, redis_url: str, namespace: str) -> None:
+        self.folder = folder
+        self.config = folder / "config.toml"
+        self.log = folder / "log"
+        self._redis_url = redis_url
+        self._namespace = namespace
+        self._process: subprocess.Popen[bytes] | None = None
+        self._error = folder / "stderr"
+
+    # --- the file ------------------------------------------------------------------------------
+
+    def write(self, groups: str, *, supervisor: str = "", log: str = 'level = "debug"') -> None:
+        """Write the TOML: ``groups`` is everything from ``[queues]`` on."""
+        text = f"""
+[redis]
+url = "{self._redis_url}"
+namespace = "{self._namespace}"
+
+[supervisor]
+imports = ["testjobs"]
+path = ["{JOBS}"]
+state_dir = "{self.folder / "state"}"
+{supervisor}
+
+[log]
+format = "json"
+{log}
+
+{groups}
+"""
+        scratch = self.config.with_suffix(".new")
+        scratch.write_text(text)
+        scratch.replace(self.config)
+
+    def path(self, name: str) -> str:
+        """A path in the test's folder, for jobs to leave marks in."""
+        return str(self.folder / name)
+
+    # --- the process ---------------------------------------------------------------------------
+
+    def start(self, *, ready: bool = True, env: dict[str, str] | None = None) -> None:
+        """Start the service; waits until it is ready to serve."""
+        seen = len(self.lines())
+        with self.log.open("ab") as out, self._error.open("ab") as err:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "horus_supervisor.supervisor.main", "-c", str(self.config)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                cwd=self.folder,
+                start_new_session=True,
+                env={**os.environ, **(env or {})},
+            )
+        if ready:
+            self.wait_for("supervisor.ready", after=seen)
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's pid."""
+        assert self._process is not None
+        return self._process.pid
+
+    def signal(self, number: int) -> None:
+        """Signal the supervisor."""
+        os.kill(self.pid, number)
+
+    def wait(self, within_s: float = 15) -> int:
+        """Wait for the supervisor's end; its exit status."""
+        assert self._process is not None
+        try:
+            return self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the supervisor did not end in {within_s} s\n{self.tail()}") from None
+
+    def stop(self, within_s: float = 15) -> int:
+        """Stop in order; the exit status."""
+        if self._process is None or self._process.poll() is not None:
+            return self._process.returncode if self._process else 0
+        self.signal(signal.SIGTERM)
+        return self.wait(within_s)
+
+    def kill(self) -> None:
+        """Kill the supervisor without warning."""
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    # --- what it says --------------------------------------------------------------------------
+
+    def lines(self) -> list[Line]:
+        """All whole lines of the log; fails on one that is no JSON object."""
+        if not self.log.exists():
+            return []
+        whole, _, _ = self.log.read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines() if line]
+
+    def events(self, event: str, **fields: Any) -> list[Line]:
+        """The lines of an event with these fields."""
+        return [
+            line
+            for line in self.lines()
+            if line["event"] == event and all(line.get(k) == v for k, v in fields.items())
+        ]
+
+    def wait_for(
+        self, event: str, *, within_s: float = 10, after: int = 0, count: int = 1, **fields: Any
+    ) -> Line:
+        """Wait for an event with these fields; its ``count``-th line after line ``after``."""
+        found: list[Line] = []
+
+        def there() -> bool:
+            found[:] = [
+                line
+                for line in self.lines()[after:]
+                if line["event"] == event and all(line.get(k) == v for k, v in fields.items())
+            ]
+            return len(found) >= count
+
+        wait_until(there, f"{event} {fields} in the log", within_s, on_failure=self.tail)
+        return found[count - 1]
+
+    def runner_pids(self) -> list[int]:
+        """The pids of runners that live by the log."""
+        born = [line["pid"] for line in self.events("runner.started")]
+        gone = [line["pid"] for line in self.events("runner.exited")]
+        gone += [line["pid"] for line in self.events("runner.crashed")]
+        return [pid for pid in born if pid not in gone]
+
+    def tail(self) -> str:
+        """The end of the log and of standard error, for a failure's message."""
+        err = self._error.read_text()[-2000:] if self._error.exists() else ""
+        log = self.log.read_text()[-6000:] if self.log.exists() else ""
+        return f"--- log ---\n{log}\n--- stderr ---\n{err}"
+
+
+def alive(pid: int) -> bool:
+    """Whether a process lives; a zombie does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state not in ("Z", "X")
+
+
+Condition = Callable[[], bool]
