@@ -5,6 +5,7 @@ Owns its socket. What can't be sent now waits in a buffer; the owner watches for
 
 from __future__ import annotations
 
+import select
 import socket
 from typing import Generic, TypeVar
 
@@ -62,6 +63,13 @@ class Channel(Generic[T]):
         *lines, rest = self._in.split(b"\n")
         self._in = bytearray(rest)
         return [self._decoder.decode(line) for line in lines if line]
+
+    def wait(self, wait_s: float) -> list[T]:
+        """Wait for messages, ``wait_s`` seconds at most, for who has nothing else to wait for."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        poll.poll(max(0.0, wait_s) * 1000)
+        return self.receive()
 
     def close(self) -> None:
         """Close our end."""

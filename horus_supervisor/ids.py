@@ -31,9 +31,7 @@ class _Sequence:
     def next(self) -> int:
         now = time.time_ns() // 1_000_000 << _RANDOM_BITS
         with self._lock:
-            if now <= self._last | (
-                (1 << _RANDOM_BITS) - 1
-            ):  # this millisecond again, or a step back
+            if now <= self._last:  # this millisecond again, or a clock that went back
                 self._last += _random(_STEP_BITS) + 1
             else:
                 self._last = now | _random(_RANDOM_BITS)
@@ -75,5 +73,5 @@ def valid_queue_name(text: str) -> bool:
 
 
 def valid_job_name(text: str) -> bool:
-    """Tell whether a job class may have this name: 1 to 200 printable characters, no white space."""
+    """Tell whether a job may be named so: 1 to 200 printable characters, no white space."""
     return 0 < len(text) <= MAX_JOB_NAME and text.isprintable() and not any(map(str.isspace, text))

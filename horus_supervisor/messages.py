@@ -109,6 +109,8 @@ class KeeperBoot(Message):
     state_dir: str
     facts: dict[str, object]
     leftovers: list[str]
+    ticking: bool = True
+    """Whether the scoreboard counts turns of a loop that has to be alive for the lease to be renewed."""
 
 
 class Facts(Message):
@@ -118,13 +120,14 @@ class Facts(Message):
 
 
 class Born(Message):
-    """A runner lives; it leads the process group of its own pid."""
+    """A runner lives; ``own_group``: it leads the process group of its own pid."""
 
     slot: int
     incarnation: int
     pid: int
     runner: str
     group: str
+    own_group: bool = True
 
 
 class Gone(Message):

@@ -1,10 +1,10 @@
 """Jobs into JSON and back: the only place where a payload is more than bytes.
 
-Both sides check alike. What ``decode`` gives for ``encode``'s bytes equals the job that went in, field
-by field and type by type; what would not is refused by ``encode``. Unknown fields are ignored, so old
-runners take jobs of newer clients; a missing field takes its default.
+Both sides check alike. What ``decode`` gives for ``encode``'s bytes equals the job that went in,
+field by field and type by type; what would not is refused by ``encode``. Unknown fields are
+ignored, so old runners take jobs of newer clients; a missing field takes its default.
 
-``decode`` is on the path of every job (about a microsecond), so a class's decoder is made once.
+``decode`` is on the path of every job (about a microsecond): a class's decoder is made once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from horus_supervisor.job.fields import CannotTravel, Examination, Unresolved
 J = TypeVar("J", bound=Job)
 
 MAX_PAYLOAD_BYTES = 256 * 1024
-"""Default limit of a job's arguments as JSON; larger things belong elsewhere, with a reference here."""
+"""Default limit of a job's arguments as JSON; larger things belong elsewhere."""
 
 MAX_DEPTH = 32
 """How deep lists and objects may nest, the object of the arguments itself included."""
@@ -132,9 +132,7 @@ def _read(codec: _Codec, name: str, payload: bytes) -> Any:
     except Misfit as misfit:
         where = name + "".join(misfit.path)
         raise PayloadError(f"{where}: expected {misfit.expected}, found {misfit.found}") from None
-    except (
-        Exception
-    ) as error:  # msgspec's own words name the field; __post_init__ may raise anything
+    except Exception as error:  # __post_init__ may raise anything
         raise PayloadError(f"{name}: {type(error).__name__}: {error}") from error
     return job
 
@@ -150,7 +148,7 @@ def _check_size(name: str, payload: bytes, max_bytes: int) -> None:
 
 
 def _depth_exceeds(payload: bytes) -> bool:
-    """Tell whether brackets outside of strings nest too deep: each round takes the innermost away."""
+    """Tell whether brackets nest too deep, strings left out: a round takes the innermost away."""
     brackets = _STRING.sub(b"", payload).translate(_SQUARE, _NOT_BRACKETS)
     for _ in range(MAX_DEPTH):
         brackets = brackets.replace(b"[]", b"")

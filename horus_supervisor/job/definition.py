@@ -35,7 +35,7 @@ _INHERIT: Any = object()
 
 @dataclass(frozen=True, slots=True)
 class JobOptions:
-    """What stands behind a job class's name, found at ``cls.__horus__``. None: the group decides."""
+    """What was said of a job class, found at ``cls.__horus__``. None: the group decides."""
 
     name: str = ""
     named: bool = False
@@ -59,8 +59,8 @@ class Job(ABC):
             def execute(self) -> None: ...
 
     Class options: ``queue`` (default ``"default"``), ``name`` on the wire (default
-    ``module.QualName``), ``timeout`` in seconds and ``max_crashes`` (default None: what the runner's
-    group says), ``max_attempts`` (12). A subclass inherits all of them but ``name``.
+    ``module.QualName``), ``timeout`` in seconds and ``max_crashes`` (default None: what the
+    runner's group says), ``max_attempts`` (12). A subclass inherits all of them but ``name``.
 
     Raises ``JobDefinitionError`` where the class is defined, if it can't work.
     """

@@ -1,7 +1,7 @@
 """Which types can travel as JSON: annotations of a class into the check of its values.
 
-Built once a class. A type that can't travel is refused here, with its field's name, when the class is
-defined; a name that doesn't exist yet is looked up again at first use. Never sees a payload.
+Built once a class. A type that can't travel is refused here, with its field's name, when the class
+is defined; a name that doesn't exist yet is looked up again at first use. Never sees a payload.
 """
 
 from __future__ import annotations

@@ -162,9 +162,6 @@ class Keeper:
         except errors.HorusError as error:
             self._lost(str(error))
             return False
-        if self._away:
-            self._away = False
-            self.log.info(Event.REDIS_RESTORED)
         return True
 
     def _lost(self, why: str) -> None:
@@ -175,8 +172,12 @@ class Keeper:
             self.channel.send(messages.RedisLost(error=why))
 
     def ask(self, operation: Operation[T]) -> T:
-        """Run an operation in our namespace; after a lost reply it is simply asked again later."""
-        return self.connection.run(operation)
+        """Run an operation; raises while Redis is away: the duty is simply done again later."""
+        reply = self.connection.run(operation)
+        if self._away:
+            self._away = False
+            self.log.info(Event.REDIS_RESTORED)
+        return reply
 
     # --- duties --------------------------------------------------------------------------------
 
@@ -242,7 +243,7 @@ class Keeper:
         self.ask(operations.rotate(self.boot.namespace))
 
     def _beat(self) -> None:
-        if not self._pulse.alive(self.board.ticks, time.monotonic()):
+        if self.boot.ticking and not self._pulse.alive(self.board.ticks, time.monotonic()):
             return
         if (
             self.ask(operations.beat(self.boot.namespace, self.me, self._facts_json()))

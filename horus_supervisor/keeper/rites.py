@@ -66,7 +66,8 @@ def closed(keeper: Keeper) -> None:
 def supervisor_lost(keeper: Keeper) -> None:
     """Our supervisor is gone: see that its runners are dead, then hand in what they held."""
     for born in keeper.runners.values():
-        linux.kill_group(born.pid)
+        if born.own_group:
+            linux.kill_group(born.pid)
     _see_them_dead(list(keeper.pidfds.values()))
     known = []
     for born in keeper.runners.values():

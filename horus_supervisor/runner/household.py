@@ -82,7 +82,7 @@ class Household:
             or sys.stderr.closed
         ):
             self._restore_streams()
-        elif sys.stdout.buffer is not None:
+        else:
             sys.stdout.flush()
 
     def _restore_streams(self) -> None:

@@ -7,11 +7,13 @@ call is made again, which Redis answers as it did the first time.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import select
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -66,6 +68,7 @@ class Runner:
         spool: Path,
         max_payload_bytes: int,
         until_empty: bool = False,
+        own_timer: bool = False,
     ) -> None:
         self._spec = spec
         self._namespace = namespace
@@ -75,6 +78,7 @@ class Runner:
         self._spool = spool
         self._max_payload = max_payload_bytes
         self._until_empty = until_empty
+        self._own_timer = own_timer  # no supervisor watches the deadline
         self._me = Slot(spec.identity.supervisor, spec.slot, spec.incarnation)
         self._pid = os.getpid()
         self._seq = 0
@@ -190,6 +194,8 @@ class Runner:
         self._slot.executing(
             self._seq, attempt, fence, now_ns, deadline_ns, claimed.started_ms, text
         )
+        if self._own_timer and timeout_s:
+            signal.setitimer(signal.ITIMER_REAL, timeout_s, 0.25)
         error = guarded(job, self.guard)
         if os.getpid() != self._pid:
             _end_child(error)
@@ -263,6 +269,13 @@ class Runner:
     def ask_to_leave(self, *_: object) -> None:
         """Leave after the current job (SIGTERM)."""
         self._asked = True
+        with contextlib.suppress(BlockingIOError):
+            self._mouth.send(b"!")
+
+    @property
+    def jobs_done(self) -> int:
+        """How many jobs this runner has executed."""
+        return self._done
 
     def _release(self, *, started: bool, claimed: Claimed | None = None) -> None:
         self._seq += 1
@@ -452,7 +465,8 @@ def _wakeup_pair() -> tuple[socket.socket, socket.socket]:
     ears, mouth = socket.socketpair()
     ears.setblocking(False)
     mouth.setblocking(False)
-    signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
+    if threading.current_thread() is threading.main_thread():
+        signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
     return ears, mouth
 
 

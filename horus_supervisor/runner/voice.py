@@ -12,8 +12,11 @@ from horus_supervisor.messages import Identity
 class Voice:
     """Collects lines and writes them in one go. Owns the descriptor."""
 
-    def __init__(self, fd: int, identity: Identity, runner: str, group: str) -> None:
+    def __init__(
+        self, fd: int, identity: Identity, runner: str, group: str, *, console: bool = False
+    ) -> None:
         self.fd = fd
+        self._console = console
         self._lines: list[bytes] = []
         base: dict[str, Any] = {
             "service": identity.service,
@@ -40,6 +43,8 @@ class Voice:
 
     def write(self, text: bytes) -> None:
         """Write whole lines; waits while the supervisor has no room."""
+        if self._console:
+            text = b"".join(logs.console_line(line, color=True) for line in text.splitlines())
         view = memoryview(text)
         while view:
             view = view[os.write(self.fd, view) :]

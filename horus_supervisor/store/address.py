@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from horus_supervisor.embedded import socket_path
 from horus_supervisor.errors import HorusError
@@ -60,6 +60,25 @@ class Address:
             return f"unix:{self.path}{suffix}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}{suffix}"
+
+    @property
+    def url(self) -> str:
+        """Write the address as a URL again, credentials included: for another process of ours."""
+        if self.folder is not None:
+            return f"embedded:{self.folder}"
+        who = f"{quote(self.username or '', '')}:{quote(self.password or '', '')}@"
+        login = who if self.username or self.password else ""
+        options = {
+            "ssl_ca_certs": self.ssl_ca_certs,
+            "ssl_certfile": self.ssl_certfile,
+            "ssl_keyfile": self.ssl_keyfile,
+            "ssl_check_hostname": None if self.ssl_check_hostname else "false",
+        }
+        if self.path is not None:
+            return f"unix://{login}{quote(self.path)}?db={self.db}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        query = urlencode({name: value for name, value in options.items() if value})
+        return f"{self.scheme}://{login}{host}:{self.port}/{self.db}" + (f"?{query}" if query else "")
 
 
 def parse_url(url: str, *, base: Path | None = None) -> Address:

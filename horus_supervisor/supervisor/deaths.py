@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -199,14 +199,11 @@ def _bounded(record: CrashRecord) -> bytes:
     """Write a record for Redis; long ones lose the oldest of their output."""
     text = messages.encode(record)
     while len(text) > 48 * 1024 and record.output_tail:
-        record = replace_tail(record, record.output_tail[len(record.output_tail) // 2 + 1 :])
+        record = msgspec.structs.replace(
+            record, output_tail=record.output_tail[len(record.output_tail) // 2 + 1 :]
+        )
         text = messages.encode(record)
     return text
 
 
-def replace_tail(record: CrashRecord, tail: list[str]) -> CrashRecord:
-    """Give the record with another ``output_tail``."""
-    return msgspec.structs.replace(record, output_tail=tail)
 
-
-_ = replace

@@ -44,7 +44,7 @@ class Programs:
     def __init__(self, inbox: Inbox, outlet: Outlet, log: Logger) -> None:
         self._inbox = inbox
         self._outlet = outlet
-        self._log = log
+        self.log = log
         self.template = Program("template", "horus_supervisor.template", Credit(2))
         self.keeper = Program("keeper", "horus_supervisor.keeper.main", Credit(2))
         self.guard = Program("embedded redis", "horus_supervisor.guard", Credit(2))
@@ -115,7 +115,7 @@ class Programs:
         program.pid = children.start_program(program.module, arguments, fds, out_w)
         os.close(out_w)
         about = {"child": program.name, "pid": program.pid}
-        output = OutputPipe(out_r, self._outlet, self._log, lambda: about)
+        output = OutputPipe(out_r, self._outlet, self.log, lambda: about)
         program.output = output
         self._inbox.watch_bulk(out_r, lambda: self._drain(output))
 

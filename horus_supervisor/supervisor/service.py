@@ -381,27 +381,18 @@ class Supervisor:
             case messages.Expelled():
                 self._start_anew()
             case messages.RedisLost():
-                self._told_ready = False
+                pass  # the keeper has said it, and runners go on
             case messages.RedisRefusedUs():
-                if not self._told_once:
+                if not self._told_ready:
                     self._failed = True
-                    self._log.error(Event.SUPERVISOR_FAULT, error=message.error)
                     self.stop("Redis refuses us", self._clock.monotonic())
             case messages.Recorded():
                 self._deaths.recorded(message)
 
-    @property
-    def _told_once(self) -> bool:
-        return self._facts_at > 0 and self._ever_ready
-
-    _ever_ready = False
-
     def _start_anew(self) -> None:
         """Redis closed our id, or forgot it: go on under a new one. Runners of the old one leave by themselves."""
         self._name_ourselves()
-        for part in (self._programs, self._crew):
-            part._log = self._log if isinstance(part, Programs) else self._log
-        self._crew.log = self._log
+        self._programs.log = self._crew.log = self._log
         self._deaths.log = self._log_first
         self._registered = False
         if self._programs.keeper.pid:
@@ -427,7 +418,7 @@ class Supervisor:
             self._programs.tell_keeper(messages.Facts(facts=self._facts()))
         ready = self._registered and all(s.life and s.life.pid for s in self._crew.seats.values())
         if ready and not self._told_ready and not self._stop:
-            self._told_ready = self._ever_ready = True
+            self._told_ready = True
             self._log.info(Event.SUPERVISOR_READY, runners=len(self._crew.seats))
         if self._outlet.dropped and not self._outlet.full:
             self._log.error(Event.LOG_DROPPED, count=self._outlet.dropped)
@@ -447,5 +438,3 @@ class Supervisor:
             self._inbox.forget(self._outlet.fileno())
             self._outlet_watched = False
 
-
-Anything = Any

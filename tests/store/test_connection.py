@@ -58,6 +58,16 @@ def test_many_calls_of_scripts_that_redis_does_not_know(
     assert connection.run_many(mixed) == [1, 7, 2, 8]
 
 
+def test_a_script_that_is_flushed_while_many_calls_are_under_way_is_brought_again(
+    redis_server: RedisServer, tmp_path: Path, namespace: str
+) -> None:
+    with Proxy(tmp_path, redis_server.path) as proxy:
+        connection = connect(proxy.url)
+        proxy.rewrite = (COUNT.sha.encode(), b"0" * 40)  # after the first, EVALSHA finds nothing
+        assert connection.run_many([count(namespace)] * 3) == [1, 2, 3]
+        connection.close()
+
+
 def test_a_refused_call_among_many_leaves_the_connection_in_step(
     connection: Connection, namespace: str
 ) -> None:

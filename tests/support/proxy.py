@@ -32,8 +32,8 @@ class Proxy:
     def __init__(self, folder: Path, server_path: str) -> None:
         self.path = str(folder / "proxy.sock")
         self.delay_s = 0.2
-        self.rewrite = (b"", b"")
-        """What is replaced in replies, by bytes of the same length."""
+        self.rewrite: tuple[bytes, bytes] | None = None
+        """What is replaced, by bytes of the same length, in requests and replies."""
         self._server_path = server_path
         self._fault: Fault | None = None
         self._stop = threading.Event()
@@ -93,12 +93,15 @@ class Proxy:
                 if server in ready:
                     if not (data := server.recv(65536)):
                         return
-                    client.sendall(data.replace(*self.rewrite) if self.rewrite[0] else data)
+                    client.sendall(self._rewritten(data))
                 if client in ready:
                     if not (data := client.recv(65536)):
                         return
-                    if not self._pass_on(data, client, server):
+                    if not self._pass_on(self._rewritten(data), client, server):
                         return
+
+    def _rewritten(self, data: bytes) -> bytes:
+        return data.replace(*self.rewrite) if self.rewrite else data
 
     def _pass_on(self, data: bytes, client: socket.socket, server: socket.socket) -> bool:
         """Pass a request on, or harm it; False closes the connection."""

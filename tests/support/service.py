@@ -93,7 +93,9 @@ format = "json"
         try:
             return self._process.wait(within_s)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"the supervisor did not end in {within_s} s\n{self.tail()}") from None
+            raise AssertionError(
+                f"the supervisor did not end in {within_s} s\n{self.tail()}"
+            ) from None
 
     def stop(self, within_s: float = 15) -> int:
         """Stop in order; the exit status."""

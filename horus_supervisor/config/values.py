@@ -1,0 +1,294 @@
+"""Kinds of values in the TOML file: what each accepts, and what is said of anything else.
+
+A kind reads one value. It never sees its key or its file: ``load`` puts those in front.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, time
+from typing import Protocol
+
+from horus_supervisor.config.units import (
+    DURATIONS,
+    SIZES,
+    UnitError,
+    format_duration,
+    format_size,
+    parse_duration,
+    parse_size,
+)
+
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+NAMES = "1 to 64 of A-Z a-z 0-9 _ . -"
+
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_SHOWN = 60
+
+
+class WrongValue(ValueError):
+    """A value that its kind refuses; the message says what is allowed."""
+
+
+class Kind(Protocol):
+    """What a key may hold. ``word`` names the type in the documentation."""
+
+    @property
+    def word(self) -> str: ...
+
+    def read(self, value: object) -> object:
+        """Turn a TOML value into ours. Raises: ``WrongValue``."""
+
+
+def show(value: object) -> str:
+    """Write a TOML value as its author did, shortened: ``25``, ``"25s"``, ``true``, ``a table``."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            text = f'"{value}"' if len(value) <= _SHOWN else f'"{value[:_SHOWN]}…"'
+            return text.replace("\n", "\\n")
+        case list():
+            inside = ", ".join(map(show, value))
+            return f"[{inside}]" if len(inside) <= _SHOWN else f"an array of {len(value)}"
+        case dict():
+            return "a table"
+        case date() | time():
+            return f"the date or time {value}"
+    return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string that is not empty and can be printed."""
+
+    word: str = "string"
+
+    def read(self, value: object) -> str:
+        if not isinstance(value, str) or not value or not value.isprintable():
+            raise WrongValue("allowed is a string of printable characters, not empty")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A string of the characters that names are made of; ``extra`` are more of them."""
+
+    extra: str = ""
+    word: str = "string"
+
+    def read(self, value: object) -> str:
+        if not isinstance(value, str) or not is_name(value, self.extra):
+            raise WrongValue(f"allowed are {NAMES}{f' {self.extra}' if self.extra else ''}")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One of a few strings."""
+
+    choices: tuple[str, ...]
+
+    @property
+    def word(self) -> str:
+        return " or ".join(f'"{choice}"' for choice in self.choices)
+
+    def read(self, value: object) -> str:
+        if not isinstance(value, str) or value not in self.choices:
+            raise WrongValue(f"allowed is {self.word}")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """true or false; a string or a number is neither."""
+
+    word: str = "true or false"
+
+    def read(self, value: object) -> bool:
+        if not isinstance(value, bool):
+            raise WrongValue("allowed is true or false, without quotes")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A whole number."""
+
+    least: int = 0
+    most: int = 1_000_000_000
+    word: str = "whole number"
+
+    def read(self, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise WrongValue(f"allowed is a whole number, {self.least} or more")
+        if value < self.least:
+            raise WrongValue(f"allowed is {self.least} or more")
+        if value > self.most:
+            raise WrongValue(f"allowed is {self.most} or less")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Seconds, written with a unit."""
+
+    least_s: float = 0.0
+    word: str = "duration"
+
+    def read(self, value: object) -> float:
+        if not isinstance(value, str):
+            raise WrongValue(_with_unit(value, "s", DURATIONS))
+        try:
+            seconds = parse_duration(value)
+        except UnitError as error:
+            raise WrongValue(str(error)) from None
+        if seconds < self.least_s:
+            raise WrongValue(f'allowed is "{format_duration(self.least_s)}" or more')
+        return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Bytes, written with a unit."""
+
+    least: int = 1
+    most: int = 1 << 50
+    word: str = "size"
+
+    def read(self, value: object) -> int:
+        if not isinstance(value, str):
+            raise WrongValue(_with_unit(value, "MiB", SIZES))
+        try:
+            size = parse_size(value)
+        except UnitError as error:
+            raise WrongValue(str(error)) from None
+        if not self.least <= size <= self.most:
+            low, high = format_size(self.least), format_size(self.most)
+            raise WrongValue(f'allowed is "{low}" to "{high}"')
+        return size
+
+
+@dataclass(frozen=True, slots=True)
+class OrNone:
+    """What another kind takes, or ``"none"``, which reads as None: a limit that does not hold."""
+
+    kind: Kind
+
+    @property
+    def word(self) -> str:
+        return f'{self.kind.word} or "none"'
+
+    def read(self, value: object) -> object:
+        if value == "none":
+            return None
+        try:
+            return self.kind.read(value)
+        except WrongValue as error:
+            raise WrongValue(f'{error}, or "none"') from None
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """An array of strings, none twice."""
+
+    word: str = "array of strings"
+
+    def read(self, value: object) -> tuple[str, ...]:
+        if isinstance(value, str):
+            raise WrongValue(f"allowed is an array of strings: write [{show(value)}]")
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise WrongValue("allowed is an array of strings")
+        for item in value:
+            Text().read(item)
+        if twice := repeated(value):
+            raise WrongValue(f"{show(twice[0])} is there twice")
+        return tuple(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Modules:
+    """An array of names of Python modules."""
+
+    word: str = "array of module names"
+
+    def read(self, value: object) -> tuple[str, ...]:
+        names = Texts().read(value)
+        for name in names:
+            if _MODULE.fullmatch(name) is None or name.endswith(".py"):
+                dotted = name.removesuffix(".py").strip("./").replace("/", ".")
+                hint = f": write {show(dotted)}" if _MODULE.fullmatch(dotted) else ""
+                raise WrongValue(f"{show(name)} is not the name of a module{hint}")
+        return names
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Names of queues, as an array, or as a table of weights. Reads as names and weights."""
+
+    word: str = "array of queue names, or table of queue = weight"
+
+    def read(self, value: object) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        names, weights = self._pairs(value)
+        if not names:
+            raise WrongValue("a group serves at least one queue")
+        for name, weight in zip(names, weights, strict=True):
+            if not isinstance(name, str) or not is_name(name):
+                raise WrongValue(f"{show(name)} is no name for a queue: allowed are {NAMES}")
+            if isinstance(weight, bool) or not isinstance(weight, int) or not 1 <= weight <= 1000:
+                raise WrongValue(f"the weight of {show(name)} is a whole number from 1 to 1000")
+        if twice := repeated(names):
+            raise WrongValue(f"{show(twice[0])} is there twice")
+        return tuple(names), tuple(weights)
+
+    def _pairs(self, value: object) -> tuple[Sequence[str], Sequence[int]]:
+        match value:
+            case list():
+                return value, [1] * len(value)
+            case dict():
+                return list(value), list(value.values())
+            case str():
+                raise WrongValue(f"allowed is an array: write [{show(value)}]")
+        raise WrongValue(f"allowed is an {self.word}")
+
+
+@dataclass(frozen=True, slots=True)
+class RedisUrl:
+    """Where Redis is. Read no further than its scheme here; what is said never quotes it."""
+
+    word: str = "URL"
+
+    def read(self, value: object) -> str:
+        if not isinstance(value, str) or not value.isprintable():
+            raise WrongValue("allowed is a string of printable characters")
+        scheme = re.split(":", value, maxsplit=1)[0].lower()
+        if scheme in ("redis+sentinel", "rediss+sentinel"):
+            raise WrongValue("redis+sentinel:// is not supported yet: give the primary's redis://")
+        if scheme == "embedded":
+            folder = value.partition(":")[2]
+            if not folder or (folder.startswith("//") and not folder.startswith("///")):
+                raise WrongValue("an embedded Redis is written embedded:DIR, without //")
+        elif not re.match("(rediss?|unix)://", value):
+            raise WrongValue(
+                "allowed is redis://…, rediss://…, unix:///PATH or embedded:DIR (not shown: "
+                "what is there, as it may hold a password)"
+            )
+        return value
+
+
+def is_name(text: str, extra: str = "") -> bool:
+    """Tell whether a queue, a group or a namespace may be called so."""
+    return NAME.fullmatch(text.translate(dict.fromkeys(map(ord, extra), "_"))) is not None
+
+
+def repeated(names: Sequence[str]) -> list[str]:
+    """Tell what is there more than once."""
+    return sorted({name for name in names if names.count(name) > 1})
+
+
+def _with_unit(value: object, unit: str, allowed: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        return f"allowed is {allowed}"
+    return f'a bare number has no unit: write "{value}{unit}"'

@@ -1,0 +1,167 @@
+"""What an enqueue sends: a job and what is asked for it, checked and in whole numbers.
+
+Pure, so that clients with and without asyncio share it: all mistakes of a caller are found here, in
+the caller's stack, before anything is sent.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+
+from horus_supervisor.errors import JobDefinitionError, PayloadError
+from horus_supervisor.ids import new_job_id, valid_job_id, valid_job_name, valid_queue_name
+from horus_supervisor.job.codec import MAX_PAYLOAD_BYTES, check_raw, encode
+from horus_supervisor.job.definition import (
+    MAX_ATTEMPTS,
+    MAX_COUNT,
+    Job,
+    valid_count,
+    valid_timeout,
+)
+from horus_supervisor.store import operations
+from horus_supervisor.store.operation import Operation
+
+MAX_DELAY_S = 100 * 365 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueue:
+    """One job, ready to be sent as often as it takes. Times in whole milliseconds."""
+
+    job_id: str
+    queue: str
+    name: str
+    payload: bytes
+    max_attempts: int
+    max_crashes: int | None = None
+    timeout_ms: int | None = None
+    delay_ms: int | None = None
+    due_ms: int | None = None
+
+    def operation(self, namespace: str) -> Operation[bool]:
+        """Make the call that puts it on its queue; it answers whether that made the job."""
+        return operations.enqueue(
+            namespace,
+            job_id=self.job_id,
+            queue=self.queue,
+            name=self.name,
+            payload=self.payload,
+            max_attempts=self.max_attempts,
+            max_crashes=self.max_crashes,
+            timeout_ms=self.timeout_ms,
+            delay_ms=self.delay_ms,
+            due_ms=self.due_ms,
+        )
+
+
+def prepare(
+    job: Job,
+    *,
+    queue: str | None = None,
+    delay: float | None = None,
+    at: datetime | None = None,
+    id: str | None = None,
+    max_attempts: int | None = None,
+    timeout: float | None = None,
+    max_bytes: int = MAX_PAYLOAD_BYTES,
+) -> Enqueue:
+    """Check a job and what is asked for it; no I/O. Parameters and errors: ``Client.enqueue``."""
+    if not isinstance(job, Job):
+        raise TypeError(f"a job is needed, an instance of a Job class, not {job!r}")
+    options = type(job).__horus__
+    if not options.named and type(job).__module__ in ("__main__", "__mp_main__"):
+        raise JobDefinitionError(
+            f"{type(job).__qualname__} is defined in the program's main module, which runners know "
+            f"by another name: give it one, as in `class {type(job).__name__}(Job, name=...)`, "
+            "or define it in a module that they import"
+        )
+    return _checked(
+        name=options.name,
+        payload=encode(job, max_bytes),
+        queue=options.queue if queue is None else queue,
+        delay=delay,
+        at=at,
+        id=id,
+        max_attempts=options.max_attempts if max_attempts is None else max_attempts,
+        max_crashes=options.max_crashes,
+        timeout=timeout,
+    )
+
+
+def prepare_raw(
+    name: str,
+    payload: bytes,
+    queue: str,
+    *,
+    delay: float | None = None,
+    at: datetime | None = None,
+    id: str | None = None,
+    max_attempts: int | None = None,
+    timeout: float | None = None,
+    max_bytes: int = MAX_PAYLOAD_BYTES,
+) -> Enqueue:
+    """Check a job whose class is not at hand; no I/O. Parameters and errors: ``enqueue_raw``."""
+    if not valid_job_name(name):
+        raise PayloadError(f"{name!r} is no job's name: printable, without white space")
+    check_raw(name, payload, max_bytes)
+    return _checked(
+        name=name,
+        payload=payload,
+        queue=queue,
+        delay=delay,
+        at=at,
+        id=id,
+        max_attempts=MAX_ATTEMPTS if max_attempts is None else max_attempts,
+        max_crashes=None,
+        timeout=timeout,
+    )
+
+
+def _checked(
+    *,
+    name: str,
+    payload: bytes,
+    queue: str,
+    delay: float | None,
+    at: datetime | None,
+    id: str | None,
+    max_attempts: int,
+    max_crashes: int | None,
+    timeout: float | None,
+) -> Enqueue:
+    if not isinstance(queue, str) or not valid_queue_name(queue):
+        raise PayloadError(f"queue={queue!r}: a queue's name is 1 to 64 of A-Z a-z 0-9 _ . -")
+    if id is not None and not (isinstance(id, str) and valid_job_id(id)):
+        raise PayloadError(f"id={id!r}: an id is 1 to 128 printable ASCII characters, no spaces")
+    if not valid_count(max_attempts):
+        raise PayloadError(f"max_attempts={max_attempts!r}: from 1 to {MAX_COUNT}")
+    if timeout is not None and not valid_timeout(timeout):
+        raise PayloadError(f"timeout={timeout!r}: seconds, more than 0, at most ten years")
+    if delay is not None and at is not None:
+        raise PayloadError("delay and at: give one of them")
+    return Enqueue(
+        job_id=new_job_id() if id is None else id,
+        queue=queue,
+        name=name,
+        payload=payload,
+        max_attempts=max_attempts,
+        max_crashes=max_crashes,
+        timeout_ms=None if timeout is None else math.ceil(timeout * 1000),
+        delay_ms=None if delay is None else _delay_ms(delay),
+        due_ms=None if at is None else _due_ms(at),
+    )
+
+
+def _delay_ms(delay: float) -> int | None:
+    number = isinstance(delay, int | float) and not isinstance(delay, bool)
+    if not number or not 0 <= delay <= MAX_DELAY_S:
+        raise PayloadError(f"delay={delay!r}: seconds, from 0 to a hundred years")
+    return math.ceil(delay * 1000) or None
+
+
+def _due_ms(at: datetime) -> int:
+    if not isinstance(at, datetime) or at.utcoffset() is None:
+        raise PayloadError(f"at={at!r}: a datetime with a zone, as datetime.now(UTC) gives")
+    return max(1, math.ceil(at.timestamp() * 1000))  # to Redis 0 is none, and all the past is due

@@ -1,0 +1,217 @@
+"""A runner in this process, without a supervisor: for a debugger, for macOS, for tests.
+
+Beside it lives a keeper, which renews the lease, promotes what is due and, when this process is gone,
+performs the last rites: the job in flight goes where it belongs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import horus_supervisor
+from horus_supervisor import linux, messages
+from horus_supervisor.channel import Channel
+from horus_supervisor.client import Client
+from horus_supervisor.clock import rfc3339
+from horus_supervisor.errors import HorusError
+from horus_supervisor.job.codec import MAX_PAYLOAD_BYTES
+from horus_supervisor.lifecycle import LEASE_S
+from horus_supervisor.messages import Born, Close, FromKeeper, Identity, KeeperBoot, Registered, Spawn
+from horus_supervisor.runner.main import Runner
+from horus_supervisor.runner.voice import Voice
+from horus_supervisor.scoreboard import Control, Scoreboard, SlotWriter
+from horus_supervisor.store.address import Address
+from horus_supervisor.store.wire import Wire
+
+_REGISTERED_WITHIN_S = 10.0
+
+
+def start_runner(
+    client: Client | None,
+    queues: Sequence[str],
+    *,
+    imports: Iterable[str] = (),
+    until_empty: bool = False,
+) -> int:
+    """Serve queues in this process until SIGTERM or Ctrl-C; tell how many jobs were executed.
+
+    Parameters: ``client`` says where Redis is (default: ``Client()``); ``queues``, at least one;
+    ``imports``, modules with job classes to import first; ``until_empty``: return once the queues
+    are empty. The first Ctrl-C lets the current job finish, a second one interrupts it. Timeouts are
+    kept by a timer of this process, so only in its main thread, and nothing kills a job that does not
+    give way. Raises ``HorusError`` where Redis is away or refuses us, ``ValueError`` without a queue.
+    """
+    if not queues or isinstance(queues, str):
+        raise ValueError(f"queues={queues!r}: a list of at least one queue name")
+    client = client or Client()
+    address, namespace = client.connection.address, client.namespace
+    for name in imports:
+        importlib.import_module(name)
+    identity = Identity(
+        service="horus", host=socket.gethostname(), supervisor=secrets.token_hex(6), level="info"
+    )
+    board = Scoreboard(linux.memory_file("horus-scoreboard"))
+    board.clear(0, 1)
+    with tempfile.TemporaryDirectory(prefix="horus-") as state_dir:
+        keeper = _Keeper(address, namespace, identity, board, Path(state_dir), queues)
+        try:
+            runner = _runner(address, namespace, identity, board, Path(state_dir), queues, until_empty)
+            _serve(runner, board)
+        finally:
+            keeper.close()
+    return runner.jobs_done
+
+
+def _runner(
+    address: Address,
+    namespace: str,
+    identity: Identity,
+    board: Scoreboard,
+    state_dir: Path,
+    queues: Sequence[str],
+    until_empty: bool,
+) -> Runner:
+    spec = Spawn(
+        slot=0,
+        incarnation=1,
+        runner="work/1",
+        group="work",
+        queues=list(queues),
+        identity=identity,
+        job_timeout_s=None,
+        unknown_job_after_s=3600.0,
+        max_crashes=3,
+        crash_delay_s=15.0,
+        max_jobs=None,
+        max_memory_bytes=None,
+    )
+    slot = SlotWriter(board, 0)
+    slot.born(os.getpid())
+    wire = Wire(address, timeout_s=5.0, name=f"horus:{identity.supervisor}:0.1")
+    voice = Voice(2, identity, "work/1", "work", console=os.isatty(2))
+    return Runner(
+        spec,
+        namespace,
+        wire,
+        slot,
+        voice,
+        spool=state_dir / "spool",
+        max_payload_bytes=MAX_PAYLOAD_BYTES,
+        until_empty=until_empty,
+        own_timer=True,
+    )
+
+
+def _serve(runner: Runner, board: Scoreboard) -> None:
+    """Run, with Ctrl-C and SIGTERM asking to leave and the job's deadline as an alarm."""
+    if threading.current_thread() is not threading.main_thread():
+        runner.run()
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    before = [signal.getsignal(number) for number in numbers]
+    signal.signal(signal.SIGALRM, lambda *_: runner.guard.look())
+
+
+    def leave(*_: object) -> None:
+        if asked:  # a second time: now
+            board.control(0, Control.INTERRUPT)
+            runner.guard.look()
+        asked.append(True)
+        runner.ask_to_leave()
+
+    asked: list[bool] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, leave)
+    try:
+        runner.run()
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+class _Keeper:
+    """The keeper process beside us."""
+
+    def __init__(
+        self,
+        address: Address,
+        namespace: str,
+        identity: Identity,
+        board: Scoreboard,
+        state_dir: Path,
+        queues: Sequence[str],
+    ) -> None:
+        ours, theirs = socket.socketpair()
+        root = str(Path(__file__).resolve().parents[2])
+        code = (
+            f"import sys, threading; sys.path.append({root!r}); "
+            "from horus_supervisor.keeper.main import main; "
+            f"main({theirs.fileno()}, {board.fd}, 2)"
+        )
+        fds = (theirs.fileno(), board.fd)
+        self._process = subprocess.Popen(
+            [sys.executable, "-u", "-P", "-c", code], pass_fds=fds, start_new_session=True
+        )
+        theirs.close()
+        self._channel: Channel[FromKeeper] = Channel(ours, messages.from_keeper)
+        self._board = board
+        facts: dict[str, object] = {
+            "host": identity.host,
+            "pid": os.getpid(),
+            "version": horus_supervisor.__version__,
+            "app_version": None,
+            "started_at": rfc3339(time.time()),
+            "groups": {"work": 1},
+            "queues": list(queues),
+            "runners": [],
+        }
+        boot = KeeperBoot(
+            redis_url=address.url,
+            namespace=namespace,
+            identity=identity,
+            lease_s=LEASE_S,
+            state_dir=str(state_dir),
+            facts=facts,
+            leftovers=[],
+            ticking=False,
+        )
+        self._channel.send(boot)
+        self._wait_until_registered()
+        self._channel.send(
+            Born(slot=0, incarnation=1, pid=os.getpid(), runner="work/1", group="work", own_group=False)
+        )
+
+    def _wait_until_registered(self) -> None:
+        until = time.monotonic() + _REGISTERED_WITHIN_S
+        why = "its keeper did not answer"
+        while time.monotonic() < until and not self._channel.closed:
+            for message in self._channel.wait(until - time.monotonic()):
+                if isinstance(message, Registered):
+                    return
+                why = getattr(message, "error", why)
+                if isinstance(message, messages.RedisRefusedUs | messages.RedisLost):
+                    self.close()
+                    raise HorusError(f"this runner can't start: {why}")
+        self.close()
+        raise HorusError(f"this runner can't start: {why}")
+
+    def close(self) -> None:
+        """Have the keeper close our lease, and end."""
+        self._channel.send(Close())
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._channel.close()
