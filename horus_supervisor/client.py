@@ -93,7 +93,7 @@ class JobHandle:
     _client: Client = field(repr=False, compare=False)
 
     def status(self) -> JobState:
-        """Ask where the job is now; ``unknown`` some minutes after its end. Raises: see ``Client``."""
+        """Ask where the job is; ``unknown`` some minutes after its end. As ``Client.status``."""
         return self._client.status(self.id)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from horus_supervisor.errors import JobDefinitionError, PayloadError
 from horus_supervisor.ids import new_job_id, valid_job_id, valid_job_name, valid_queue_name
@@ -24,6 +24,8 @@ from horus_supervisor.store import operations
 from horus_supervisor.store.operation import Operation
 
 MAX_DELAY_S = 100 * 365 * 86400.0
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +133,9 @@ def _checked(
     max_crashes: int | None,
     timeout: float | None,
 ) -> Enqueue:
-    if not isinstance(queue, str) or not valid_queue_name(queue):
+    if not valid_queue_name(queue):
         raise PayloadError(f"queue={queue!r}: a queue's name is 1 to 64 of A-Z a-z 0-9 _ . -")
-    if id is not None and not (isinstance(id, str) and valid_job_id(id)):
+    if id is not None and not valid_job_id(id):
         raise PayloadError(f"id={id!r}: an id is 1 to 128 printable ASCII characters, no spaces")
     if not valid_count(max_attempts):
         raise PayloadError(f"max_attempts={max_attempts!r}: from 1 to {MAX_COUNT}")
@@ -148,20 +150,27 @@ def _checked(
         payload=payload,
         max_attempts=max_attempts,
         max_crashes=max_crashes,
-        timeout_ms=None if timeout is None else math.ceil(timeout * 1000),
+        timeout_ms=None if timeout is None else _whole_ms(timeout),
         delay_ms=None if delay is None else _delay_ms(delay),
         due_ms=None if at is None else _due_ms(at),
     )
 
 
-def _delay_ms(delay: float) -> int | None:
-    number = isinstance(delay, int | float) and not isinstance(delay, bool)
-    if not number or not 0 <= delay <= MAX_DELAY_S:
+def _delay_ms(delay: object) -> int | None:
+    if not isinstance(delay, int | float) or isinstance(delay, bool):
+        raise PayloadError(f"delay={delay!r}: a number of seconds")
+    if not 0 <= delay <= MAX_DELAY_S:
         raise PayloadError(f"delay={delay!r}: seconds, from 0 to a hundred years")
-    return math.ceil(delay * 1000) or None
+    return _whole_ms(delay) or None
 
 
-def _due_ms(at: datetime) -> int:
+def _due_ms(at: object) -> int:
     if not isinstance(at, datetime) or at.utcoffset() is None:
         raise PayloadError(f"at={at!r}: a datetime with a zone, as datetime.now(UTC) gives")
-    return max(1, math.ceil(at.timestamp() * 1000))  # to Redis 0 is none, and all the past is due
+    ms = -((_EPOCH - at) // timedelta(milliseconds=1))
+    return max(1, ms)  # 0 would mean none, and all the past is due
+
+
+def _whole_ms(seconds: float) -> int:
+    """Round up, but for what only floats add: 1.1 seconds are 1100 milliseconds."""
+    return math.ceil(round(seconds * 1000, 6))

@@ -62,16 +62,18 @@ def new_job_id() -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-def valid_job_id(text: str) -> bool:
+def valid_job_id(value: object) -> bool:
     """Tell whether a job may have this id: 1 to 128 printable ASCII characters, no white space."""
-    return _JOB_ID.fullmatch(text) is not None
+    return isinstance(value, str) and _JOB_ID.fullmatch(value) is not None
 
 
-def valid_queue_name(text: str) -> bool:
+def valid_queue_name(value: object) -> bool:
     """Tell whether a queue may be called so: 1 to 64 of ``A-Za-z0-9_.-``."""
-    return _QUEUE_NAME.fullmatch(text) is not None
+    return isinstance(value, str) and _QUEUE_NAME.fullmatch(value) is not None
 
 
-def valid_job_name(text: str) -> bool:
+def valid_job_name(value: object) -> bool:
     """Tell whether a job may be named so: 1 to 200 printable characters, no white space."""
-    return 0 < len(text) <= MAX_JOB_NAME and text.isprintable() and not any(map(str.isspace, text))
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_JOB_NAME:
+        return False
+    return value.isprintable() and not any(map(str.isspace, value))

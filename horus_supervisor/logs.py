@@ -92,18 +92,23 @@ class Renderer:
 
     def _line(self, level: str, event: str, fields: dict[str, Any]) -> bytes:
         sentence = SENTENCES.get(event)
-        message = (
-            _fill(sentence, {**self._base, **fields}) if sentence else fields.get("message", event)
-        )
-        head = _encode(
-            {"timestamp": self._stamp(), "level": level, "event": event, "message": message}
-        )
+        message = fields.get("message")
+        if message is None:
+            message = self._fill(sentence, fields) if sentence else event
+        words = (self._stamp().encode(), level.encode(), _encode(event), _encode(message))
+        head = b'{"timestamp":"%b","level":"%b","event":%b,"message":%b' % words
         if not fields:
-            return b"%b,%b}\n" % (head[:-1], self._tail)
+            return b"%b,%b}\n" % (head, self._tail)
         if self._base.keys().isdisjoint(fields) and "message" not in fields:
-            return b"%b,%b,%b\n" % (head[:-1], self._tail, _encode(fields)[1:])
+            return b"%b,%b,%b\n" % (head, self._tail, _encode(fields)[1:])
         rest = {k: v for k, v in {**self._base, **fields}.items() if k not in _HEAD}
-        return b"%b,%b\n" % (head[:-1], _encode(rest)[1:])
+        return b"%b,%b\n" % (head, _encode(rest)[1:])
+
+    def _fill(self, sentence: str, fields: dict[str, Any]) -> str:
+        try:
+            return sentence.format_map(fields)
+        except (KeyError, ValueError, IndexError):
+            return _fill(sentence, {**self._base, **fields})
 
 
 _HEAD = ("timestamp", "level", "event", "message")

@@ -1,39 +1,72 @@
+"""What a configuration file says, as typed records that never change.
+
+Made by ``load`` only, which has checked every value; paths are absolute, durations are seconds,
+sizes are bytes. Which keys there are, and their defaults: ``keys``.
+"""
+
 from __future__ import annotations
-from dataclasses import dataclass
+
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
+
+
 @dataclass(frozen=True, slots=True)
 class RedisConfig:
-    url: str
+    """Where the jobs are kept. ``url`` may hold a password, so it does not show in ``repr``."""
+
+    url: str = field(repr=False)
+    """As in the file, but for ``embedded:``, whose folder is absolute here."""
     namespace: str
+
+
 @dataclass(frozen=True, slots=True)
 class SupervisorConfig:
+    """The service as a whole."""
+
     imports: tuple[str, ...]
     path: tuple[Path, ...]
     state_dir: Path
-    shutdown_timeout_s: float = 25
-    lease_s: float = 30
-    reload_on_save: bool = True
-    max_payload_bytes: int = 262144
+    shutdown_timeout_s: float
+    lease_s: float
+    reload_on_save: bool
+    max_payload_bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class GroupConfig:
+    """Runners that are alike. A limit that is None does not hold."""
+
     name: str
     queues: tuple[str, ...]
+    weights: tuple[int, ...]
+    """One for each queue; all 1 where the file gives none. Kept, and not acted upon yet."""
     runners: int
-    job_timeout_s: float | None = 600
-    kill_after_s: float = 5
-    max_jobs: int | None = None
-    max_memory: int | None = None
-    max_crashes: int = 3
-    crash_delay_s: float = 15
-    unknown_job_after_s: float = 3600
+    job_timeout_s: float | None
+    kill_after_s: float
+    max_jobs: int | None
+    max_memory: int | None
+    hard_memory: int | None
+    """Bytes. Kept, and not acted upon yet."""
+    max_crashes: int
+    crash_delay_s: float
+    unknown_job_after_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class LogConfig:
-    level: str = "info"
-    format: str | None = None
-    args: bool = False
-    service: str = "horus"
+    """What is logged, and how. ``format`` None: decided by where standard output leads."""
+
+    level: Literal["debug", "info", "warning", "error"]
+    format: Literal["json", "console"] | None
+    args: bool
+    service: str
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
+    """One file, read and checked. ``groups`` are in the order of the file."""
+
     file: Path
     redis: RedisConfig
     supervisor: SupervisorConfig

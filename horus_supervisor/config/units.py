@@ -13,8 +13,10 @@ SIZES = 'a size such as "512MiB" (2²⁰ bytes) or "512MB" (10⁶)'
 LONGEST_S = 10 * 365 * 86400.0
 """Ten years: what is longer is a slip of the finger, and would overflow clocks further on."""
 
+LARGEST = 1 << 50
+
 _MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
-_BYTES = {
+_BYTES: dict[str, int] = {
     "B": 1,
     **{f"{letter}B": 1000**power for power, letter in enumerate("kMGT", 1)},
     **{f"{letter}iB": 1024**power for power, letter in enumerate("KMGT", 1)},
@@ -59,13 +61,16 @@ def format_duration(seconds: float) -> str:
 
 
 def parse_size(text: str) -> int:
-    """Turn ``"512MiB"`` into bytes; upper and lower case are the same. Raises: ``UnitError``."""
+    """Turn ``"512MiB"`` into bytes; at most 1024 TiB. Raises: ``UnitError``."""
     text = text.strip()
     found = _SIZE.fullmatch(text)
     unit = _UNIT_OF_LOWER.get(found[2].lower()) if found else None
     if found is None or unit is None:
         raise UnitError(_instead(text, "MiB") or f"allowed is {SIZES}")
-    return round(float(found[1]) * _BYTES[unit])
+    size = float(found[1]) * _BYTES[unit]
+    if size > LARGEST:
+        raise UnitError(f"allowed is at most {format_size(LARGEST)}")
+    return round(size)
 
 
 def format_size(size: int) -> str:

@@ -6,13 +6,14 @@ A kind reads one value. It never sees its key or its file: ``load`` puts those i
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from typing import Protocol
 
 from horus_supervisor.config.units import (
     DURATIONS,
+    LARGEST,
     SIZES,
     UnitError,
     format_duration,
@@ -155,7 +156,7 @@ class Size:
     """Bytes, written with a unit."""
 
     least: int = 1
-    most: int = 1 << 50
+    most: int = LARGEST
     word: str = "size"
 
     def read(self, value: object) -> int:
@@ -231,24 +232,27 @@ class Served:
     word: str = "array of queue names, or table of queue = weight"
 
     def read(self, value: object) -> tuple[tuple[str, ...], tuple[int, ...]]:
-        names, weights = self._pairs(value)
-        if not names:
+        pairs = [self._pair(name, weight) for name, weight in self._pairs(value)]
+        if not pairs:
             raise WrongValue("a group serves at least one queue")
-        for name, weight in zip(names, weights, strict=True):
-            if not isinstance(name, str) or not is_name(name):
-                raise WrongValue(f"{show(name)} is no name for a queue: allowed are {NAMES}")
-            if isinstance(weight, bool) or not isinstance(weight, int) or not 1 <= weight <= 1000:
-                raise WrongValue(f"the weight of {show(name)} is a whole number from 1 to 1000")
+        names = [name for name, _ in pairs]
         if twice := repeated(names):
             raise WrongValue(f"{show(twice[0])} is there twice")
-        return tuple(names), tuple(weights)
+        return tuple(names), tuple(weight for _, weight in pairs)
 
-    def _pairs(self, value: object) -> tuple[Sequence[str], Sequence[int]]:
+    def _pair(self, name: object, weight: object) -> tuple[str, int]:
+        if not isinstance(name, str) or not is_name(name):
+            raise WrongValue(f"{show(name)} is no name for a queue: allowed are {NAMES}")
+        if isinstance(weight, bool) or not isinstance(weight, int) or not 1 <= weight <= 1000:
+            raise WrongValue(f"the weight of {show(name)} is a whole number from 1 to 1000")
+        return name, weight
+
+    def _pairs(self, value: object) -> Iterable[tuple[object, object]]:
         match value:
             case list():
-                return value, [1] * len(value)
+                return [(name, 1) for name in value]
             case dict():
-                return list(value), list(value.values())
+                return value.items()
             case str():
                 raise WrongValue(f"allowed is an array: write [{show(value)}]")
         raise WrongValue(f"allowed is an {self.word}")
@@ -289,6 +293,6 @@ def repeated(names: Sequence[str]) -> list[str]:
 
 
 def _with_unit(value: object, unit: str, allowed: str) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        return f"allowed is {allowed}"
-    return f'a bare number has no unit: write "{value}{unit}"'
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LARGEST:
+        return f'a bare number has no unit: write "{value}{unit}"'
+    return f"allowed is {allowed}"

@@ -146,10 +146,10 @@ def _check_options(cls: type[Job], options: JobOptions) -> None:
     def refuse(option: str, value: object, allowed: str) -> JobDefinitionError:
         return JobDefinitionError(f"{_path(cls)}: {option}={value!r}: {allowed}")
 
-    if not isinstance(options.name, str) or not valid_job_name(options.name):
+    if not valid_job_name(options.name):
         allowed = f"a name is 1 to {MAX_JOB_NAME} printable characters, no white space; set name="
         raise refuse("name", options.name, allowed)
-    if not isinstance(options.queue, str) or not valid_queue_name(options.queue):
+    if not valid_queue_name(options.queue):
         raise refuse("queue", options.queue, "a queue's name is 1 to 64 of A-Z a-z 0-9 _ . -")
     if options.timeout_s is not None and not valid_timeout(options.timeout_s):
         raise refuse("timeout", options.timeout_s, "seconds, more than 0, at most ten years")

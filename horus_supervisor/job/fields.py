@@ -107,7 +107,8 @@ class Examination:
             check = self._check(annotation)
             msgspec.json.Decoder(annotation)  # refuses, say, unions whose JSON tells no arm
         except (CannotTravel, TypeError) as error:
-            why = f"{name} ({type_name(annotation)}) can't travel: {error}"
+            shown = field.type if isinstance(field.type, str) else type_name(annotation)
+            why = f"{name} ({shown}) can't travel: {error}"
             raise CannotTravel(why) from None
         return check
 

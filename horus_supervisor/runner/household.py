@@ -11,15 +11,21 @@ import locale
 import os
 import signal
 import sys
-from _locale import (
-    setlocale as _c_setlocale,
-)  # locale.setlocale(None) does the same, ten times slower
+
+# the C functions behind ``locale`` and ``signal``, whose own wrappers make an enum of every number
+from _locale import setlocale as _setlocale
+from _signal import getitimer as _getitimer
+from _signal import getsignal as _getsignal
+from _signal import pthread_sigmask as _sigmask
 
 _SIGNALS = tuple(
-    sorted(
-        s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP) and s < 32
-    )
+    int(s)
+    for s in sorted(signal.valid_signals())
+    if s not in (signal.SIGKILL, signal.SIGSTOP) and s < 32
 )
+_SIG_BLOCK = int(signal.SIG_BLOCK)
+_REAL = int(signal.ITIMER_REAL)
+_ALL = locale.LC_ALL
 
 
 class Household:
@@ -27,15 +33,13 @@ class Household:
 
     def __init__(self) -> None:
         self._folder = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
-        self._folder_id = _identity(".")
         self._environ: dict[bytes, bytes] = dict(os.environ._data)  # type: ignore[attr-defined]
         self._umask = os.umask(0o077)
         os.umask(self._umask)
-        self._locale = _c_setlocale(locale.LC_ALL, None)
-        self._handlers = [signal.getsignal(s) for s in _SIGNALS]
-        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        self._locale = _setlocale(_ALL, None)
+        self._handlers = list(map(_getsignal, _SIGNALS))
+        self._mask = _sigmask(_SIG_BLOCK, ())
         self._standard = [os.dup(fd) for fd in range(3)]
-        self._standard_ids = [_identity(fd) for fd in range(3)]
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
 
     def restore(self) -> str | None:
@@ -52,13 +56,13 @@ class Household:
             self._restore_environment()
         os.fchdir(self._folder)
         os.umask(self._umask)
-        if _c_setlocale(locale.LC_ALL, None) != self._locale:
+        if _setlocale(_ALL, None) != self._locale:
             locale.setlocale(locale.LC_ALL, self._locale)
-        if [signal.getsignal(s) for s in _SIGNALS] != self._handlers:
+        if list(map(_getsignal, _SIGNALS)) != self._handlers:
             self._restore_handlers()
-        if signal.pthread_sigmask(signal.SIG_BLOCK, ()) != self._mask:
+        if _sigmask(_SIG_BLOCK, ()) != self._mask:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-        if signal.getitimer(signal.ITIMER_REAL)[0]:
+        if _getitimer(_REAL)[0]:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _restore_environment(self) -> None:
@@ -69,21 +73,15 @@ class Household:
 
     def _restore_handlers(self) -> None:
         for number, handler in zip(_SIGNALS, self._handlers, strict=True):
-            if signal.getsignal(number) is not handler and handler is not None:
+            if _getsignal(number) is not handler and handler is not None:
                 signal.signal(number, handler)
 
     def _restore_descriptors(self) -> None:
-        for fd, wanted in enumerate(self._standard_ids):
-            if _identity(fd) != wanted:
-                os.dup2(self._standard[fd], fd, inheritable=True)
-        if (
-            (sys.stdin, sys.stdout, sys.stderr) != self._streams
-            or sys.stdout.closed
-            or sys.stderr.closed
-        ):
+        for fd, ours in enumerate(self._standard):
+            os.dup2(ours, fd)  # as cheap as asking whether that is needed
+        if (sys.stdin, sys.stdout, sys.stderr) != self._streams or sys.stdout.closed:
             self._restore_streams()
-        else:
-            sys.stdout.flush()
+        sys.stdout.flush()
 
     def _restore_streams(self) -> None:
         def stream(fd: int, mode: str, old: object) -> object:
@@ -99,10 +97,3 @@ class Household:
         sys.stderr = stream(2, "w", self._streams[2])  # type: ignore[assignment]
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
 
-
-def _identity(file: int | str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(file)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

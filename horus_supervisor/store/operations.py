@@ -275,9 +275,13 @@ def resolve(namespace: str, beginning: str) -> Operation[tuple[list[str], list[s
     return _call("resolve", namespace, (beginning,), read)
 
 
-def retry(namespace: str, job_id: str) -> Operation[str]:
-    """Run a dead job again, or a scheduled one now: ``ok``, else the state it is in."""
-    return _call("retry", namespace, (job_id,), _word)
+def retry(namespace: str, job_id: str, fence: int | None = None) -> Operation[str]:
+    """Run a dead job again, or a scheduled one now: ``ok``, else the state it is in.
+
+    With the ``fence`` that ``find`` or ``list_jobs`` showed, a late copy of this call is ``stale``
+    where the job has run since; without one it would revive the job once more.
+    """
+    return _call("retry", namespace, (job_id, "" if fence is None else fence), _word)
 
 
 def discard(namespace: str, job_id: str) -> Operation[str]:

@@ -13,6 +13,10 @@ from horus_supervisor.lifecycle import Disposition, JobState
 from horus_supervisor.store.operation import Reply
 
 
+UNREADABLE = "?"
+"""The name that ``claim`` gives a job whose record is none of ours."""
+
+
 def text(value: Any) -> str:
     """Read a reply's value as text."""
     return value.decode() if isinstance(value, bytes) else str(value)
@@ -210,7 +214,9 @@ def read_turn(reply: Reply) -> Turn:
     if len(reply) == 2:
         return Turned(done, None)
     _, _, job_id, queue, started_ms, packed = reply
-    return Turned(done, Claimed(text(job_id), text(queue), int(started_ms), unpack(packed)))
+    job = unpack(packed)
+    readable = job if job and job.name != UNREADABLE else None
+    return Turned(done, Claimed(text(job_id), text(queue), int(started_ms), readable))
 
 
 _HELD = re.compile(r"(\d+) \d+ held \S+ (\S+) \d+ (\d+) (\d+) \d+ \d+ (\S+)$")

@@ -1,4 +1,4 @@
-"""What the driver tests share: drivers of each kind, a proxy that harms a call."""
+"""What the store's tests share: drivers of each kind, a store through each, a proxy that harms."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from tests.support.drivers import KINDS, Driver, Open, open_driver
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
+from tests.support.store import Store
 
 
 @pytest.fixture(params=KINDS)
@@ -30,3 +31,18 @@ def open_(request: pytest.FixtureRequest) -> Iterator[Open]:
 def proxy(redis_server: RedisServer, tmp_path: Path) -> Iterator[Proxy]:
     with Proxy(tmp_path, redis_server.path) as proxy:
         yield proxy
+
+
+@pytest.fixture(params=KINDS)
+def driver(request: pytest.FixtureRequest, redis_url: str) -> Iterator[Driver]:
+    """A driver of each kind: clients and keepers have redis-py's, runners their own."""
+    opened = open_driver(request.param, redis_url, 5.0, None)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def store(driver: Driver, namespace: str, redis_server: RedisServer) -> Iterator[Store]:
+    """An empty store."""
+    with redis_server.client() as raw:
+        yield Store(driver.run, namespace, raw)

@@ -116,6 +116,22 @@ def test_what_an_address_shows_of_itself_has_no_password(url: str, safe: str) ->
     assert "hunter2" not in repr(address) + str(address) + address.safe
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://r1",
+        "redis://us%40er:p%2Fa%3As%25s@[::1]:7000/3",
+        "redis://only-user@r1",
+        "rediss://:p%23w@r1/1?ssl_ca_certs=/etc/a%20b.pem&ssl_check_hostname=false",
+        "unix://u:p%40w@/run/my%20redis.sock?db=2",
+        "embedded:/var/lib/h%20x",
+    ],
+)
+def test_an_address_written_as_a_url_is_read_as_the_same_address(url: str) -> None:
+    address = parse_url(url)
+    assert parse_url(address.url) == address
+
+
 @pytest.mark.parametrize("stray", ["/", "?", "#", "@", ":", "[", "]", "%zz", "/1?", "\u2100"])
 @pytest.mark.parametrize("scheme", ["redis", "rediss", "unix"])
 def test_no_error_about_a_url_quotes_a_password_that_was_not_encoded(

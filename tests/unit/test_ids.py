@@ -30,7 +30,7 @@ def test_ids_rise_within_a_process() -> None:
 
 def test_ids_rise_when_the_clock_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     before = new_job_id()
-    monkeypatch.setattr(ids.time, "time_ns", lambda: 1_000_000_000)
+    monkeypatch.setattr(time, "time_ns", lambda: 1_000_000_000)
     after = [new_job_id() for _ in range(100)]
     assert [before, *after] == sorted({before, *after})
 

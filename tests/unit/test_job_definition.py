@@ -26,6 +26,29 @@ def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(definition, "_registry", {})
 
 
+class Early(Job):
+    late: Late | None = None
+    many: list[Late] = field(default_factory=list)
+
+    def execute(self) -> None: ...
+
+
+class EarlyAndBad(Job):
+    late: LateHolder
+
+    def execute(self) -> None: ...
+
+
+@dataclass
+class Late:
+    number: int
+
+
+@dataclass
+class LateHolder:
+    lock: threading.Lock
+
+
 class EmailJob(Job, queue="emails", timeout=30, max_attempts=5, max_crashes=2):
     recipient: str
     subject: str
@@ -82,7 +105,7 @@ def test_a_subclass_has_the_fields_and_options_of_its_base_but_its_own_name() ->
     class Heir(Base, timeout=None):
         second: int = 2
 
-    assert dataclasses.astuple(Heir(1)) == (1, 2)  # type: ignore[call-overload]
+    assert dataclasses.astuple(Heir(1)) == (1, 2)
     assert Heir.__horus__.queue == "slow"
     assert Heir.__horus__.timeout_s is None
     assert Heir.__horus__.name == f"{__name__}.{Heir.__qualname__}"
@@ -200,6 +223,7 @@ def test_a_bad_option_is_named(options: dict[str, Any], said: str) -> None:
     [
         (Callable[[], None], "Callable[[], None]"),
         (threading.Lock, "ock"),  # its name differs between versions of Python
+        ("threading.Lock", "threading.Lock"),
         (io.TextIOWrapper, "TextIOWrapper"),
         (type, "type"),
         (complex, "complex"),
@@ -216,7 +240,7 @@ def test_a_bad_option_is_named(options: dict[str, Any], said: str) -> None:
         (list[Holder | None], "Holder.lock"),
         ("Callable[[], None]", "Callable[[], None]"),
         ("1 +", "can't be read"),
-        (5, "can't be read"),
+        (5, "(5)"),
     ],
 )
 def test_a_field_that_cannot_travel_is_named_with_its_type(kind: Any, shown: str) -> None:
@@ -312,21 +336,15 @@ def test_a_field_named_as_a_method_of_jobs_is_refused() -> None:
 
 
 def test_a_name_that_exists_only_later_is_looked_up_at_first_use() -> None:
-    class Early(Job):
-        late: Late | None = None
-        many: list[Late] = field(default_factory=list)
-
-        def execute(self) -> None: ...
-
     assert encode(Early(Late(3))) == b'{"late":{"number":3},"many":[]}'
 
 
-@dataclass
-class Late:
-    number: int
+def test_a_late_name_that_cannot_travel_is_refused_at_first_use() -> None:
+    with pytest.raises(JobDefinitionError, match=r"LateHolder\.lock \(threading.Lock\)"):
+        encode(EarlyAndBad(LateHolder(threading.Lock())))
 
 
-def test_a_name_that_never_exists_is_refused_at_enqueue() -> None:
+def test_a_name_that_never_exists_is_refused_at_first_use() -> None:
     class Never(Job):
         what: Nowhere  # type: ignore[name-defined]  # noqa: F821
 
@@ -344,18 +362,3 @@ def test_fields_beside_a_name_that_comes_later_are_checked_at_once() -> None:
             lock: threading.Lock
 
             def execute(self) -> None: ...
-
-
-def test_a_late_name_that_cannot_travel_is_refused_at_first_use() -> None:
-    class Early(Job):
-        late: LateHolder
-
-        def execute(self) -> None: ...
-
-    with pytest.raises(JobDefinitionError, match=r"LateHolder\.lock"):
-        encode(Early(LateHolder(threading.Lock())))
-
-
-@dataclass
-class LateHolder:
-    lock: threading.Lock

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- retry: an operator's word: dead -> ready with a new life, scheduled -> ready now.
 -- KEYS  1 namespace
--- ARGV  1 id
--- REPLY ok | ready: it waits already | running | succeeded | discarded | unknown: nothing changed
+-- ARGV  1 id 2 its fence when the operator looked, or '': a late copy must not revive it once more
+-- REPLY ok | stale: it ran since | ready: it waits already | running | succeeded | discarded | unknown
 -- include: base
 -- include: move
 -- include: where
@@ -10,6 +10,7 @@ local id = ARGV[1]
 local state, job, _, _, queue = where(id)
 if state ~= 'dead' and state ~= 'scheduled' then return {state} end
 local n = counters(job)
+if ARGV[2] ~= '' and n.fence ~= tonumber(ARGV[2]) then return {'stale'} end
 local now = now_ms()
 n.due = now
 if state == 'dead' then n.attempts, n.crashes, n.losses = 0, 0, 0 end

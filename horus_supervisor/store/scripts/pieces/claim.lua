@@ -36,6 +36,7 @@ end
 
 -- claimed_again: the reply that this very call got before
 local function claimed_again()
+  if word == 'left' then return {'stale'} end -- its seq was another call's
   if word ~= 'held' then return {outcome, 'empty'} end
   local id, started, queue = string.match(rest, '^(%S+) %d+ %d+ (%d+) %d+ %d+ (%S+)$')
   return {outcome, 'job', id, queue, started, call('HGET', ns .. 'jobs', id) or ''}

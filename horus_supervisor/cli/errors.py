@@ -1,0 +1,100 @@
+"""How a command fails: what it says on standard error, and with which exit status."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import click
+
+from horus_supervisor import errors
+from horus_supervisor.errors import HorusError
+
+if TYPE_CHECKING:
+    from horus_supervisor.cli.wiring import Place
+
+
+class Exit(IntEnum):
+    """The exit statuses of ``horus``; 0 is success."""
+
+    FAILED = 1
+    USAGE = 2
+    UNHEALTHY = 3
+    NOT_FOUND = 4
+    AWAY = 5
+    INTERRUPTED = 130
+
+
+class Failure(click.ClickException):
+    """What a person is told: what and where (``message``), and what to try (``hint``)."""
+
+    def __init__(self, message: str, code: Exit, hint: str = "", kind: str = "") -> None:
+        super().__init__(message)
+        self.exit_code = code
+        self.hint = hint
+        self.kind = kind or code.name.lower()
+
+
+def usage(message: str, hint: str = "") -> Failure:
+    """Make the failure of a command that was typed wrongly."""
+    return Failure(message, Exit.USAGE, hint)
+
+
+def in_words(error: HorusError, place: Place | None = None) -> Failure:
+    """Turn an error of Horus into a failure; ``place`` says in which file the address stands."""
+    code, hint = _code_and_hint(error, place)
+    return Failure(_with_origin(str(error), place), code, hint, type(error).__name__)
+
+
+def _code_and_hint(error: HorusError, place: Place | None) -> tuple[Exit, str]:
+    match error:
+        case errors.ServiceNotRunning():
+            return Exit.AWAY, _start(place)
+        case errors.EnqueueUnknown():
+            return Exit.AWAY, f"the same command with --id {error.job_id}: repeating is safe"
+        case errors.ReplyLost():
+            return Exit.AWAY, "the same command again: repeating is safe"
+        case errors.RedisAway():
+            return Exit.AWAY, "start Redis there, or say where it is with -c FILE or --url URL"
+        case errors.QueueFull():
+            return Exit.FAILED, "raise Redis's maxmemory; what waits is still worked off"
+        case errors.ConfigError():
+            return Exit.USAGE, "horus-supervisor -c FILE --check"
+        case ValueError() | TypeError():  # a payload, a job class, a URL
+            return Exit.USAGE, ""
+    return Exit.FAILED, ""
+
+
+def _start(place: Place | None) -> str:
+    file = place.config.file if place and place.config else None
+    return f"horus-supervisor -c {shlex.quote(str(file))}" if file else ""
+
+
+def _with_origin(message: str, place: Place | None) -> str:
+    """Add where the address was read, behind the address: ``r1:6379 (config.toml:3)``."""
+    if place is None or not place.origin:
+        return message
+    safe = place.address.safe
+    return message.replace(safe, f"{safe} ({place.origin()})", 1)
+
+
+def of_click(error: click.ClickException) -> Failure:
+    """Turn click's own errors (a wrong option, a missing argument) into a failure."""
+    if isinstance(error, Failure):
+        return error
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return usage(error.format_message(), f"{context.command_path} --help" if context else "")
+
+
+def tell(failure: Failure, as_json: bool) -> None:
+    """Write a failure to standard error: two lines for people, or one object."""
+    if as_json:
+        facts = {"kind": failure.kind, "code": int(failure.exit_code), "message": failure.message}
+        click.echo(json.dumps({"schema": 1, "error": {**facts, "try": failure.hint}}), err=True)
+        return
+    for line in failure.message.splitlines():
+        click.echo(f"horus: {line}", err=True)
+    if failure.hint:
+        click.echo(f"  try: {failure.hint}", err=True)

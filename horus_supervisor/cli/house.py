@@ -1,0 +1,231 @@
+"""The house at one moment: queues and supervisors, put together from what Redis and they say.
+
+Pure. What a supervisor tells of its runners comes with its heartbeat and is some seconds old; what
+a slot holds in Redis is of this moment, and wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from horus_supervisor.clock import rfc3339
+from horus_supervisor.store.rows import Holding, Overview, QueueRow, SupervisorRow
+
+WAITING = ("idle", "starting", "executing", "finishing")
+"""States of a runner in which a slot knows better whether it executes."""
+
+
+class ToldRunner(msgspec.Struct, frozen=True):
+    """A runner as its supervisor tells of it."""
+
+    runner: str = "?"
+    slot: int = -1
+    group: str | None = None
+    queues: tuple[str, ...] = ()
+    pid: int | None = None
+    state: str = "?"
+    since: str | None = None
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a supervisor tells with a heartbeat. Another version may tell less."""
+
+    host: str = "?"
+    pid: int | None = None
+    version: str | None = None
+    app_version: str | None = None
+    started_at: str | None = None
+    groups: dict[str, int] = {}
+    queues: tuple[str, ...] = ()
+    runners: tuple[ToldRunner, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """A runner now. ``pid`` None: it died, and its successor isn't there yet."""
+
+    told: ToldRunner
+    state: str
+    job_id: str | None
+    job: str | None
+    queue: str | None
+    since: str | None
+
+    @property
+    def alive(self) -> bool:
+        return self.state != "backoff"
+
+    def row(self) -> dict[str, Any]:
+        """Write the interface's row."""
+        return {
+            "runner": self.told.runner,
+            "group": self.told.group,
+            "pid": self.told.pid,
+            "state": self.state,
+            "job_id": self.job_id,
+            "job": self.job,
+            "queue": self.queue,
+            "since": self.since,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """A supervisor now. ``silent``: its row in Redis is the only sign of it."""
+
+    supervisor: str
+    told: Told
+    started_ms: int
+    lease_s: float
+    silent: bool
+    runners: tuple[Runner, ...]
+
+    @property
+    def wanted(self) -> int:
+        """Tell how many runners it should have."""
+        return sum(self.told.groups.values()) or len(self.runners)
+
+    @property
+    def alive(self) -> int:
+        """Tell how many runners it has."""
+        return 0 if self.silent else sum(runner.alive for runner in self.runners)
+
+    def row(self) -> dict[str, Any]:
+        """Write the interface's row."""
+        return {
+            "supervisor": self.supervisor,
+            "host": self.told.host,
+            "pid": self.told.pid,
+            "started_at": self.told.started_at or rfc3339(self.started_ms / 1000),
+            "runners": [runner.row() for runner in self.runners],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue now. ``runners`` live and serve it; ``places`` count those that are to come too."""
+
+    queue: str
+    ready: int
+    oldest_ready_s: float | None
+    running: int
+    scheduled: int
+    dead: int
+    runners: int
+    places: int
+
+    def row(self) -> dict[str, Any]:
+        """Write the interface's row. Nothing pauses a queue yet."""
+        return {
+            "queue": self.queue,
+            "ready": self.ready,
+            "oldest_ready_s": self.oldest_ready_s,
+            "running": self.running,
+            "scheduled": self.scheduled,
+            "dead": self.dead,
+            "paused": False,
+            "runners": self.runners,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything. ``now_ms`` is Redis's clock."""
+
+    now_ms: int
+    queues: tuple[Queue, ...]
+    supervisors: tuple[Supervisor, ...]
+
+
+def see(overview: Overview, names: Mapping[str, str], silent: Collection[str]) -> House:
+    """Put the house together.
+
+    ``names``: job id -> name of what runs; ``silent``: the supervisors that nobody hears of.
+    """
+    supervisors = sorted(
+        (
+            _supervisor(row, overview, names, row.supervisor in silent)
+            for row in overview.supervisors
+        ),
+        key=lambda one: (one.told.host, one.started_ms),
+    )
+    known = {row.queue: row for row in overview.queues}
+    served = {queue for one in supervisors for queue in _served(one)}
+    queues = [
+        _queue(name, known.get(name), overview, supervisors) for name in sorted({*known, *served})
+    ]
+    return House(overview.now_ms, tuple(queues), tuple(supervisors))
+
+
+def _supervisor(
+    row: SupervisorRow, overview: Overview, names: Mapping[str, str], silent: bool
+) -> Supervisor:
+    told = _told(row)
+    seats = {f"{row.supervisor}/{runner.slot}": runner for runner in told.runners}
+    for slot in sorted(overview.slots):  # born since the last heartbeat, or in the foreground
+        if slot.startswith(f"{row.supervisor}/") and slot not in seats:
+            seats[slot] = _untold(slot, told)
+    runners = (_runner(seat, overview.slots.get(slot), names) for slot, seat in seats.items())
+    lease_s = row.lease_ms / 1000
+    return Supervisor(row.supervisor, told, row.started_ms, lease_s, silent, tuple(runners))
+
+
+def _told(row: SupervisorRow) -> Told:
+    try:
+        return msgspec.convert(row.facts, Told)
+    except msgspec.ValidationError:
+        return Told(host=str(row.facts.get("host", "?")))
+
+
+def _untold(slot: str, told: Told) -> ToldRunner:
+    """Guess at a runner that only its slot tells of; where there is one group, it is of that."""
+    number = int(slot.rpartition("/")[2])
+    group = next(iter(told.groups)) if len(told.groups) == 1 else None
+    name = f"{group or 'slot'}/{number + 1}"
+    return ToldRunner(
+        name, number, group, told.queues, told.pid if not told.runners else None, "idle"
+    )
+
+
+def _runner(told: ToldRunner, held: Holding | None, names: Mapping[str, str]) -> Runner:
+    state = told.state
+    if state in WAITING and held:
+        state = "finishing" if state == "finishing" else "executing"
+    elif state in ("executing", "finishing"):
+        state = "idle"
+    if held is None:
+        return Runner(told, state, None, None, None, told.since)
+    since = rfc3339(held.started_ms / 1000)
+    return Runner(told, state, held.job_id, names.get(held.job_id), held.queue, since)
+
+
+def _served(supervisor: Supervisor) -> set[str]:
+    told = supervisor.told
+    return {*told.queues, *(queue for runner in told.runners for queue in runner.queues)}
+
+
+def _queue(
+    name: str, row: QueueRow | None, overview: Overview, supervisors: list[Supervisor]
+) -> Queue:
+    oldest_ms = row.oldest_ready_ms if row else None
+    serving = [
+        runner
+        for one in supervisors
+        if not one.silent
+        for runner in one.runners
+        if name in runner.told.queues
+    ]
+    return Queue(
+        queue=name,
+        ready=row.ready if row else 0,
+        oldest_ready_s=max(0.0, (overview.now_ms - oldest_ms) / 1000) if oldest_ms else None,
+        running=sum(held.queue == name for held in overview.slots.values() if held),
+        scheduled=row.scheduled if row else 0,
+        dead=row.dead if row else 0,
+        runners=sum(runner.alive for runner in serving),
+        places=len(serving),
+    )

@@ -1,0 +1,75 @@
+"""Ids as people type and read them: shortened while unique."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from horus_supervisor.cli.errors import Exit, Failure, usage
+from horus_supervisor.lifecycle import JobState
+from horus_supervisor.store import operations
+
+if TYPE_CHECKING:
+    from horus_supervisor.cli.wiring import Store
+    from horus_supervisor.store.rows import Found
+
+LEAST = 13
+"""Characters of a job's id that are always shown: of a UUIDv7 its millisecond."""
+
+LEAST_OF_CRASH = 8
+
+
+def short(ids: Iterable[str], least: int = LEAST) -> dict[str, str]:
+    """Tell for each id as much of its beginning as no other of them has, at least ``least``."""
+    ordered = sorted(set(ids))
+    shown = {}
+    for at, id in enumerate(ordered):
+        neighbours = ordered[max(at - 1, 0) : at] + ordered[at + 1 : at + 2]
+        shared = max((_shared(id, other) for other in neighbours), default=0)
+        shown[id] = id[: max(least, shared + 1)]
+    return shown
+
+
+def _shared(one: str, other: str) -> int:
+    for at, (a, b) in enumerate(zip(one, other, strict=False)):
+        if a != b:
+            return at
+    return min(len(one), len(other))
+
+
+def find_job(store: Store, beginning: str) -> Found:
+    """Find the job with this id, or the one whose id begins so.
+
+    A whole id is found wherever the job is; a beginning among jobs that are dead, scheduled or
+    running, else among the first thousand that are ready. Fails where there is none, or several.
+    """
+    found = store.run(operations.find(store.namespace, beginning))
+    if found.state is not JobState.UNKNOWN:
+        return found
+    jobs, _ = store.run(operations.resolve(store.namespace, beginning))
+    if not jobs:
+        ready = store.run(operations.list_jobs(store.namespace, JobState.READY, None, 1000))
+        jobs = [job.job_id for job in ready if job.job_id.startswith(beginning)]
+    return store.run(operations.find(store.namespace, _only(beginning, jobs, "job")))
+
+
+def whole_crash_id(store: Store, beginning: str) -> str:
+    """Tell the one crash id that begins so. Fails as ``find_job``."""
+    _, crashes = store.run(operations.resolve(store.namespace, beginning))
+    return _only(beginning, crashes, "crash")
+
+
+def _only(beginning: str, ids: Sequence[str], what: str) -> str:
+    if beginning in ids:
+        return beginning
+    if not ids:
+        hint = "horus jobs" if what == "job" else "horus crashes"
+        raise Failure(f"no {what} {beginning!r} is known (any more)", Exit.NOT_FOUND, hint)
+    if len(ids) > 1:
+        several = f"{len(ids)} or more" if len(ids) >= 10 else str(len(ids))
+        raise usage(
+            f"{beginning!r}: {several} {what} ids begin so: {', '.join(ids[:3])}"
+            + (", ..." if len(ids) > 3 else ""),
+            "more of the id",
+        )
+    return ids[0]

@@ -1,0 +1,128 @@
+"""Jobs as rows: what ``jobs``, ``dead`` and ``show`` print as JSON, and which ones they list."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from horus_supervisor.clock import rfc3339
+from horus_supervisor.lifecycle import JobState
+from horus_supervisor.store import operations
+from horus_supervisor.store.rows import Found, Listed, Note, Overview
+
+if TYPE_CHECKING:
+    from horus_supervisor.cli.wiring import Store
+
+LISTED = (JobState.RUNNING, JobState.READY, JobState.SCHEDULED, JobState.DEAD)
+"""The states whose jobs can be listed; of those that ended only the ids are known."""
+
+
+def job_row(item: Listed | Found) -> dict[str, Any]:
+    """Write a job as the interface's row; null where only its end is known."""
+    job, state = item.job, item.state
+    due_ms = (item.since_ms if state is JobState.SCHEDULED else job.due_ms if job else 0) or 0
+    waits = state in (JobState.READY, JobState.SCHEDULED)
+    return {
+        "job_id": item.job_id,
+        "job": job.name if job else None,
+        "queue": job.queue if job else None,
+        "state": str(state),
+        "attempt": item.holding.attempt if item.holding else job.attempts if job else None,
+        "crashes": job.crashes if job else None,
+        "enqueued_at": rfc3339(job.enqueued_ms / 1000) if job else None,
+        "due_at": rfc3339(due_ms / 1000) if waits and due_ms else None,
+    }
+
+
+def whole_row(found: Found) -> dict[str, Any]:
+    """Write a job with its arguments, its last error and its history."""
+    last = last_trouble(found.history)
+    facts = last.facts if last else {}
+    return {
+        **job_row(found),
+        "args": arguments(found.job.payload) if found.job else None,
+        "error_type": facts.get("error_type"),
+        "error_message": why(last)
+        if last and not facts.get("error_type")
+        else facts.get("error_message"),
+        "traceback": facts.get("traceback"),
+        "history": [_history_row(line) for line in found.history],
+    }
+
+
+def _history_row(line: Note) -> dict[str, Any]:
+    known = {"at": rfc3339(line.at_ms / 1000), "what": line.what, "attempt": line.attempt}
+    return {**known, "fence": line.fence, **{k: v for k, v in line.facts.items() if k not in known}}
+
+
+def arguments(payload: bytes) -> Any:
+    """Read a payload's JSON; None where it is none."""
+    try:
+        return json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+
+
+def last_trouble(history: tuple[Note, ...]) -> Note | None:
+    """Give the last line of a history that tells of something that went wrong."""
+    return next((line for line in reversed(history) if line.what != "retried"), None)
+
+
+def why(line: Note) -> str:
+    """Say in a few words what went wrong: an error, or how a runner died."""
+    facts = line.facts
+    if facts.get("error_type"):
+        return f"{facts['error_type']}: {facts.get('error_message') or ''}".rstrip(": ")
+    return how(facts) if facts.get("cause") else line.what
+
+
+def how(record: dict[str, Any]) -> str:
+    """Say how a runner died: ``SIGSEGV``, ``exit 3``, ``timeout``."""
+    match record.get("cause"):
+        case "signal" if record.get("signal"):
+            return str(record["signal"])
+        case "exit" if record.get("exit_code") is not None:
+            return f"exit {record['exit_code']}"
+    return str(record.get("cause") or "unknown")
+
+
+def list_jobs(
+    store: Store, states: tuple[JobState, ...], queue: str | None, limit: int
+) -> tuple[list[Listed], int]:
+    """List jobs of all queues or one, ``limit`` at most, and tell how many there are.
+
+    Ready ones: the next to run of each queue first; running: the longest; dead: the newest.
+    """
+    overview = store.run(operations.overview(store.namespace))
+    calls, total = [], 0
+    for state in states:
+        for name, count in _counts(overview, state).items():
+            if queue in (None, name) and count:
+                total += count
+                calls.append(operations.list_jobs(store.namespace, state, name, limit))
+    replies = store.run_many(calls)
+    ranked = [(rank, item) for reply in replies for rank, item in enumerate(reply)]
+    ranked.sort(key=lambda pair: (states.index(pair[1].state), _order(*pair)))
+    return [item for _, item in ranked[:limit]], total
+
+
+def _counts(overview: Overview, state: JobState) -> dict[str, int]:
+    """Count the jobs of a state by queue."""
+    if state is not JobState.RUNNING:
+        return {row.queue: getattr(row, state.value) for row in overview.queues}
+    counts: dict[str, int] = {}
+    for held in overview.slots.values():
+        if held:
+            counts[held.queue] = counts.get(held.queue, 0) + 1
+    return counts
+
+
+def _order(rank: int, item: Listed) -> float:
+    match item.state:
+        case JobState.RUNNING if item.holding:
+            return item.holding.started_ms
+        case JobState.DEAD:
+            return -(item.since_ms or 0)
+        case JobState.SCHEDULED:
+            return item.since_ms or 0
+    return rank

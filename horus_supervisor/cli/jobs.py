@@ -1,0 +1,140 @@
+"""``horus jobs`` and ``horus dead``: lists of jobs."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from horus_supervisor.cli import ids, output
+from horus_supervisor.cli.job_rows import LISTED, job_row, list_jobs, why
+from horus_supervisor.cli.output import Column
+from horus_supervisor.cli.times import age, clock
+from horus_supervisor.cli.wiring import Asked, Store, json_option, open_store
+from horus_supervisor.lifecycle import JobState
+from horus_supervisor.store import operations
+from horus_supervisor.store.rows import Listed
+
+LIMIT = 50
+
+ENDED = (JobState.SUCCEEDED, JobState.DISCARDED)
+STATES = (*LISTED, *ENDED)
+
+COLUMNS = (
+    Column("ID", give=1),
+    Column("JOB", give=3),
+    Column("QUEUE", give=2),
+    Column("STATE"),
+    Column("TRY", right=True),
+    Column("CRASHES", right=True),
+    Column("WHEN"),
+)
+
+DEAD_COLUMNS = (
+    Column("DIED"),
+    Column("ID", give=1),
+    Column("JOB", give=3),
+    Column("QUEUE", give=2),
+    Column("TRY", right=True),
+    Column("WHY", give=4),
+)
+
+
+@click.command()
+@click.option("--queue", metavar="Q", help="Only of this queue.")
+@click.option("--state", type=click.Choice([str(s) for s in STATES]), help="Only in this state.")
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), default=LIMIT, show_default=True)
+@json_option
+@click.pass_obj
+def jobs(asked: Asked, queue: str | None, state: str | None, limit: int) -> None:
+    """List jobs: those that run, then ready, scheduled and dead ones.
+
+    Of jobs that succeeded or were discarded only the ids are kept, for a minute or two: ask for one
+    with `horus show ID`.
+    """
+    states = LISTED if state is None else (JobState(state),)
+    with open_store(asked) as store:
+        if set(states) <= set(ENDED):
+            found, total = [], 0
+            output.note(f"jobs that {state} aren't listed; for a minute: horus show ID")
+        else:
+            found, total = list_jobs(store, states, queue, limit)
+    if asked.json:
+        output.print_json(jobs=[job_row(item) for item in found])
+    elif found:
+        _print(found)
+        _tell_rest(len(found), total)
+    elif not set(states) <= set(ENDED):
+        output.say("no such jobs")
+
+
+@click.command()
+@click.option("--queue", metavar="Q", help="Only of this queue.")
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), default=LIMIT, show_default=True)
+@json_option
+@click.pass_obj
+def dead(asked: Asked, queue: str | None, limit: int) -> None:
+    """List dead jobs, the newest first: they wait for `horus retry` or `horus discard`."""
+    with open_store(asked) as store:
+        found, total = list_jobs(store, (JobState.DEAD,), queue, limit)
+        reasons = {} if asked.json else _reasons(store, found)
+    if asked.json:
+        output.print_json(dead=[job_row(item) for item in found])
+    elif found:
+        _print_dead(found, reasons)
+        _tell_rest(len(found), total)
+        output.say(f"Next: {store.place.again} retry ID, or --job JOB, or --all")
+    else:
+        output.say("no dead jobs")
+
+
+def _print(found: list[Listed]) -> None:
+    now_ms = time.time() * 1000
+    shown = ids.short(item.job_id for item in found)
+    rows = []
+    for item in found:
+        tries = item.holding.attempt if item.holding else item.job.attempts
+        name, queue = short_name(item.job.name), item.job.queue
+        counts = (str(item.state), str(tries), str(item.job.crashes))
+        rows.append((shown[item.job_id], name, queue, *counts, _when(item, now_ms)))
+    output.print_table(COLUMNS, rows)
+
+
+def _when(item: Listed, now_ms: float) -> str:
+    match item.state:
+        case JobState.RUNNING if item.holding:
+            return f"for {age((now_ms - item.holding.started_ms) / 1000)}"
+        case JobState.SCHEDULED:
+            return f"in {age(((item.since_ms or 0) - now_ms) / 1000)}"
+        case JobState.DEAD:
+            return f"{age((now_ms - (item.since_ms or 0)) / 1000)} ago"
+    waited_ms = now_ms - (item.job.due_ms or item.job.enqueued_ms)
+    return f"waits {age(waited_ms / 1000)}"
+
+
+def _reasons(store: Store, found: list[Listed]) -> dict[str, str]:
+    """Ask for the last line of each history."""
+    details = store.run_many(operations.find(store.namespace, item.job_id) for item in found)
+    return {job.job_id: why(job.history[-1]) for job in details if job.history}
+
+
+def _print_dead(found: list[Listed], reasons: dict[str, str]) -> None:
+    now_ms = time.time() * 1000
+    shown = ids.short(item.job_id for item in found)
+    rows = []
+    for item in found:
+        died, name = clock(item.since_ms or 0, now_ms), short_name(item.job.name)
+        tries = f"{item.job.attempts}/{item.job.max_attempts}"
+        reason = reasons.get(item.job_id, "")
+        rows.append((died, shown[item.job_id], name, item.job.queue, tries, reason))
+    output.print_table(DEAD_COLUMNS, rows)
+
+
+def _tell_rest(shown: int, total: int) -> None:
+    if shown < total:
+        output.say(f"{shown} of {total}; more with --limit {total}")
+
+
+def short_name(job: str) -> str:
+    """Give the last part of a job's name, which is what tables have room for."""
+    return job.rpartition(".")[2] or job

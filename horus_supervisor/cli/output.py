@@ -1,0 +1,123 @@
+"""What goes to standard output: tables for people, one JSON object for programs.
+
+Text that jobs wrote is shown with its control characters spelled out, so it can't drive a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+WIDTH = 80
+"""Columns of a table where standard output is no terminal, or one that doesn't say."""
+
+
+def print_json(**nouns: Any) -> None:
+    """Write the envelope with these in it, on one line, in ASCII."""
+    click.echo(json.dumps({"schema": 1, **nouns}, default=str))
+
+
+def say(text: str = "") -> None:
+    """Write a line for people."""
+    click.echo(text)
+
+
+def note(text: str) -> None:
+    """Write to standard error what is no data: ``horus: ...``."""
+    click.echo(f"horus: {text}", err=True)
+
+
+def clean(text: str) -> str:
+    """Spell out what would move a terminal's cursor or change its colours; newlines and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+
+
+def paint(text: str, colour: str) -> str:
+    """Colour a text where people see it: on a terminal, without NO_COLOR."""
+    plain = (
+        not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    )
+    return text if plain else click.style(text, fg=colour, bold=True)
+
+
+def width() -> int:
+    """Tell how wide a table may be: the terminal's width, or 80."""
+    return max(40, shutil.get_terminal_size((WIDTH, 24)).columns) if sys.stdout.isatty() else WIDTH
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: ``right`` aligns numbers; one that has ``give`` may be cut, the highest first."""
+
+    head: str
+    right: bool = False
+    give: int = 0
+
+
+def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+    """Write a table with its heads."""
+    for line in table(columns, rows, width()):
+        say(line)
+
+
+def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], most: int) -> list[str]:
+    """Lay a table out in lines of at most ``most`` columns, without white space at their ends."""
+    heads = [column.head for column in columns]
+    cells = [heads, *([_one_line(cell) for cell in row] for row in rows)]
+    widths = [max(_columns(row[at]) for row in cells) for at in range(len(columns))]
+    for at in sorted(range(len(columns)), key=lambda at: -columns[at].give):
+        over = sum(widths) + 2 * (len(columns) - 1) - most
+        if over > 0 and columns[at].give:
+            widths[at] = max(len(heads[at]), 6, widths[at] - over)
+    return [_line(columns, row, widths)[: 4 * most].rstrip() for row in cells]
+
+
+def _line(columns: Sequence[Column], row: Sequence[str], widths: Sequence[int]) -> str:
+    shown = []
+    for column, cell, wide in zip(columns, row, widths, strict=True):
+        text = _cut(cell, wide)
+        gap = " " * (wide - _columns(text))
+        shown.append(gap + text if column.right else text + gap)
+    return "  ".join(shown)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(clean(text).split())
+
+
+def _columns(text: str) -> int:
+    """Tell how many columns a text takes: East Asian wide characters take two."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else _wide(c) for c in text)
+
+
+def _wide(character: str) -> int:
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _cut(text: str, most: int) -> str:
+    """Cut a text to so many columns; an ellipsis shows that something is missing."""
+    if _columns(text) <= most:
+        return text
+    while _columns(text) > most - 1:
+        text = text[:-1]
+    return text + "…"
+
+
+def fact(name: str, text: str) -> None:
+    """Write a named fact; further lines of it stand under its first."""
+    first, *rest = clean(text).rstrip("\n").split("\n")
+    say(f"{name:<9} {first}".rstrip())
+    for line in rest:
+        say(f"{'':<9} {line}".rstrip())

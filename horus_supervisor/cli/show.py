@@ -1,0 +1,90 @@
+"""``horus show``: all that is known of one job."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import click
+
+from horus_supervisor.cli import ids, output
+from horus_supervisor.cli.job_rows import whole_row, why
+from horus_supervisor.cli.output import Column
+from horus_supervisor.cli.times import age, clock
+from horus_supervisor.cli.wiring import Asked, json_option, open_store
+from horus_supervisor.lifecycle import JobState
+from horus_supervisor.store.rows import Found, Note, Packed
+
+HISTORY = (
+    Column("WHEN"),
+    Column("TRY", right=True),
+    Column("WHAT"),
+    Column("WHERE", give=2),
+    Column("WHY", give=1),
+)
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@json_option
+@click.pass_obj
+def show(asked: Asked, job_id: str) -> None:
+    """Show one job: its state, arguments, last error and history. ID may be shortened."""
+    with open_store(asked) as store:
+        found = ids.find_job(store, job_id)
+    row = whole_row(found)
+    if asked.json:
+        output.print_json(job=row)
+        return
+    print_job(found, row)
+    if found.state is JobState.DEAD:
+        output.say(f"Next: {store.place.again} retry {found.job_id}")
+
+
+def print_job(found: Found, row: dict[str, Any]) -> None:
+    """Write a job for people."""
+    now_ms = time.time() * 1000
+    output.say(f"{output.clean(found.job.name) if found.job else 'job'} {found.job_id}")
+    output.fact("state", _state(found, now_ms))
+    if found.job is None:
+        output.say("finished: only its id is kept, for a minute or two")
+        return
+    _print_record(found.job, row, now_ms)
+    if row["error_type"] or row["error_message"]:
+        output.fact("error", ": ".join(filter(None, (row["error_type"], row["error_message"]))))
+    if row["traceback"]:
+        output.fact("stack", row["traceback"])
+    if found.history:
+        output.say()
+        output.print_table(HISTORY, [_history(line, now_ms) for line in found.history])
+
+
+def _print_record(job: Packed, row: dict[str, Any], now_ms: float) -> None:
+    output.fact("queue", job.queue)
+    crashes = f", crashes {job.crashes}" if job.crashes else ""
+    output.fact("attempt", f"{row['attempt']} of {job.max_attempts}{crashes}")
+    ago = age((now_ms - job.enqueued_ms) / 1000)
+    output.fact("enqueued", f"{clock(job.enqueued_ms, now_ms)}, {ago} ago")
+    readable = row["args"] is not None
+    text = json.dumps(row["args"], ensure_ascii=False) if readable else f"not JSON: {job.payload!r}"
+    output.fact("args", text if len(text) <= 2000 else f"{text[:2000]}… (all: --json)")
+
+
+def _state(found: Found, now_ms: float) -> str:
+    state, since_ms = str(found.state), found.since_ms
+    if found.holding:
+        held = found.holding
+        return f"{state} for {age((now_ms - held.started_ms) / 1000)}, in slot {held.slot}"
+    if since_ms is None:
+        return state
+    if found.state is JobState.SCHEDULED:
+        return f"{state}, due {clock(since_ms, now_ms)}, in {age((since_ms - now_ms) / 1000)}"
+    return f"{state} since {clock(since_ms, now_ms)}, {age((now_ms - since_ms) / 1000)} ago"
+
+
+def _history(line: Note, now_ms: float) -> tuple[str, ...]:
+    runner, host = line.facts.get("runner"), line.facts.get("host")
+    where = f"{host}:{runner}" if runner and host else str(runner or host or "")
+    reason = "" if line.what == "retried" else why(line)
+    return clock(line.at_ms, now_ms), str(line.attempt or ""), line.what, where, reason

@@ -1,0 +1,173 @@
+"""``horus status``: is all well, what waits where, who does what, what to type next."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+
+import click
+
+from horus_supervisor.cli import ids, output, verdict
+from horus_supervisor.cli.crash_rows import Record
+from horus_supervisor.cli.errors import Exit
+from horus_supervisor.cli.house import House, Runner, Supervisor, see
+from horus_supervisor.cli.jobs import short_name
+from horus_supervisor.cli.output import Column
+from horus_supervisor.cli.times import age, milliseconds
+from horus_supervisor.cli.verdict import Verdict
+from horus_supervisor.cli.wiring import Asked, Store, json_option, open_store
+from horus_supervisor.lifecycle import JobState
+from horus_supervisor.store import operations
+from horus_supervisor.store.rows import SupervisorRow
+
+BUSY_SHOWN = 20
+"""Most runners that are listed with their job; ``--json`` has all."""
+
+NAMED = 1000
+"""Most running jobs whose names are asked for."""
+
+QUEUES = (
+    Column("QUEUE", give=1),
+    Column("READY", right=True),
+    Column("OLDEST", right=True),
+    Column("RUNNING", right=True),
+    Column("SCHED", right=True),
+    Column("DEAD", right=True),
+    Column("STATE"),
+)
+
+HOSTS = (
+    Column("HOST", give=2),
+    Column("RUNNERS", right=True),
+    Column("UP", right=True),
+    Column("VERSION", give=3),
+    Column("NOW", give=1),
+)
+
+BUSY = (
+    Column("RUNNER", give=3),
+    Column("STATE"),
+    Column("JOB", give=4),
+    Column("ID", give=1),
+    Column("FOR", right=True),
+)
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Exit with 3 where it is not well.")
+@json_option
+@click.pass_obj
+def status(asked: Asked, check: bool) -> int:
+    """Say whether all is well; then queues, hosts and what each runner does.
+
+    RUNNING is running jobs / runners that are to serve the queue, RUNNERS those that live / are to.
+    """
+    with open_store(asked) as store:
+        house, crashes = look(store)
+    judged = verdict.judge(house, crashes)
+    if asked.json:
+        output.print_json(
+            healthy=judged.well,
+            reasons=list(judged.reasons),
+            queues=[queue.row() for queue in house.queues],
+            supervisors=[one.row() for one in house.supervisors],
+        )
+    else:
+        print_house(house, crashes, judged, store.place.again)
+    return Exit.UNHEALTHY if check and not judged.well else 0
+
+
+def look(store: Store) -> tuple[House, list[Record]]:
+    """Ask for everything that there is to see, and the crashes of late."""
+    overview = store.run(operations.overview(store.namespace))
+    names: dict[str, str] = {}
+    if any(overview.slots.values()):
+        call = operations.list_jobs(store.namespace, JobState.RUNNING, None, NAMED)
+        names = {item.job_id: item.job.name for item in store.run(call)}
+    within_ms = round(verdict.CRASHES_WITHIN_S * 1000)
+    records = operations.crashes(store.namespace, verdict.CRASHES_READ, within_ms)
+    return see(overview, names, silent(store, overview.supervisors)), store.run(records)
+
+
+def silent(store: Store, rows: Sequence[SupervisorRow]) -> set[str]:
+    """Tell the supervisors whose keeper is not connected, or has said nothing for half a lease.
+
+    A keeper speaks several times a second. Where Redis doesn't let us see its clients, all count as
+    heard of.
+    """
+    if not rows:
+        return set()
+    from redis.exceptions import RedisError
+
+    try:
+        clients = store.connection.raw.client_list()
+    except RedisError:
+        return set()
+    quiet_s = {str(client.get("name")): float(client.get("idle", 0)) for client in clients}
+    return {
+        row.supervisor
+        for row in rows
+        if quiet_s.get(f"horus:{row.supervisor}:keeper", float("inf")) > row.lease_ms / 2000
+    }
+
+
+def print_house(house: House, crashes: Sequence[Record], judged: Verdict, again: str) -> None:
+    """Write all of it for people."""
+    _print_verdict(judged)
+    if house.queues:
+        output.print_table(
+            QUEUES, [_queue_row(house, crashes, at) for at in range(len(house.queues))]
+        )
+    if house.supervisors:
+        output.print_table(HOSTS, [_host_row(house, one) for one in house.supervisors])
+    busy = [(one, runner) for one in house.supervisors for runner in one.runners if runner.job_id]
+    if busy:
+        _print_busy(house, busy)
+    output.say(f"Next: {again} {judged.next}")
+
+
+def _print_verdict(judged: Verdict) -> None:
+    word = "OK" if judged.well else "NOT WELL"
+    text = "; ".join(judged.reasons)
+    lines = textwrap.wrap(
+        output.clean(text), output.width() - len(word) - 2, break_on_hyphens=False
+    )
+    output.say(f"{output.paint(word, 'green' if judged.well else 'red')}  {lines[0]}")
+    for line in lines[1:]:
+        output.say(" " * (len(word) + 2) + line)
+
+
+def _queue_row(house: House, crashes: Sequence[Record], at: int) -> tuple[str, ...]:
+    queue = house.queues[at]
+    oldest = "-" if queue.oldest_ready_s is None else age(queue.oldest_ready_s)
+    counts = (f"{queue.running}/{queue.places}", str(queue.scheduled), str(queue.dead))
+    return queue.queue, str(queue.ready), oldest, *counts, verdict.state_of(queue, crashes)
+
+
+def _host_row(house: House, one: Supervisor) -> tuple[str, ...]:
+    up = age((house.now_ms - one.started_ms) / 1000)
+    version = one.told.app_version or one.told.version or "-"
+    return one.told.host, f"{one.alive}/{one.wanted}", up, version, _now(one)
+
+
+def _now(one: Supervisor) -> str:
+    if one.silent:
+        return "silent: its keeper is not connected"
+    counts = Counter("restarting" if not r.alive else r.state for r in one.runners)
+    return ", ".join(f"{count} {state}" for state, count in counts.most_common()) or "-"
+
+
+def _print_busy(house: House, busy: list[tuple[Supervisor, Runner]]) -> None:
+    shown = ids.short(runner.job_id or "" for _, runner in busy)
+    several = len({one.told.host for one, _ in busy}) > 1 or len(house.supervisors) > 1
+    rows = []
+    for one, runner in busy[:BUSY_SHOWN]:
+        name = f"{one.told.host}:{runner.told.runner}" if several else runner.told.runner
+        since_ms = milliseconds(runner.since)
+        spent = age((house.now_ms - since_ms) / 1000) if since_ms else "-"
+        job = short_name(runner.job or "-")
+        rows.append((name, runner.state, job, shown[runner.job_id or ""], spent))
+    output.print_table(BUSY, rows)
+    if len(busy) > BUSY_SHOWN:
+        output.say(f"and {len(busy) - BUSY_SHOWN} more: {len(busy)} jobs run")

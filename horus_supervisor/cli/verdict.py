@@ -1,0 +1,129 @@
+"""Is all well? What ``status`` says in its first line, and what to type next. Pure.
+
+Judges by how long work waits, not by how much of it there is: a queue of a million may be on time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from horus_supervisor.cli.crash_rows import Record
+from horus_supervisor.cli.house import House, Queue
+from horus_supervisor.cli.job_rows import how
+from horus_supervisor.cli.jobs import short_name
+from horus_supervisor.cli.times import age
+
+LATE_S = 60.0
+"""A queue whose oldest job waits so long is ``late``."""
+
+STALLED_S = 300.0
+"""... and so long: not well."""
+
+CRASHES_WITHIN_S = 600.0
+MANY_CRASHES = 4
+"""So many within that time are not well: one quarantined job makes three."""
+
+CRASHES_READ = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``reasons`` why it isn't well, else what there is; ``next``: what to type behind ``horus``."""
+
+    well: bool
+    reasons: tuple[str, ...]
+    next: str
+
+
+def judge(house: House, crashes: Sequence[Record]) -> Verdict:
+    """Judge a house; ``crashes`` are those of the last ``CRASHES_WITHIN_S``, newest first."""
+    found = [*_unattended(house), *_stalled(house), *_crashing(crashes), *_silent(house)]
+    if found:
+        return Verdict(False, tuple(reason for reason, _ in found), found[0][1])
+    dead = sum(queue.dead for queue in house.queues)
+    if dead:
+        return Verdict(True, (_census(house), f"{_count(dead, 'dead job')} to look at"), "dead")
+    if not house.supervisors and not house.queues:
+        return Verdict(True, ("no service runs, and nothing waits",), "enqueue JOB")
+    return Verdict(True, (_census(house),), "jobs")
+
+
+Found = list[tuple[str, str]]
+"""Reasons, each with what to type next."""
+
+
+def _unattended(house: House) -> Found:
+    """Find work that no runner will take."""
+    left = sum(queue.ready + queue.scheduled + queue.running for queue in house.queues)
+    if not any(not one.silent for one in house.supervisors):
+        return [(f"no service runs, and {_count(left, 'job')} wait", "jobs")] if left else []
+    found: Found = []
+    for queue in house.queues:
+        if queue.ready and not queue.runners:
+            why = "its runners are restarting" if queue.places else "no runner serves it"
+            text = f"{queue.queue}: {queue.ready} ready, {why}"
+            found.append((text, "crashes" if queue.places else f"work -q {queue.queue}"))
+    return found
+
+
+def _stalled(house: House) -> Found:
+    return [
+        (f"{queue.queue}: oldest waits {age(queue.oldest_ready_s)}", f"jobs --queue {queue.queue}")
+        for queue in house.queues
+        if queue.oldest_ready_s is not None and queue.oldest_ready_s >= STALLED_S
+    ]
+
+
+def _crashing(crashes: Sequence[Record]) -> Found:
+    if len(crashes) < MANY_CRASHES:
+        return []
+    kinds = Counter((short_name(r.get("job") or "-"), how(r), str(r.get("host"))) for r in crashes)
+    more = "+" if len(crashes) >= CRASHES_READ else ""
+    minutes = round(CRASHES_WITHIN_S / 60)
+    text = f"{len(crashes)}{more} crashes/{minutes}m ({' '.join(kinds.most_common(1)[0][0])})"
+    return [(text, f"crashes --since {minutes}m")]
+
+
+def _silent(house: House) -> Found:
+    return [
+        (
+            f"{one.told.host}: silent; another service takes its jobs over within "
+            f"{age(one.lease_s + 5)}",
+            "jobs --state running",
+        )
+        for one in house.supervisors
+        if one.silent
+    ]
+
+
+def _census(house: House) -> str:
+    alive = sum(one.alive for one in house.supervisors)
+    hosts = len({one.told.host for one in house.supervisors})
+    ready = sum(queue.ready for queue in house.queues)
+    running = sum(queue.running for queue in house.queues)
+    where = f"{_count(alive, 'runner')} on {_count(hosts, 'host')}" if hosts else "no service runs"
+    return f"{where}, {running} running, {ready} ready"
+
+
+def state_of(queue: Queue, crashes: Sequence[Record]) -> str:
+    """Say in a word how a queue does."""
+    died = sum(record.get("queue") == queue.queue for record in crashes)
+    late = queue.oldest_ready_s is not None and queue.oldest_ready_s >= LATE_S
+    match queue:
+        case _ if died >= MANY_CRASHES:
+            return "crashing"
+        case Queue(places=0) if queue.ready or queue.scheduled:
+            return "unserved"
+        case _ if queue.runners < queue.places:
+            return "restarting"
+        case _ if late:
+            return "late"
+        case Queue(ready=0, running=0):
+            return "idle"
+    return "ok"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"

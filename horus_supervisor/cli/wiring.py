@@ -1,0 +1,186 @@
+"""Where the jobs are, from what was typed and the environment; and the way there.
+
+Imports neither redis nor the file's job code before a verb asks for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from horus_supervisor.cli.errors import in_words, usage
+from horus_supervisor.errors import HorusError
+
+if TYPE_CHECKING:
+    from horus_supervisor.client import Client
+    from horus_supervisor.config.schema import Config
+    from horus_supervisor.store.address import Address
+    from horus_supervisor.store.connection import Connection
+    from horus_supervisor.store.operation import Operation
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+FILE_HERE = "config.toml"
+TIMEOUT_S = 5.0
+
+
+@dataclass(slots=True)
+class Asked:
+    """The options before the verb; ``json`` may stand behind it too. Owned by the main command."""
+
+    config: str | None
+    url: str | None
+    namespace: str | None
+    json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the jobs are. ``again``: how to type ``horus`` so that it looks there once more."""
+
+    address: Address
+    namespace: str
+    origin: Callable[[], str]
+    config: Config | None
+    again: str
+
+
+class Store:
+    """The jobs of a namespace; owns its connection. Raises failures in words."""
+
+    def __init__(self, place: Place, connection: Connection) -> None:
+        self.place = place
+        self.namespace = place.namespace
+        self.connection = connection
+
+    def run(self, operation: Operation[T]) -> T:
+        """Carry out one operation."""
+        with errors_in_words(self.place):
+            return self.connection.run(operation)
+
+    def run_many(self, operations: Iterable[Operation[T]]) -> list[T]:
+        """Carry out operations in order, pipelined."""
+        with errors_in_words(self.place):
+            return self.connection.run_many(operations)
+
+
+@contextlib.contextmanager
+def errors_in_words(place: Place | None = None) -> Iterator[None]:
+    """Turn errors of Horus into failures that say where the address was read."""
+    try:
+        yield
+    except HorusError as error:
+        raise in_words(error, place) from error
+
+
+@contextlib.contextmanager
+def open_store(asked: Asked) -> Iterator[Store]:
+    """Open the store that was asked for."""
+    place = locate(asked)
+    with errors_in_words(place):
+        from horus_supervisor.store.connection import connect
+
+        connection = connect(place.address, timeout_s=TIMEOUT_S, name="horus-cli")
+    try:
+        yield Store(place, connection)
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def open_client(place: Place) -> Iterator[Client]:
+    """Open a client, for verbs that enqueue or run jobs."""
+    from horus_supervisor.client import Client
+    from horus_supervisor.job.codec import MAX_PAYLOAD_BYTES
+
+    config = place.config
+    most = config.supervisor.max_payload_bytes if config else MAX_PAYLOAD_BYTES
+    options = {"namespace": place.namespace, "timeout": TIMEOUT_S, "max_payload_bytes": most}
+    with errors_in_words(place), Client(place.address, **options) as client:
+        yield client
+
+
+def locate(asked: Asked) -> Place:
+    """Find out where the jobs are: what was typed, else the environment, else ``config.toml``."""
+    if asked.config and asked.url:
+        raise usage("-c and --url: give one of them", "horus --help")
+    if asked.config:
+        return _in_file(asked, asked.config, f"horus -c {shlex.quote(asked.config)}")
+    if asked.url:
+        return _at_url(asked, asked.url, "--url")
+    if file := os.environ.get("HORUS_CONFIG"):
+        return _in_file(asked, file, "horus")
+    if url := os.environ.get("HORUS_URL"):
+        return _at_url(asked, url, "HORUS_URL")
+    if Path(FILE_HERE).exists():
+        return _in_file(asked, FILE_HERE, "horus")
+    raise usage(
+        f"where is Redis? There is no {FILE_HERE} here, and no HORUS_CONFIG or HORUS_URL",
+        "horus -c FILE VERB, or horus --url URL VERB",
+    )
+
+
+def _in_file(asked: Asked, name: str, again: str) -> Place:
+    if asked.namespace:
+        raise usage("--namespace goes with --url: a file names its own, in [redis] namespace")
+    from horus_supervisor.config.load import load
+    from horus_supervisor.store.address import parse_url
+
+    file = Path(name)
+    with errors_in_words():
+        config = load(file)
+        address = parse_url(config.redis.url, base=config.file.parent)
+    return Place(address, config.redis.namespace, lambda: _line_of_url(file), config, again)
+
+
+def _at_url(asked: Asked, url: str, origin: str) -> Place:
+    from horus_supervisor.store.address import parse_url
+
+    namespace = asked.namespace or "horus"
+    if not re.fullmatch(r"[!-z|~]{1,200}", namespace):
+        raise usage(f"--namespace {namespace!r}: printable ASCII, no white space, no braces")
+    with errors_in_words():
+        address = parse_url(url)
+    shown = ["horus"]
+    if origin == "--url" and not address.password:
+        shown += ["--url", shlex.quote(url)]
+    if asked.namespace:
+        shown += ["--namespace", shlex.quote(asked.namespace)]
+    return Place(address, namespace, lambda: origin, None, " ".join(shown))
+
+
+def _line_of_url(file: Path) -> str:
+    """Tell where the URL stands: ``config.toml:3``; the file alone where the line isn't found."""
+    table = ""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        for number, line in enumerate(file.read_text().splitlines(), 1):
+            if found := re.match(r"\s*\[([^]]*)\]", line):
+                table = found[1].strip()
+            elif re.match(r"\s*url\s*=" if table == "redis" else r"\s*redis\.url\s*=", line):
+                return f"{file}:{number}"
+    return str(file)
+
+
+def _turn_json_on(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.ensure_object(Asked).json = True
+
+
+def json_option(verb: F) -> F:
+    """Give a verb ``--json``."""
+    return click.option(
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        callback=_turn_json_on,
+        help="One JSON object on standard output; errors as an object on standard error.",
+    )(verb)

@@ -1,0 +1,121 @@
+"""A runner as the store sees it: which call comes next, and what it does with the reply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from horus_supervisor.lifecycle import Death
+from horus_supervisor.store.rows import Slot
+from tests.model.model import Reply
+
+QUEUES = ("one", "two")
+RECORD = b'{"cause":"signal"}'
+LIMITS = {"max_crashes": 2, "crash_delay_ms": 3_600_000}
+ENDINGS = (
+    *("succeeded", "succeeded", "discarded", "failed now", "failed now"),
+    *("failed", "deferred", "refused", "interrupted"),
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """An operation by name, for Redis and for the model."""
+
+    name: str
+    args: tuple[Any, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def final(self, reply: Reply) -> bool:
+        """Tell whether a late copy must change nothing, ever after."""
+        if self.name in ("promote", "kick", "rotate", "beat"):
+            return False  # a keeper's duty: each is a new one
+        return (reply[0] if isinstance(reply, tuple) else reply) not in ("wait", "no member")
+
+    def same(self, first: Reply, again: Reply) -> bool:
+        """Tell whether a repeat answered what the first call did."""
+        if self.name == "crash" and first[0] == "ok":
+            return bool(again == ("again", *first[1:]))
+        return bool(again == first)
+
+
+@dataclass
+class Runner:
+    """One life in a slot. ``executing``: what the scoreboard shows, 0 for none."""
+
+    slot: Slot
+    queues: tuple[str, ...]
+    phase: str = "new"  # idle blocked woken claimed executing gone
+    seq: int = 0
+    executing: int = 0
+    job: tuple[str, int, int] = ("", 0, 0)  # id, attempt, fence
+    alive: bool = True
+    stopping: bool = False
+    zombie: bool = False
+    death: Death | None = None
+    reported: bool = False
+
+    def next_call(self, ending: str, *, more: bool) -> Call | None:
+        """Tell the next call; None where the next thing is to begin the job."""
+        match self.phase:
+            case "new":
+                return Call("join", (self.slot,))
+            case "claimed" if not self.stopping:
+                self.phase, self.executing = "executing", self.seq
+                return None
+            case "executing":
+                return self._end(ending, self.queues if more and not self.stopping else ())
+            case "blocked" if not self.stopping and not self.zombie:
+                return None
+            case _ if self.stopping:
+                return self._release(started=False)
+            case _:
+                woken = self.phase == "woken"
+                return self._call("claim", (self.queues,), {**LIMITS, "woken": woken})
+
+    def _end(self, ending: str, queues: tuple[str, ...]) -> Call:
+        match ending:
+            case "succeeded" | "discarded":
+                return self._call("finish", (ending, queues), LIMITS)
+            case "interrupted":
+                return self._release(started=True)
+            case _:
+                what, _, now = ending.partition(" ")
+                wait_ms = 0 if now else LIMITS["crash_delay_ms"]
+                return self._call("fail", (what, wait_ms, b"{}", queues), LIMITS)
+
+    def _release(self, *, started: bool) -> Call:
+        return self._call("release", (self.queues,), {"started": started})
+
+    def _call(self, name: str, args: tuple[Any, ...], options: Mapping[str, Any]) -> Call:
+        self.seq += 1
+        return Call(name, (self.slot, self.seq, *args), options)
+
+    def hear(self, reply: Reply) -> None:
+        """Go on after a reply."""
+        match reply:
+            case "ok":
+                self.phase = "idle"
+            case "wait":
+                pass
+            case str():  # left, stale, no member
+                self.phase, self.alive = "gone", False
+            case (_, job_id, _, attempt, fence):
+                self.phase, self.job = "claimed", (job_id, attempt, fence)
+            case _:
+                finished = self.phase == "executing"
+                self.phase = "idle" if finished else "blocked"
+                self.executing = 0 if finished else self.executing
+
+    def wake(self, queue: str) -> None:
+        """Have taken a token of this queue: look there first."""
+        self.phase = "woken"
+        self.queues = (queue, *(q for q in self.queues if q != queue))
+
+    def die(self, death: Death) -> None:
+        self.alive, self.death = False, death
+
+    def cut_off(self) -> None:
+        """Belong to a supervisor that was retired while this runner lives."""
+        self.zombie = True

@@ -1,0 +1,378 @@
+"""What the store should do, in plain Python: no Redis, no times but "due" and "not yet".
+
+Each method is named like its operation, takes the same arguments, and returns what that one should
+return, as ``plain`` words. Written from the README and the design, not from the scripts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from horus_supervisor.lifecycle import Death
+from horus_supervisor.store.rows import CrashReply, Slot, Stale, Turned
+
+Reply = Any
+
+
+def plain(reply: Any) -> Reply:
+    """Reduce a real reply to words, without its times."""
+    match reply:
+        case Stale(word):
+            return word
+        case Turned(done, None):
+            return (done.partition(":")[0],)
+        case Turned(done, job):
+            return done.partition(":")[0], job.job_id, job.queue, job.attempt, job.fence
+        case CrashReply(word, disposition, job_id, queue, attempt):
+            return word, str(disposition), job_id, queue, attempt
+        case (word, list(lost)):
+            return word, sorted((c.slot, str(c.disposition), c.job_id, c.attempt) for c in lost)
+        case other:
+            return other
+
+
+@dataclass
+class Job:
+    """A job that is known and has not ended."""
+
+    queue: str
+    max_attempts: int
+    max_crashes: int
+    state: str
+    due: bool = False
+    attempts: int = 0
+    crashes: int = 0
+    losses: int = 0
+    fence: int = 0
+    history: list[tuple[str, int, int]] = field(default_factory=list)
+
+
+@dataclass
+class Place:
+    """A runner's slot."""
+
+    incarnation: int
+    seq: int = 0
+    word: str = "idle"
+    reply: Reply = None
+    job_id: str = ""
+    max_crashes: int = 0
+
+
+class Model:
+    """The store of one namespace."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Job] = {}
+        self.ready: dict[str, list[str]] = {}  # the next to run first
+        self.tokens: set[str] = set()
+        self.places: dict[str, Place] = {}
+        self.deaths: dict[str, tuple[int, Reply]] = {}
+        self.supervisors: dict[str, int] = {}
+        self.retired: set[str] = set()
+        self.records: list[tuple[str, int, str | None, str]] = []
+        self.finished: dict[str, str] = {}
+        self.finished_before: dict[str, str] = {}
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.order: dict[str, float] = {}  # of what is scheduled; Redis's clock decides
+        self.rotation_due = True
+
+    # --- clients and operators -----------------------------------------------------------------
+
+    def knows(self, job_id: str) -> bool:
+        return job_id in self.jobs or job_id in self.finished or job_id in self.finished_before
+
+    def enqueue(
+        self,
+        *,
+        job_id: str,
+        queue: str,
+        max_attempts: int,
+        max_crashes: int | None,
+        delay_ms: int | None,
+        **_: Any,
+    ) -> Reply:
+        if self.knows(job_id):
+            return False
+        self.ready.setdefault(queue, [])
+        self.jobs[job_id] = Job(queue, max_attempts, max_crashes or 0, "scheduled")
+        self.counts["enqueued", queue] += 1
+        if not delay_ms:
+            self._to_tail(job_id)
+        return True
+
+    def retry(self, job_id: str, fence: int) -> Reply:
+        state = self.state(job_id)
+        if state not in ("dead", "scheduled"):
+            return state
+        job = self.jobs[job_id]
+        if job.fence != fence:
+            return "stale"
+        if state == "dead":
+            job.attempts = job.crashes = job.losses = 0
+            job.history.append(("retried", 0, job.fence))
+        self._to_tail(job_id)
+        return "ok"
+
+    def discard(self, job_id: str) -> Reply:
+        state = self.state(job_id)
+        if state not in ("dead", "scheduled", "ready"):
+            return state
+        if state == "ready":
+            self.ready[self.jobs[job_id].queue].remove(job_id)
+        self._end(job_id, "discarded")
+        return "ok"
+
+    def state(self, job_id: str) -> str:
+        if job_id in self.jobs:
+            return self.jobs[job_id].state
+        return self.finished.get(job_id) or self.finished_before.get(job_id) or "unknown"
+
+    # --- keepers -------------------------------------------------------------------------------
+
+    def register(self, supervisor: str, *_: Any) -> Reply:
+        if supervisor in self.retired:
+            return "retired"
+        self.supervisors.setdefault(supervisor, 1)
+        return "ok"
+
+    def beat(self, supervisor: str, _: bytes) -> Reply:
+        if supervisor not in self.supervisors:
+            return "no member"
+        self.supervisors[supervisor] += 1
+        return "ok"
+
+    def promote(self, _: int) -> Reply:
+        due = [job_id for job_id, job in self.jobs.items() if job.state == "scheduled" and job.due]
+        for job_id in sorted(due, key=lambda i: (self.order[i], i)):
+            self._to_tail(job_id)
+        return len(due)
+
+    def kick(self) -> Reply:
+        self.tokens |= {queue for queue, ids in self.ready.items() if ids}
+        return "ok"
+
+    def rotate(self) -> Reply:
+        if not self.rotation_due:
+            return "early"
+        self.rotation_due = False
+        self.finished, self.finished_before = {}, self.finished
+        return "ok"
+
+    def crash(self, slot: Slot, executing: int, death: Death, _: bytes) -> Reply:
+        nothing = ("none", None, None, 0)
+        if slot.supervisor not in self.supervisors:
+            return "no member", *nothing
+        died, answer = self.deaths.get(slot.key, (0, None))
+        if died == slot.incarnation:
+            return "again", *answer
+        if died > slot.incarnation:
+            return "stale", *nothing
+        place = self.places.get(slot.key) or Place(0, word="left")
+        if place.incarnation < slot.incarnation and place.word in ("idle", "held"):
+            return "wait", *nothing
+        answer = nothing
+        if place.incarnation == slot.incarnation and place.word == "held":
+            answer = self._settle(place, executing == place.seq, death)
+        if place.incarnation <= slot.incarnation:
+            seq = place.seq if place.incarnation == slot.incarnation else 0
+            self.places[slot.key] = Place(slot.incarnation, seq, "crashed")
+        self.deaths[slot.key] = slot.incarnation, answer
+        if death != Death.INTERRUPTED:
+            self.records.append((slot.key, slot.incarnation, answer[1], answer[0]))
+        self.kick()
+        return "ok", *answer
+
+    def retire(
+        self,
+        supervisor: str,
+        *,
+        beat: int | None,
+        death: Death,
+        readable: bool,
+        known: Iterable[tuple[str, int, Death, bytes]] = (),
+        **_: Any,
+    ) -> Reply:
+        if supervisor not in self.supervisors:
+            return "gone", []
+        if beat not in (None, self.supervisors[supervisor]):
+            return "alive", []
+        seen = {key: (executing, why) for key, executing, why, _ in known}
+        lost = []
+        for key in [key for key in self.places if key.startswith(supervisor + "/")]:
+            place = self.places.pop(key)
+            self.deaths.pop(key, None)
+            if place.word == "held":
+                executing, why = seen.get(key, (0, death))
+                began = executing == place.seq if readable else True
+                disposition, job_id, _, attempt = self._settle(place, began, why)
+                if job_id:
+                    lost.append((key, disposition, job_id, attempt))
+                    if why != Death.INTERRUPTED:
+                        self.records.append((key, place.incarnation, job_id, disposition))
+        del self.supervisors[supervisor]
+        self.retired.add(supervisor)
+        self.kick()
+        return "ok", sorted(lost)
+
+    # --- runners -------------------------------------------------------------------------------
+
+    def join(self, slot: Slot) -> Reply:
+        if slot.supervisor not in self.supervisors:
+            return "no member"
+        place = self.places.get(slot.key) or Place(0, word="left")
+        gone = place.word in ("left", "crashed")
+        if place.incarnation == slot.incarnation:
+            return "stale" if gone else "ok"
+        if place.incarnation > slot.incarnation:
+            return "stale"
+        if not gone:
+            return "wait"
+        self.places[slot.key] = Place(slot.incarnation)
+        return "ok"
+
+    def claim(
+        self, slot: Slot, seq: int, queues: Sequence[str], *, woken: bool, **limits: int
+    ) -> Reply:
+        place, refusal = self._turn(slot, seq, "idle")
+        if place is None:
+            return refusal
+        reply = self._claim_next(place, "-", queues, limits)
+        if woken:
+            self.tokens |= {queue for queue in queues if len(reply) > 1 and self.ready.get(queue)}
+        return reply
+
+    def finish(
+        self, slot: Slot, seq: int, outcome: str, queues: Sequence[str], **limits: int
+    ) -> Reply:
+        place, refusal = self._turn(slot, seq, "held")
+        if place is None:
+            return refusal
+        self._end(place.job_id, outcome)
+        return self._claim_next(place, "done", queues, limits)
+
+    def fail(
+        self,
+        slot: Slot,
+        seq: int,
+        what: str,
+        wait_ms: int,
+        _: bytes,
+        queues: Sequence[str],
+        **limits: int,
+    ) -> Reply:
+        place, refusal = self._turn(slot, seq, "held")
+        if place is None:
+            return refusal
+        job = self.jobs[place.job_id]
+        attempt = job.attempts + 1
+        if what == "failed":
+            job.attempts += 1
+        dead = what == "refused" or (what == "failed" and job.attempts >= job.max_attempts)
+        job.state, job.due = "dead" if dead else "scheduled", wait_ms == 0
+        if what != "deferred" or [line[0] for line in job.history[-1:]] != ["deferred"]:
+            job.history.append((what, attempt, job.fence))
+        return self._claim_next(place, job.state, queues, limits)
+
+    def release(self, slot: Slot, seq: int, queues: Sequence[str], *, started: bool) -> Reply:
+        place, refusal = self._turn(slot, seq, "idle", "held")
+        if place is None:
+            return refusal
+        reply = "none"
+        if place.word == "held":
+            job = self.jobs[place.job_id]
+            if started:
+                job.history.append(("interrupted", job.attempts + 1, job.fence))
+            if started and job.max_attempts == 1:
+                job.attempts, job.state, reply = 1, "dead", "dead"
+            else:
+                self._to_head(place.job_id)
+                reply = "requeued"
+        self.tokens |= {queue for queue in queues if self.ready.get(queue)}
+        place.word, place.job_id, place.reply = "left", "", reply
+        return reply
+
+    # --- pieces --------------------------------------------------------------------------------
+
+    def _turn(self, slot: Slot, seq: int, *words: str) -> tuple[Place | None, Reply]:
+        """Give the slot where this call is the next of one who may make it, else the answer."""
+        place = self.places.get(slot.key)
+        if place is None:
+            return None, "no member"
+        if place.incarnation != slot.incarnation or place.word == "crashed":
+            return None, "stale"
+        if place.seq == seq:
+            return None, place.reply
+        if place.seq + 1 != seq or place.word not in words:
+            return None, "stale"
+        place.seq = seq
+        return place, None
+
+    def _claim_next(
+        self, place: Place, done: str, queues: Sequence[str], limits: dict[str, int]
+    ) -> Reply:
+        place.word, place.job_id, place.reply = "idle", "", (done,)
+        for queue in queues:
+            if self.ready.get(queue):
+                job_id = self.ready[queue].pop(0)
+                job = self.jobs[job_id]
+                job.state = "running"
+                job.fence += 1
+                place.word, place.job_id = "held", job_id
+                place.max_crashes = limits["max_crashes"]
+                place.reply = (done, job_id, queue, job.attempts + 1, job.fence)
+                break
+        return place.reply
+
+    def _settle(
+        self, place: Place, began: bool, death: Death
+    ) -> tuple[str, str | None, str | None, int]:
+        """Move a dead runner's job; tell disposition, id, queue, attempt of what was in flight."""
+        job = self.jobs[place.job_id]
+        if not began:
+            self._to_head(place.job_id)
+            return "none", None, None, 0
+        attempt = job.attempts + 1
+        disposition = self._fate(job, death, job.max_crashes or place.max_crashes)
+        job.history.append((str(death), attempt, job.fence))
+        match disposition:
+            case "requeued":
+                self._to_head(place.job_id)
+            case "scheduled":
+                job.state, job.due = "scheduled", False
+            case _:
+                job.state = "dead"
+        return disposition, place.job_id, job.queue, attempt
+
+    @staticmethod
+    def _fate(job: Job, death: Death, max_crashes: int) -> str:
+        if death == Death.INTERRUPTED and job.max_attempts > 1:
+            return "requeued"
+        job.attempts += 1
+        job.crashes += death == Death.CRASHED
+        job.losses += death == Death.LOST
+        if death == Death.CRASHED and job.crashes >= max_crashes:
+            return "quarantined"
+        if job.attempts >= job.max_attempts:
+            return "exhausted"
+        first = {Death.CRASHED: job.crashes == 1, Death.LOST: job.losses == 1}
+        return "requeued" if first.get(death) else "scheduled"
+
+    def _to_head(self, job_id: str) -> None:
+        self._put(job_id, 0)
+
+    def _to_tail(self, job_id: str) -> None:
+        self._put(job_id, len(self.ready[self.jobs[job_id].queue]))
+
+    def _put(self, job_id: str, at: int) -> None:
+        job = self.jobs[job_id]
+        job.state = "ready"
+        self.ready[job.queue].insert(at, job_id)
+        self.tokens.add(job.queue)
+
+    def _end(self, job_id: str, outcome: str) -> None:
+        self.counts[outcome, self.jobs.pop(job_id).queue] += 1
+        self.finished[job_id] = outcome

@@ -1,0 +1,162 @@
+"""What lies in Redis, and what the model says should, in the same words."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from horus_supervisor import crash_record
+from horus_supervisor.store.rows import unpack
+from tests.model.model import Job, Model
+
+if TYPE_CHECKING:
+    import redis
+
+_READ = """
+local all = {tonumber(redis.call('TIME')[1]) * 1000}
+for _, key in ipairs(redis.call('KEYS', KEYS[1] .. '*')) do
+  local kind, value = redis.call('TYPE', key).ok, nil
+  if kind == 'hash' then value = redis.call('HGETALL', key)
+  elseif kind == 'list' then value = redis.call('LRANGE', key, 0, -1)
+  elseif kind == 'set' then value = redis.call('SMEMBERS', key)
+  elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+  elseif kind == 'stream' then value = redis.call('XRANGE', key, '-', '+')
+  else value = redis.call('GET', key) end
+  all[#all + 1] = {string.sub(key, #KEYS[1] + 1), value}
+end
+return all
+"""
+
+_OWN = re.compile(r"(\d+) (\d+) (\w+) \S+(?: (\S+) (\d+) (\d+) .*)?")
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Every key of a namespace, at one moment of Redis's clock."""
+
+    now_ms: int
+    keys: dict[str, Any]
+
+    def text(self, key: str) -> list[str]:
+        return [value.decode() for value in self.keys.get(key, [])]
+
+    def pairs(self, key: str) -> dict[str, str]:
+        values = self.text(key)
+        return dict(zip(values[::2], values[1::2], strict=True))
+
+    def under(self, kind: str) -> dict[str, list[str]]:
+        """Give the keys ``kind:name``, by name."""
+        head = kind + ":"
+        return {key[len(head) :]: self.text(key) for key in self.keys if key.startswith(head)}
+
+
+def read(raw: redis.Redis, prefix: str) -> Raw:
+    now_ms, *entries = raw.eval(_READ, 1, prefix)
+    return Raw(now_ms, {key.decode(): value for key, value in entries})
+
+
+def scores(seen: Raw) -> dict[str, float]:
+    """Tell when each scheduled job is due."""
+    found: dict[str, float] = {}
+    for values in seen.under("scheduled").values():
+        found |= zip(values[::2], map(float, values[1::2]), strict=True)
+    return found
+
+
+def in_redis(seen: Raw) -> dict[str, Any]:
+    """Tell what Redis holds, in the words of ``in_model``."""
+    own = {slot: _own(text) for slot, text in seen.pairs("own").items()}
+    running = {held[3]: held[4] for held in own.values() if held[2] == "held"}
+    packed = dict(zip(seen.text("jobs")[::2], seen.keys.get("jobs", [])[1::2], strict=True))
+    counts: Counter[tuple[str, str]] = Counter()
+    for what in ("enqueued", "succeeded", "discarded"):
+        counts.update({(what, q): int(n) for q, n in seen.pairs(what).items()})
+    finished = {name: _finished(seen.text(name)) for name in ("finished", "finished:old")}
+    return {
+        "jobs": {i: _packed(value, running.get(i)) for i, value in packed.items()},
+        "ready": {q: ids[::-1] for q, ids in seen.under("ready").items()},
+        "scheduled": {i: due <= seen.now_ms for i, due in scores(seen).items()},
+        "dead": sorted(i for values in seen.under("dead").values() for i in values[::2]),
+        "slots": {slot: held[:4] for slot, held in own.items()},
+        "tokens": {q: len(tokens) for q, tokens in seen.under("wake").items()},
+        "counts": counts,
+        "finished": finished["finished"],
+        "finished before": finished["finished:old"],
+        "records": [_record(entry) for entry in seen.keys.get("crashes", [])],
+        "supervisors": {s: int(v.split(" ")[0]) for s, v in seen.pairs("supervisors").items()},
+        "retired": sorted(seen.text("retired")[::2]),
+        "histories": {i: [_note(v) for v in lines] for i, lines in seen.under("history").items()},
+    }
+
+
+def in_model(model: Model) -> dict[str, Any]:
+    """Tell what Redis should hold."""
+
+    def those(state: str) -> dict[str, Job]:
+        return {i: job for i, job in model.jobs.items() if job.state == state}
+
+    return {
+        "jobs": {
+            i: (j.queue, j.attempts, j.crashes, j.losses, j.fence, j.max_attempts)
+            for i, j in model.jobs.items()
+        },
+        "ready": {queue: ids for queue, ids in model.ready.items() if ids},
+        "scheduled": {i: job.due for i, job in those("scheduled").items()},
+        "dead": sorted(those("dead")),
+        "slots": {k: (p.incarnation, p.seq, p.word, p.job_id) for k, p in model.places.items()},
+        "tokens": dict.fromkeys(model.tokens, 1),
+        "counts": model.counts,
+        "finished": model.finished,
+        "finished before": model.finished_before,
+        "records": [
+            (crash_record.crash_id(*_slot(key), incarnation), job_id, disposition)
+            for key, incarnation, job_id, disposition in model.records
+        ],
+        "supervisors": model.supervisors,
+        "retired": sorted(model.retired),
+        "histories": {i: job.history for i, job in model.jobs.items() if job.history},
+    }
+
+
+def difference(seen: dict[str, Any], expected: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Give what differs: (in Redis, in the model) each."""
+    return {key: (seen[key], expected[key]) for key in expected if seen[key] != expected[key]}
+
+
+def _own(text: str) -> tuple[int, int, str, str, int]:
+    match = _OWN.fullmatch(text)
+    assert match, f"no slot reads like this: {text!r}"
+    incarnation, seq, word, job_id, fence, _ = match.groups()
+    return int(incarnation), int(seq), word, job_id or "", int(fence or 0)
+
+
+def _packed(value: bytes, fence: int | None) -> tuple[str, int, int, int, int, int] | None:
+    job = unpack(value)
+    if job is None:
+        return None
+    known = job.fence if fence is None else fence
+    return job.queue, job.attempts, job.crashes, job.losses, known, job.max_attempts
+
+
+def _finished(ids: list[str]) -> dict[str, str]:
+    given_up = {value[1:] for value in ids if value.startswith(" ")}
+    plain = [value for value in ids if not value.startswith(" ")]
+    return {i: "discarded" if i in given_up else "succeeded" for i in plain}
+
+
+def _record(entry: list[Any]) -> tuple[str, str | None, str]:
+    values = [value.decode() for value in entry[1]]
+    fields = dict(zip(values[::2], values[1::2], strict=True))
+    return fields["crash_id"], fields["job_id"] or None, fields["disposition"]
+
+
+def _note(line: str) -> tuple[str, int, int]:
+    _, what, attempt, fence, _ = line.split(" ", 4)
+    return what, int(attempt), int(fence)
+
+
+def _slot(key: str) -> tuple[str, int]:
+    supervisor, number = key.split("/")
+    return supervisor, int(number)

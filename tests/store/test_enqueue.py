@@ -1,0 +1,100 @@
+"""enqueue: a job comes into being once, whatever happens to the call."""
+
+from __future__ import annotations
+
+import pytest
+
+from horus_supervisor.lifecycle import JobState
+from horus_supervisor.store import operations
+from tests.support.store import HOUR_MS, QUEUE, Store, claimed
+
+
+def test_a_job_is_created_ready_and_leaves_one_wake_token(store: Store) -> None:
+    assert store.repeated_once(store.enqueue("a")) == (True, False)
+    assert store.state("a") == JobState.READY
+    assert store.tokens() == 1
+
+
+def test_a_queue_keeps_one_token_however_many_jobs_come(store: Store) -> None:
+    store.add("a", "b", "c")
+    assert store.tokens() == 1
+
+
+def test_jobs_of_a_queue_run_in_the_order_they_came(store: Store) -> None:
+    store.add("a", "b", "c")
+    assert store.ready() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("when", [{"delay_ms": HOUR_MS}, {"due_ms": 32_503_680_000_000}])
+def test_a_job_for_later_is_scheduled_and_wakes_nobody(store: Store, when: dict[str, int]) -> None:
+    assert store.repeated_once(store.enqueue("a", **when)) == (True, False)
+    assert store.state("a") == JobState.SCHEDULED
+    assert store.tokens() == 0
+
+
+def test_a_delay_counts_from_redis_own_clock(store: Store) -> None:
+    seconds, microseconds = store.raw.time()
+    store.add("a", delay_ms=HOUR_MS)
+    due = store.found("a").since_ms
+    assert due is not None
+    assert 0 <= due - HOUR_MS - (seconds * 1000 + microseconds // 1000) < 5000
+
+
+@pytest.mark.parametrize("when", [{"delay_ms": 0}, {"due_ms": 1}])
+def test_a_job_due_now_or_before_is_ready(store: Store, when: dict[str, int]) -> None:
+    store.add("a", **when)
+    assert store.state("a") == JobState.READY
+
+
+def test_all_that_was_said_of_a_job_comes_back_and_its_payload_is_opaque(store: Store) -> None:
+    payload = bytes(range(256)) + b"\r\n0 0 0\n"
+    store.add("a", payload=payload, max_attempts=7, max_crashes=2, timeout_ms=1500, name="ä.Job")
+    job = store.found("a").job
+    assert job is not None
+    assert (job.payload, job.max_attempts, job.max_crashes) == (payload, 7, 2)
+    assert (job.timeout_ms, job.name, job.queue) == (1500, "ä.Job", QUEUE)
+    assert (job.attempts, job.crashes, job.losses, job.fence, job.due_ms) == (0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("when", ["ready", "scheduled", "running", "dead", "succeeded", "discarded"])
+def test_an_id_that_is_known_is_not_enqueued_again(store: Store, when: str) -> None:
+    slot = store.member()
+    store.add("a", delay_ms=HOUR_MS if when == "scheduled" else None)
+    if when not in ("ready", "scheduled"):
+        store.run(store.claim(slot))
+    if when == "dead":
+        store.run(store.fail(slot, what="refused"))
+    if when in ("succeeded", "discarded"):
+        store.run(store.finish(slot, outcome=when))
+    assert store.state("a") == when
+    assert store.without_effect(store.enqueue("a")) is False
+
+
+def test_an_id_that_ended_is_known_until_it_is_rotated_out_twice(store: Store) -> None:
+    slot = store.member()
+    store.add("a")
+    store.run(store.claim(slot))
+    store.run(store.finish(slot))
+    assert store.run(operations.rotate(store.namespace)) == "ok"
+    assert store.without_effect(store.enqueue("a")) is False
+    store.age(60_000)
+    assert store.run(operations.rotate(store.namespace)) == "ok"
+    assert store.run(store.enqueue("a")) is True
+
+
+def test_ids_that_look_like_horus_own_marks_are_ids_like_others(store: Store) -> None:
+    slot = store.member()
+    store.add("a", "!a", "-")
+    store.run(store.claim(slot))
+    store.run(store.finish(slot, 2, "discarded"))
+    store.run(store.finish(slot, 3))
+    assert (store.state("a"), store.state("!a")) == (JobState.DISCARDED, JobState.SUCCEEDED)
+    reply = store.run(store.crash(slot, executing=3))
+    assert reply.job_id == "-"
+    assert store.run(store.crash(slot, executing=3)).job_id == "-"
+
+
+def test_an_unknown_queue_is_made_by_its_first_job(store: Store) -> None:
+    slot = store.member()
+    store.add("a", queue="new.one")
+    assert claimed(store.run(store.claim(slot, queues=["new.one"]))).job_id == "a"

@@ -1,0 +1,126 @@
+"""find, list, overview, crashes, resolve: what there is to see. None of them writes."""
+
+from __future__ import annotations
+
+import pytest
+
+from horus_supervisor.lifecycle import JobState
+from horus_supervisor.store import operations
+from horus_supervisor.store.rows import Slot
+from tests.support.store import HOUR_MS, QUEUE, Store
+
+STATES = (JobState.READY, JobState.SCHEDULED, JobState.RUNNING, JobState.DEAD)
+
+
+@pytest.fixture
+def slot(store: Store) -> Slot:
+    """A runner, and a job in each state, called like it."""
+    slot = store.member()
+    for number, state in enumerate(("succeeded", "discarded", "dead", "running")):
+        store.add(state)
+        turn = store.claim(slot, 2 * number + 1)
+        store.run(turn)
+        match state:
+            case "succeeded" | "discarded":
+                store.run(store.finish(slot, 2 * number + 2, state))
+            case "dead":
+                store.run(store.fail(slot, 2 * number + 2, "refused"))
+    store.add("ready", "ready2", queue=QUEUE)
+    store.add("scheduled", delay_ms=HOUR_MS)
+    return slot
+
+
+def test_each_state_is_found(store: Store, slot: Slot) -> None:
+    for state in JobState:
+        call = operations.find(store.namespace, state.value)
+        found = store.without_effect(call)
+        assert found.state == state
+        assert (found.job is not None) == (state in STATES)
+        assert (found.holding is not None) == (state is JobState.RUNNING)
+        assert (found.since_ms is not None) == (state in (JobState.SCHEDULED, JobState.DEAD))
+        assert store.run(operations.state(store.namespace, state.value)) == state
+
+
+@pytest.mark.parametrize("queue", [None, QUEUE])
+def test_each_state_is_listed(store: Store, slot: Slot, queue: str | None) -> None:
+    expected = {JobState.READY: ["ready", "ready2"]}
+    for state in STATES:
+        call = operations.list_jobs(store.namespace, state, queue, 10)
+        rows = store.without_effect(call)
+        assert [row.job_id for row in rows] == expected.get(state, [state.value])
+        assert all(row.state == state and row.job.queue == QUEUE for row in rows)
+        assert store.run(operations.list_jobs(store.namespace, state, "other", 10)) == []
+
+
+def test_a_list_ends_at_its_limit(store: Store, slot: Slot) -> None:
+    call = operations.list_jobs(store.namespace, JobState.READY, None, 1)
+    assert [row.job_id for row in store.run(call)] == ["ready"]
+
+
+def test_the_newest_dead_comes_first_and_the_next_due(store: Store) -> None:
+    slot = store.member()
+    store.add("a", "b")
+    store.add("c", "d", delay_ms=HOUR_MS)
+    store.run(store.claim(slot))
+    for seq in (2, 3):
+        store.run(store.fail(slot, seq, "refused"))
+    store.raw.zadd(store.prefix + "dead:emails", {"a": 1})
+    store.raw.zadd(store.prefix + "scheduled:emails", {"d": 1})
+    dead, scheduled = (
+        [row.job_id for row in store.run(operations.list_jobs(store.namespace, state, None, 9))]
+        for state in (JobState.DEAD, JobState.SCHEDULED)
+    )
+    assert (dead, scheduled) == (["b", "a"], ["d", "c"])
+
+
+def test_the_overview_counts_every_job_in_exactly_one_place(store: Store, slot: Slot) -> None:
+    overview = store.without_effect(operations.overview(store.namespace))
+    assert store.counts() == {
+        "enqueued": 7,
+        "ready": 2,
+        "scheduled": 1,
+        "running": 1,
+        "succeeded": 1,
+        "dead": 1,
+        "discarded": 1,
+    }
+    [queue] = overview.queues
+    assert queue.oldest_ready_ms is not None
+    assert 0 <= overview.now_ms - queue.oldest_ready_ms < 60_000
+    [supervisor] = overview.supervisors
+    assert (supervisor.supervisor, supervisor.lease_ms) == ("sup", 30_000)
+    holding = overview.slots[slot.key]
+    assert holding is not None
+    assert (holding.job_id, holding.attempt, holding.queue) == ("running", 1, QUEUE)
+
+
+def test_a_queue_with_nothing_ready_has_no_oldest_wait(store: Store) -> None:
+    store.add("a", delay_ms=HOUR_MS)
+    [queue] = store.run(operations.overview(store.namespace)).queues
+    assert queue.oldest_ready_ms is None
+
+
+def test_an_overview_of_nothing_is_empty(store: Store) -> None:
+    overview = store.without_effect(operations.overview(store.namespace))
+    assert (overview.queues, overview.supervisors, overview.slots) == ((), (), {})
+
+
+def test_crash_records_come_newest_first_within_limit_and_age(store: Store) -> None:
+    for number in range(3):
+        store.run(store.crash(store.member(number), 0, record=b'{"cause":"exit"}'))
+    records = store.without_effect(operations.crashes(store.namespace, 2))
+    assert len(records) == 2
+    assert records == store.records()[:2]
+    assert len(store.run(operations.crashes(store.namespace, 9, 60_000))) == 3
+
+
+def test_ids_may_be_shortened(store: Store, slot: Slot) -> None:
+    store.run(store.crash(slot, executing=7))
+    [crash_id] = [record["crash_id"] for record in store.records()]
+    resolve = operations.resolve
+    assert store.without_effect(resolve(store.namespace, "sched")) == (["scheduled"], [])
+    assert store.run(resolve(store.namespace, "dea")) == (["dead"], [])
+    assert store.run(resolve(store.namespace, crash_id[:6]))[1] == [crash_id]
+    assert store.run(resolve(store.namespace, "nothing")) == ([], [])
+    store.run(store.claim(store.member(incarnation=2)))
+    assert store.run(resolve(store.namespace, "run"))[0] == ["running"]
