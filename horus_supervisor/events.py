@@ -41,7 +41,7 @@ class Event(StrEnum):
     SNAPSHOT = "snapshot"
 
 
-SENTENCES: dict[str, str] = {
+_SENTENCES: dict[Event, str] = {
     Event.JOB_STARTED: "{job} started, attempt {attempt}",
     Event.JOB_SUCCEEDED: "{job} done in {duration_s} s",
     Event.JOB_INTERRUPTED: "{job} interrupted by a stop; {disposition}",
@@ -74,4 +74,6 @@ SENTENCES: dict[str, str] = {
     Event.REDIS_RESTORED: "Redis answers again",
     Event.SNAPSHOT: "{runner} is {state}",
 }
+
+SENTENCES: dict[str, str] = {event.value: sentence for event, sentence in _SENTENCES.items()}
 """What ``message`` says, filled in with the line's own fields."""

@@ -75,9 +75,12 @@ class Renderer:
         self._base = base
         self._tail = _encode(base)[1:-1]
         self._stamp = _Stamp()
+        self._kinds: dict[str, bytes] = {}  # each of our events has one level
 
     def __call__(self, _logger: Any, level: str, fields: dict[str, Any]) -> bytes:
-        event = str(fields.pop("event"))
+        event = fields.pop("event")
+        if type(event) is not str:
+            event = str(event)
         if "exc_info" in fields:
             fields["traceback"] = _format_exception(fields.pop("exc_info"))
         line = self._line(level, event, fields)
@@ -95,14 +98,23 @@ class Renderer:
         message = fields.get("message")
         if message is None:
             message = self._fill(sentence, fields) if sentence else event
-        words = (self._stamp().encode(), level.encode(), _encode(event), _encode(message))
-        head = b'{"timestamp":"%b","level":"%b","event":%b,"message":%b' % words
+        words = (self._stamp().encode(), self._kind(level, event), _encode(message))
+        head = b'{"timestamp":"%b",%b,"message":%b' % words
         if not fields:
             return b"%b,%b}\n" % (head, self._tail)
         if self._base.keys().isdisjoint(fields) and "message" not in fields:
             return b"%b,%b,%b\n" % (head, self._tail, _encode(fields)[1:])
         rest = {k: v for k, v in {**self._base, **fields}.items() if k not in _HEAD}
         return b"%b,%b\n" % (head, _encode(rest)[1:])
+
+    def _kind(self, level: str, event: str) -> bytes:
+        if event not in SENTENCES:
+            return b'"level":"%b","event":%b' % (level.encode(), _encode(event))
+        kind = self._kinds.get(event)
+        if kind is None:
+            kind = b'"level":"%b","event":%b' % (level.encode(), _encode(event))
+            self._kinds[event] = kind
+        return kind
 
     def _fill(self, sentence: str, fields: dict[str, Any]) -> str:
         try:

@@ -11,7 +11,7 @@ import click
 
 from horus_supervisor.cli import ids, output
 from horus_supervisor.cli.errors import Exit, Failure, usage
-from horus_supervisor.cli.times import DURATION
+from horus_supervisor.cli.times import duration
 from horus_supervisor.cli.wiring import Asked, Store, json_option, open_store
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
@@ -41,13 +41,13 @@ class Chosen:
 
     def check(self, verb: str) -> None:
         """Refuse words that contradict each other, or choose nothing."""
-        help = f"horus {verb} --help"
+        hint = f"horus {verb} --help"
         if self.job_ids and (self.all or self.job or self.queue or self.since_s is not None):
-            raise usage("ids, or a choice of dead jobs by --all and --job: give one of them", help)
+            raise usage("ids, or a choice of dead jobs by --all and --job: give one of them", hint)
         if self.all and self.job:
-            raise usage("--all and --job: give one of them", help)
+            raise usage("--all and --job: give one of them", hint)
         if not (self.job_ids or self.all or self.job):
-            raise usage(f"{verb} what? Give ids, or --job JOB, or --all", help)
+            raise usage(f"{verb} what? Give ids, or --job JOB, or --all", hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,9 @@ def _choice(verb: Callable[..., Any]) -> Callable[..., Any]:
             "--job", metavar="JOB", help="Dead jobs of this name, or so ending: RenderPdf."
         ),
         click.option("--queue", metavar="Q", help="With --all or --job: only of this queue."),
-        click.option("--since", metavar="D", type=DURATION, help="... that died in the last 10m."),
+        click.option(
+            "--since", metavar="D", callback=duration, help="... that died in the last 10m."
+        ),
     )
     for option in reversed(options):
         verb = option(verb)
@@ -139,7 +141,7 @@ def _targets(store: Store, chosen: Chosen) -> tuple[list[Target], Failed]:
         try:
             found = ids.find_job(store, beginning)
         except Failure as failure:
-            if failure.exit_code != Exit.NOT_FOUND:
+            if failure.code != Exit.NOT_FOUND:
                 raise
             failed.append({"job_id": beginning, "why": NOT_KNOWN})
         else:
@@ -152,15 +154,18 @@ def _dead(store: Store, chosen: Chosen) -> list[Target]:
     """Choose among the dead, queue by queue."""
     overview = store.run(operations.overview(store.namespace))
     since_ms = None if chosen.since_s is None else overview.now_ms - chosen.since_s * 1000
-    targets = []
-    for row in overview.queues:
-        if row.dead and chosen.queue in (None, row.queue):
-            call = operations.list_jobs(store.namespace, JobState.DEAD, row.queue, row.dead)
-            for item in store.run(call):
-                late = since_ms is None or (item.since_ms or 0) >= since_ms
-                if late and (chosen.job is None or _is_named(item.job.name, chosen.job)):
-                    targets.append(Target(item.job_id, item.job.fence))
-    return targets
+    calls = [
+        operations.list_jobs(store.namespace, JobState.DEAD, row.queue, row.dead)
+        for row in overview.queues
+        if row.dead and chosen.queue in (None, row.queue)
+    ]
+    return [
+        Target(item.job_id, item.job.fence)
+        for reply in store.run_many(calls)
+        for item in reply
+        if since_ms is None or (item.since_ms or 0) >= since_ms
+        if chosen.job is None or _is_named(item.job.name, chosen.job)
+    ]
 
 
 def _is_named(name: str, wanted: str) -> bool:

@@ -12,7 +12,7 @@ from horus_supervisor.cli.crash_rows import Record
 from horus_supervisor.cli.job_rows import how
 from horus_supervisor.cli.jobs import short_name
 from horus_supervisor.cli.output import Column
-from horus_supervisor.cli.times import DURATION, clock, milliseconds
+from horus_supervisor.cli.times import clock, duration, milliseconds
 from horus_supervisor.cli.wiring import Asked, Store, json_option, open_store
 from horus_supervisor.lifecycle import Disposition, JobState
 from horus_supervisor.store import operations
@@ -38,7 +38,7 @@ COLUMNS = (
 
 @click.command()
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help=f"[default: {LIMIT}]")
-@click.option("--since", metavar="D", type=DURATION, help="Not older than this: 10m, 1h30m.")
+@click.option("--since", metavar="D", callback=duration, help="Not older than this: 10m, 1h30m.")
 @click.option("--by", type=click.Choice(["job", "cause", "host"]), help="Count instead of listing.")
 @json_option
 @click.pass_obj

@@ -13,7 +13,7 @@ import click
 from horus_supervisor.cli import output
 from horus_supervisor.cli.classes import find_class, not_found
 from horus_supervisor.cli.errors import Failure, usage
-from horus_supervisor.cli.times import DURATION, MOMENT
+from horus_supervisor.cli.times import duration, moment
 from horus_supervisor.cli.wiring import Asked, Place, json_option, locate, open_client
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 @click.argument("job", metavar="JOB")
 @click.option("--queue", metavar="Q", help="Instead of the job class's.")
 @click.option("--args", "text", metavar="JSON", default="{}", help="An object: field -> value.")
-@click.option("--delay", metavar="D", type=DURATION, help="Start so much later: 90s, 1h30m.")
-@click.option("--at", metavar="T", type=MOMENT, help="Start then: 2026-08-24T02:14:07Z.")
+@click.option("--delay", metavar="D", callback=duration, help="Start so much later: 90s, 1h30m.")
+@click.option("--at", metavar="T", callback=moment, help="Start then: 2026-08-24T02:14:07Z.")
 @click.option("--id", "job_id", metavar="ID", help="Its id: one that is known changes nothing.")
 @json_option
 @click.pass_obj

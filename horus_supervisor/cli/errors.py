@@ -32,7 +32,7 @@ class Failure(click.ClickException):
 
     def __init__(self, message: str, code: Exit, hint: str = "", kind: str = "") -> None:
         super().__init__(message)
-        self.exit_code = code
+        self.code = code
         self.hint = hint
         self.kind = kind or code.name.lower()
 
@@ -74,7 +74,7 @@ def _start(place: Place | None) -> str:
 
 def _with_origin(message: str, place: Place | None) -> str:
     """Add where the address was read, behind the address: ``r1:6379 (config.toml:3)``."""
-    if place is None or not place.origin:
+    if place is None:
         return message
     safe = place.address.safe
     return message.replace(safe, f"{safe} ({place.origin()})", 1)
@@ -91,7 +91,7 @@ def of_click(error: click.ClickException) -> Failure:
 def tell(failure: Failure, as_json: bool) -> None:
     """Write a failure to standard error: two lines for people, or one object."""
     if as_json:
-        facts = {"kind": failure.kind, "code": int(failure.exit_code), "message": failure.message}
+        facts = {"kind": failure.kind, "code": int(failure.code), "message": failure.message}
         click.echo(json.dumps({"schema": 1, "error": {**facts, "try": failure.hint}}), err=True)
         return
     for line in failure.message.splitlines():

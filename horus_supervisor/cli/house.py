@@ -1,12 +1,12 @@
 """The house at one moment: queues and supervisors, put together from what Redis and they say.
 
 Pure. What a supervisor tells of its runners comes with its heartbeat and is some seconds old; what
-a slot holds in Redis is of this moment, and wins.
+a slot holds in Redis, and who is connected to it, is of this moment, and wins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,35 @@ import msgspec
 from horus_supervisor.clock import rfc3339
 from horus_supervisor.store.rows import Holding, Overview, QueueRow, SupervisorRow
 
-WAITING = ("idle", "starting", "executing", "finishing")
-"""States of a runner in which a slot knows better whether it executes."""
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Who is connected to Redis: ``horus:SUPERVISOR:keeper``, ``horus:SUPERVISOR:SLOT.LIFE``.
+
+    ``quiet_s``: name -> seconds since it last said something; None where Redis doesn't tell us.
+    """
+
+    quiet_s: Mapping[str, float] | None
+
+    def silent(self, row: SupervisorRow) -> bool:
+        """Tell whether a supervisor's row is the only sign of it.
+
+        Its keeper speaks several times a second: it counts as gone where it is not connected, or
+        has said nothing for half a lease. Where Redis doesn't tell, all count as heard.
+        """
+        if self.quiet_s is None:
+            return False
+        quiet_s = self.quiet_s.get(f"horus:{row.supervisor}:keeper")
+        return quiet_s is None or quiet_s > row.lease_ms / 2000
+
+    def runners(self) -> set[str]:
+        """Tell the slots whose runners are connected."""
+        names = (name.split(":") for name in self.quiet_s or ())
+        return {
+            f"{parts[1]}/{parts[2].partition('.')[0]}"
+            for parts in names
+            if len(parts) == 3 and parts[0] == "horus" and "." in parts[2]
+        }
 
 
 class ToldRunner(msgspec.Struct, frozen=True):
@@ -141,18 +168,14 @@ class House:
     supervisors: tuple[Supervisor, ...]
 
 
-def see(overview: Overview, names: Mapping[str, str], silent: Collection[str]) -> House:
-    """Put the house together.
-
-    ``names``: job id -> name of what runs; ``silent``: the supervisors that nobody hears of.
-    """
-    supervisors = sorted(
-        (
-            _supervisor(row, overview, names, row.supervisor in silent)
-            for row in overview.supervisors
-        ),
-        key=lambda one: (one.told.host, one.started_ms),
-    )
+def see(overview: Overview, names: Mapping[str, str], heard: Heard) -> House:
+    """Put the house together; ``names``: job id -> name of what runs."""
+    connected = heard.runners()
+    supervisors = [
+        _supervisor(row, overview, names, heard.silent(row), connected)
+        for row in overview.supervisors
+    ]
+    supervisors.sort(key=lambda one: (one.told.host, one.started_ms))
     known = {row.queue: row for row in overview.queues}
     served = {queue for one in supervisors for queue in _served(one)}
     queues = [
@@ -162,16 +185,23 @@ def see(overview: Overview, names: Mapping[str, str], silent: Collection[str]) -
 
 
 def _supervisor(
-    row: SupervisorRow, overview: Overview, names: Mapping[str, str], silent: bool
+    row: SupervisorRow,
+    overview: Overview,
+    names: Mapping[str, str],
+    silent: bool,
+    connected: set[str],
 ) -> Supervisor:
     told = _told(row)
     seats = {f"{row.supervisor}/{runner.slot}": runner for runner in told.runners}
-    for slot in sorted(overview.slots):  # born since the last heartbeat, or in the foreground
-        if slot.startswith(f"{row.supervisor}/") and slot not in seats:
+    for slot in sorted(connected | overview.slots.keys()):  # born since, or in the foreground
+        lives = slot in connected or overview.slots[slot] is not None
+        if lives and slot.startswith(f"{row.supervisor}/") and slot not in seats:
             seats[slot] = _untold(slot, told)
-    runners = (_runner(seat, overview.slots.get(slot), names) for slot, seat in seats.items())
-    lease_s = row.lease_ms / 1000
-    return Supervisor(row.supervisor, told, row.started_ms, lease_s, silent, tuple(runners))
+    runners = tuple(
+        _runner(seat, overview.slots.get(slot), names, slot in connected)
+        for slot, seat in seats.items()
+    )
+    return Supervisor(row.supervisor, told, row.started_ms, row.lease_ms / 1000, silent, runners)
 
 
 def _told(row: SupervisorRow) -> Told:
@@ -182,7 +212,7 @@ def _told(row: SupervisorRow) -> Told:
 
 
 def _untold(slot: str, told: Told) -> ToldRunner:
-    """Guess at a runner that only its slot tells of; where there is one group, it is of that."""
+    """Name a runner that only Redis tells of; where there is one group, it is of that."""
     number = int(slot.rpartition("/")[2])
     group = next(iter(told.groups)) if len(told.groups) == 1 else None
     name = f"{group or 'slot'}/{number + 1}"
@@ -191,16 +221,23 @@ def _untold(slot: str, told: Told) -> ToldRunner:
     )
 
 
-def _runner(told: ToldRunner, held: Holding | None, names: Mapping[str, str]) -> Runner:
-    state = told.state
-    if state in WAITING and held:
-        state = "finishing" if state == "finishing" else "executing"
-    elif state in ("executing", "finishing"):
-        state = "idle"
+def _runner(
+    told: ToldRunner, held: Holding | None, names: Mapping[str, str], connected: bool
+) -> Runner:
+    state = _state(told.state, held is not None, connected)
     if held is None:
         return Runner(told, state, None, None, None, told.since)
     since = rfc3339(held.started_ms / 1000)
     return Runner(told, state, held.job_id, names.get(held.job_id), held.queue, since)
+
+
+def _state(told: str, holds: bool, connected: bool) -> str:
+    """Correct what was told some seconds ago by what is seen now."""
+    if told == "stopping" or (told == "backoff" and not connected):
+        return told
+    if holds:
+        return "finishing" if told == "finishing" else "executing"
+    return "idle" if told != "starting" or connected else told
 
 
 def _served(supervisor: Supervisor) -> set[str]:

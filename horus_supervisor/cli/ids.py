@@ -23,10 +23,10 @@ def short(ids: Iterable[str], least: int = LEAST) -> dict[str, str]:
     """Tell for each id as much of its beginning as no other of them has, at least ``least``."""
     ordered = sorted(set(ids))
     shown = {}
-    for at, id in enumerate(ordered):
+    for at, one in enumerate(ordered):
         neighbours = ordered[max(at - 1, 0) : at] + ordered[at + 1 : at + 2]
-        shared = max((_shared(id, other) for other in neighbours), default=0)
-        shown[id] = id[: max(least, shared + 1)]
+        shared = max((_shared(one, other) for other in neighbours), default=0)
+        shown[one] = one[: max(least, shared + 1)]
     return shown
 
 

@@ -53,9 +53,10 @@ def jobs(asked: Asked, queue: str | None, state: str | None, limit: int) -> None
     with `horus show ID`.
     """
     states = LISTED if state is None else (JobState(state),)
+    found: list[Listed] = []
+    total = 0
     with open_store(asked) as store:
         if set(states) <= set(ENDED):
-            found, total = [], 0
             output.note(f"jobs that {state} aren't listed; for a minute: horus show ID")
         else:
             found, total = list_jobs(store, states, queue, limit)

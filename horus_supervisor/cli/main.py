@@ -69,9 +69,6 @@ class Verbs(click.Group):
     def _status(self, words: list[str]) -> int:
         try:
             return super().main(words, "horus", standalone_mode=False) or 0
-        except click.exceptions.NoArgsIsHelpError as error:
-            error.show()
-            return error.exit_code
         except (click.Abort, KeyboardInterrupt):
             click.echo("horus: interrupted", err=True)
             return Exit.INTERRUPTED
@@ -80,7 +77,7 @@ class Verbs(click.Group):
         except HorusError as error:
             failure = errors.in_words(error)
         errors.tell(failure, "--json" in words)
-        return failure.exit_code
+        return failure.code
 
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -93,7 +90,7 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 @click.group(
     cls=Verbs,
-    no_args_is_help=True,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     subcommand_metavar="VERB ...",
 )
@@ -118,6 +115,9 @@ def main(
     Without -c and --url: the file HORUS_CONFIG names, the URL HORUS_URL, else config.toml here.
     """
     ctx.obj = Asked(config, url, namespace, json)
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(errors.Exit.USAGE)
 
 
 if __name__ == "__main__":

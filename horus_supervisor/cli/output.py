@@ -36,7 +36,7 @@ def note(text: str) -> None:
 
 
 def clean(text: str) -> str:
-    """Spell out what would move a terminal's cursor or change its colours; newlines and tabs stay."""
+    """Spell out what would drive a terminal; newlines and tabs stay."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)

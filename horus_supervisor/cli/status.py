@@ -11,15 +11,15 @@ import click
 from horus_supervisor.cli import ids, output, verdict
 from horus_supervisor.cli.crash_rows import Record
 from horus_supervisor.cli.errors import Exit
-from horus_supervisor.cli.house import House, Runner, Supervisor, see
+from horus_supervisor.cli.house import Heard, House, Runner, Supervisor, see
 from horus_supervisor.cli.jobs import short_name
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, milliseconds
 from horus_supervisor.cli.verdict import Verdict
 from horus_supervisor.cli.wiring import Asked, Store, json_option, open_store
+from horus_supervisor.errors import RedisRefused
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
-from horus_supervisor.store.rows import SupervisorRow
 
 BUSY_SHOWN = 20
 """Most runners that are listed with their job; ``--json`` has all."""
@@ -87,29 +87,20 @@ def look(store: Store) -> tuple[House, list[Record]]:
         names = {item.job_id: item.job.name for item in store.run(call)}
     within_ms = round(verdict.CRASHES_WITHIN_S * 1000)
     records = operations.crashes(store.namespace, verdict.CRASHES_READ, within_ms)
-    return see(overview, names, silent(store, overview.supervisors)), store.run(records)
+    heard = _hear(store) if overview.supervisors else Heard(None)
+    return see(overview, names, heard), store.run(records)
 
 
-def silent(store: Store, rows: Sequence[SupervisorRow]) -> set[str]:
-    """Tell the supervisors whose keeper is not connected, or has said nothing for half a lease.
-
-    A keeper speaks several times a second. Where Redis doesn't let us see its clients, all count as
-    heard of.
-    """
-    if not rows:
-        return set()
-    from redis.exceptions import RedisError
-
+def _hear(store: Store) -> Heard:
+    """Ask Redis who is connected; a user that may not ask hears of none."""
     try:
-        clients = store.connection.raw.client_list()
-    except RedisError:
-        return set()
-    quiet_s = {str(client.get("name")): float(client.get("idle", 0)) for client in clients}
-    return {
-        row.supervisor
-        for row in rows
-        if quiet_s.get(f"horus:{row.supervisor}:keeper", float("inf")) > row.lease_ms / 2000
-    }
+        listing = store.client_list().decode(errors="replace")
+    except RedisRefused:
+        return Heard(None)
+    clients = [
+        dict(word.partition("=")[::2] for word in line.split(" ")) for line in listing.splitlines()
+    ]
+    return Heard({c.get("name", ""): float(c.get("idle") or 0) for c in clients})
 
 
 def print_house(house: House, crashes: Sequence[Record], judged: Verdict, again: str) -> None:

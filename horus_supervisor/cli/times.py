@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 
@@ -40,43 +39,27 @@ def milliseconds(rfc3339: str | None) -> float | None:
         return None
 
 
-class Duration(click.ParamType):
-    """``--since 1h30m``: seconds."""
+def duration(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """Read ``--since 1h30m``, for click: seconds."""
+    from horus_supervisor.config.units import UnitError, parse_duration
 
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        from horus_supervisor.config.units import UnitError, parse_duration
-
-        if isinstance(value, float):
-            return value
-        try:
-            return parse_duration(value)
-        except UnitError as error:
-            self.fail(f"{value!r}: {error}", param, ctx)
+    if value is None:
+        return None
+    try:
+        return parse_duration(value)
+    except UnitError as error:
+        raise click.BadParameter(f"{value!r}: {error}") from None
 
 
-class Moment(click.ParamType):
-    """``--at 2026-08-24T02:14:07Z``: a datetime with a zone."""
-
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        if isinstance(value, datetime):
-            return value
-        example = "such as 2026-08-24T02:14:07Z or 2026-08-24T04:14+02:00"
-        try:
-            at = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r}: allowed is a time {example}", param, ctx)
-        if at.utcoffset() is None:
-            self.fail(f"{value!r} has no zone: allowed is a time {example}", param, ctx)
-        return at
-
-
-DURATION = Duration()
-MOMENT = Moment()
+def moment(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
+    """Read ``--at 2026-08-24T02:14:07Z``, for click: a datetime with a zone."""
+    if value is None:
+        return None
+    example = "allowed is a time such as 2026-08-24T02:14:07Z or 2026-08-24T04:14+02:00"
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r}: {example}") from None
+    if at.utcoffset() is None:
+        raise click.BadParameter(f"{value!r} has no zone: {example}")
+    return at

@@ -30,7 +30,7 @@ CRASHES_READ = 200
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``reasons`` why it isn't well, else what there is; ``next``: what to type behind ``horus``."""
+    """``reasons`` why it isn't well, else what there is; ``next``: the verb to type next."""
 
     well: bool
     reasons: tuple[str, ...]

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from horus_supervisor.client import Client
     from horus_supervisor.config.schema import Config
     from horus_supervisor.store.address import Address
-    from horus_supervisor.store.connection import Connection
     from horus_supervisor.store.operation import Operation
 
 T = TypeVar("T")
@@ -31,6 +30,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FILE_HERE = "config.toml"
 TIMEOUT_S = 5.0
+FEW = 50
 
 
 @dataclass(slots=True)
@@ -55,22 +55,45 @@ class Place:
 
 
 class Store:
-    """The jobs of a namespace; owns its connection. Raises failures in words."""
+    """The jobs of a namespace; owns its connections. Raises failures in words.
 
-    def __init__(self, place: Place, connection: Connection) -> None:
+    Questions go over the runners' own wire, as redis-py would cost them 0.1 s of import; only what
+    goes to many jobs at once is pipelined by redis-py.
+    """
+
+    def __init__(self, place: Place) -> None:
+        from horus_supervisor.store.wire import Wire
+
         self.place = place
         self.namespace = place.namespace
-        self.connection = connection
+        self._wire = Wire(place.address, timeout_s=TIMEOUT_S)
 
     def run(self, operation: Operation[T]) -> T:
         """Carry out one operation."""
         with errors_in_words(self.place):
-            return self.connection.run(operation)
+            return self._wire.run(operation)
 
     def run_many(self, operations: Iterable[Operation[T]]) -> list[T]:
-        """Carry out operations in order, pipelined."""
+        """Carry out operations in order, pipelined where they are more than a few."""
+        operations = list(operations)
+        if len(operations) <= FEW:
+            return [self.run(operation) for operation in operations]
+        from horus_supervisor.store.connection import connect
+
         with errors_in_words(self.place):
-            return self.connection.run_many(operations)
+            connection = connect(self.place.address, timeout_s=TIMEOUT_S)
+            with contextlib.closing(connection):
+                return connection.run_many(operations)
+
+    def client_list(self) -> bytes:
+        """Ask Redis for its clients, a line each. Raises: ``RedisRefused`` as it is."""
+        self._wire.send_raw("CLIENT", "LIST")
+        reply: bytes = self._wire.receive_reply()
+        return reply
+
+    def close(self) -> None:
+        """Close the wire."""
+        self._wire.close()
 
 
 @contextlib.contextmanager
@@ -85,15 +108,8 @@ def errors_in_words(place: Place | None = None) -> Iterator[None]:
 @contextlib.contextmanager
 def open_store(asked: Asked) -> Iterator[Store]:
     """Open the store that was asked for."""
-    place = locate(asked)
-    with errors_in_words(place):
-        from horus_supervisor.store.connection import connect
-
-        connection = connect(place.address, timeout_s=TIMEOUT_S, name="horus-cli")
-    try:
-        yield Store(place, connection)
-    finally:
-        connection.close()
+    with contextlib.closing(Store(locate(asked))) as store:
+        yield store
 
 
 @contextlib.contextmanager
@@ -104,8 +120,15 @@ def open_client(place: Place) -> Iterator[Client]:
 
     config = place.config
     most = config.supervisor.max_payload_bytes if config else MAX_PAYLOAD_BYTES
-    options = {"namespace": place.namespace, "timeout": TIMEOUT_S, "max_payload_bytes": most}
-    with errors_in_words(place), Client(place.address, **options) as client:
+    with (
+        errors_in_words(place),
+        Client(
+            place.address,
+            namespace=place.namespace,
+            timeout=TIMEOUT_S,
+            max_payload_bytes=most,
+        ) as client,
+    ):
         yield client
 
 

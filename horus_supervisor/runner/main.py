@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 from horus_supervisor.job.codec import decode
@@ -45,6 +45,7 @@ from horus_supervisor.store.wire import Wire
 
 _MEMORY_LOOK_S = 0.002  # a job shorter than this is looked at now and then only
 _MEMORY_LOOK_EVERY = 256
+_SUCCEEDED = Event.JOB_SUCCEEDED.value  # an enum's hash is Python's, a text's is C's
 
 Ending = Callable[[Sequence[str]], Operation[Turn]]
 """How the held job ends, once it is known from which queues to claim the next."""
@@ -138,17 +139,16 @@ class Runner:
     def _work(self, claimed: Claimed) -> Turn:
         if self._slot.wanted == Control.INTERRUPT:
             self._release(started=False)
-        ending, started = self._attempt(claimed)
-        if self.guard.interrupted and ending is None:
+        ending, meanwhile = self._attempt(claimed)
+        if ending is None:
             self._interrupted(claimed)
-        assert ending is not None
-        return self._hand_in(claimed, ending, tidy=started)
+        return self._hand_in(claimed, ending, meanwhile)
 
-    def _hand_in(self, claimed: Claimed, ending: Ending, *, tidy: bool) -> Turn:
+    def _hand_in(self, claimed: Claimed, ending: Ending, meanwhile: Callable[[], None] | None) -> Turn:
         self._seq += 1
         stopping = self._leaving() or self._recycle is not None
         queues = () if stopping else self._turns[self._seq % len(self._turns)]
-        turn = self._ask(ending(queues), ending, self._tidy if tidy else None)
+        turn = self._ask(ending(queues), ending, meanwhile)
         if isinstance(turn, Stale):
             self._voice.forget()
             self._tell(self._voice.log.warning, Event.JOB_STALE, claimed)
@@ -169,18 +169,18 @@ class Runner:
 
     # --- one job -------------------------------------------------------------------------------
 
-    def _attempt(self, claimed: Claimed) -> tuple[Ending | None, bool]:
-        """Run the job; tell how it ends, and whether ``execute`` began."""
+    def _attempt(self, claimed: Claimed) -> tuple[Ending | None, Callable[[], None] | None]:
+        """Run the job; tell how it ends (None: a stop interrupted it), and what to do meanwhile."""
         packed = claimed.job
         if packed is None:
-            return self._refuse(claimed, "the job's record can't be read"), False
+            return self._refuse(claimed, "the job's record can't be read"), None
         job_class = definition.find(packed.name)
         if job_class is None:
-            return self._defer(claimed, packed.name), False
+            return self._defer(claimed, packed.name), None
         try:
             job = decode(job_class, packed.payload, self._max_payload)
         except errors.PayloadError as error:
-            return self._refuse(claimed, str(error)), False
+            return self._refuse(claimed, str(error)), None
         timeout_s = (
             (packed.timeout_ms / 1000) or job_class.__horus__.timeout_s or self._spec.job_timeout_s
         )
@@ -205,11 +205,14 @@ class Runner:
         current.set_current(None)
         self._look_at_limits(duration_s)
         if error is None:
-            self._tell_success(claimed, packed, attempt, duration_s)
-            return self._finish("succeeded"), True
+            return self._finish("succeeded"), lambda: self._succeeded(claimed, packed, duration_s)
         if self.guard.interrupted:
-            return None, True
-        return self._failed(claimed, job, error, timeout_s), True
+            return None, None
+        return self._failed(claimed, job, error, timeout_s), self._tidy
+
+    def _succeeded(self, claimed: Claimed, packed: Packed, duration_s: float) -> None:
+        self._tell_success(claimed, packed, duration_s)
+        self._tidy()
 
     def _current(self, claimed: Claimed, attempt: int, fence: int) -> current.CurrentJob:
         def log() -> Any:
@@ -257,7 +260,7 @@ class Runner:
         self._facts = {"error_type": "PayloadError", "error_message": why}
         return self._fail("refused", 0, dict(self._facts))
 
-    def _interrupted(self, claimed: Claimed) -> None:
+    def _interrupted(self, claimed: Claimed) -> NoReturn:
         self._household.restore()
         self._release(started=True, claimed=claimed)
 
@@ -277,7 +280,7 @@ class Runner:
         """How many jobs this runner has executed."""
         return self._done
 
-    def _release(self, *, started: bool, claimed: Claimed | None = None) -> None:
+    def _release(self, *, started: bool, claimed: Claimed | None = None) -> NoReturn:
         self._seq += 1
         seq = self._seq
 
@@ -394,23 +397,18 @@ class Runner:
     def _tell(self, say: Callable[..., Any], event: Event, claimed: Claimed, **fields: Any) -> None:
         say(event, **self._job_fields(claimed), **fields)
 
-    def _tell_success(
-        self, claimed: Claimed, packed: Packed, attempt: int, duration_s: float
-    ) -> None:
+    def _tell_success(self, claimed: Claimed, packed: Packed, duration_s: float) -> None:
         wait_s = (claimed.started_ms - (packed.due_ms or packed.enqueued_ms)) / 1000
+        args = {"args": packed.payload.decode("utf-8", "replace")} if self._spec.identity.args else {}
         self._voice.log.info(
-            Event.JOB_SUCCEEDED,
+            _SUCCEEDED,
             job_id=claimed.job_id,
             job=packed.name,
             queue=claimed.queue,
-            attempt=attempt,
+            attempt=packed.attempts + 1,
             duration_s=round(duration_s, 6),
             wait_s=max(wait_s, 0.0),
-            **(
-                {"args": packed.payload.decode("utf-8", "replace")}
-                if self._spec.identity.args
-                else {}
-            ),
+            **args,
         )
 
     def _tell_fate(self, claimed: Claimed, done: str) -> None:

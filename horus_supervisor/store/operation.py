@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -62,8 +62,7 @@ def _piece(path: Path) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class Operation(Generic[T]):
+class Operation(NamedTuple, Generic[T]):
     """One script call: what to send, how to read the reply. No I/O.
 
     ``prefix`` becomes KEYS[1], ``args`` become ARGV; ``job_id`` is the job that the call is about,

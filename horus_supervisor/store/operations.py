@@ -284,6 +284,6 @@ def retry(namespace: str, job_id: str, fence: int | None = None) -> Operation[st
     return _call("retry", namespace, (job_id, "" if fence is None else fence), _word)
 
 
-def discard(namespace: str, job_id: str) -> Operation[str]:
-    """Give a job up: ``ok``, else the state it is in."""
-    return _call("discard", namespace, (job_id,), _word)
+def discard(namespace: str, job_id: str, fence: int | None = None) -> Operation[str]:
+    """Give a job up: ``ok``, else the state it is in; ``fence`` as for ``retry``."""
+    return _call("discard", namespace, (job_id, "" if fence is None else fence), _word)

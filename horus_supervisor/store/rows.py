@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -35,8 +35,7 @@ class Slot:
         return f"{self.supervisor}/{self.number}"
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(NamedTuple):  # on the runner's way: a tuple is made in a tenth of a dataclass's time
     """A job as it lies in Redis. Zero means: not set. Times are milliseconds since 1970."""
 
     attempts: int
@@ -53,8 +52,7 @@ class Packed:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A job that is now held. ``job`` is None where its record can't be read."""
 
     job_id: str
@@ -78,8 +76,7 @@ class Stale:
     word: str
 
 
-@dataclass(frozen=True, slots=True)
-class Turned:
+class Turned(NamedTuple):
     """The call was carried out: how the last job ended (``-``: none), and the next one."""
 
     done: str
@@ -196,12 +193,10 @@ class Overview:
 def unpack(value: bytes) -> Packed | None:
     """Read a packed job; None where it is none of ours."""
     head, newline, payload = value.partition(b"\n")
-    fields = head.split(b" ")
-    if not newline or len(fields) != 11:
-        return None
     try:
-        n = [int(number or 0) for number in fields[:9]]
-        return Packed(*n, fields[9].decode(), fields[10].decode(), payload)  # type: ignore[misc]
+        *numbers, queue, name = head.decode().split(" ")
+        n = [int(number) if number else 0 for number in numbers]
+        return Packed(*n, queue, name, payload) if newline and len(n) == 9 else None
     except ValueError:
         return None
 

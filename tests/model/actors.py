@@ -27,6 +27,17 @@ class Call:
     args: tuple[Any, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def about(self) -> str:
+        """The job that a client's or an operator's call names."""
+        match self.name:
+            case "enqueue":
+                return str(self.options["job_id"])
+            case "retry" | "discard":
+                return str(self.args[0])
+            case _:
+                return ""
+
     def final(self, reply: Reply) -> bool:
         """Tell whether a late copy must change nothing, ever after."""
         if self.name in ("promote", "kick", "rotate", "beat"):

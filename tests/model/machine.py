@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -50,6 +50,7 @@ class Machine(RuleBasedStateMachine):
         self.prefix = operations.prefix(self.namespace)
         self.model = Model()
         self.ledger = promises.Ledger()
+        self.opened = 0
         self.supervisors: list[str] = []
         self.runners: list[Runner] = []
         self.enqueued: list[Call] = []
@@ -69,7 +70,7 @@ class Machine(RuleBasedStateMachine):
         """Make a call; the reply must be the model's."""
         operation = getattr(operations, call.name)(self.namespace, *call.args, **call.options)
         script = self.world.scripts.get(operation.script.name, operation.script)
-        reply = plain(self.world.run(replace(operation, script=script)))
+        reply = plain(self.world.run(operation._replace(script=script)))
         expected = getattr(self.model, call.name)(*call.args, **call.options)
         assert reply == expected, f"{call} answered {reply}, not {expected}"
         self.ledger.heard(call, reply)
@@ -115,7 +116,10 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.enqueued)
     @rule(which=numbers)
     def enqueue_the_same_id_again(self, which: int) -> None:
-        self.say(_one(self.enqueued, which))
+        call = _one(self.enqueued, which)
+        if self.say(call):  # it was forgotten: a new job, and calls about the old one are past
+            job_id = call.options["job_id"]
+            self.sent = [call for call in self.sent if call.about != job_id]
 
     @precondition(lambda self: self.model.jobs)
     @rule(which=numbers)
@@ -126,7 +130,9 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.enqueued)
     @rule(which=numbers)
     def discard(self, which: int) -> None:
-        self.say(Call("discard", (_one(self.enqueued, which).options["job_id"],)))
+        job_id = _one(self.enqueued, which).options["job_id"]
+        job = self.model.jobs.get(job_id)
+        self.say(Call("discard", (job_id, job.fence if job else 0)))
 
     def _rank(self, first: str) -> Callable[[str], tuple[bool, str]]:
         return lambda job_id: (self.model.jobs[job_id].state != first, job_id)
@@ -266,7 +272,7 @@ class Machine(RuleBasedStateMachine):
     @rule(which=st.integers(0, 999), recent=st.booleans())
     def a_late_copy_arrives(self, which: int, recent: bool) -> None:
         call = _one(self.sent[-8:] if recent else self.sent, which)
-        if call.name == "enqueue" and not self.model.knows(call.options["job_id"]):
+        if call.about and not self.model.knows(call.about):
             return  # promised until `keep_finished` after the end only
         before = self.look()
         self.say(call)
@@ -275,7 +281,8 @@ class Machine(RuleBasedStateMachine):
     # --- supervisors ---------------------------------------------------------------------------
 
     def open_supervisor(self) -> None:
-        self.supervisors.append(f"s{len(self.supervisors)}{uuid.uuid4().hex[:4]}")
+        self.opened += 1
+        self.supervisors.append(f"sup{self.opened}")
         assert self.say(Call("register", (self.supervisors[-1], 30_000, b"{}"))) == "ok"
 
     @rule(

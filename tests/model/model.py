@@ -117,10 +117,12 @@ class Model:
         self._to_tail(job_id)
         return "ok"
 
-    def discard(self, job_id: str) -> Reply:
+    def discard(self, job_id: str, fence: int) -> Reply:
         state = self.state(job_id)
         if state not in ("dead", "scheduled", "ready"):
             return state
+        if self.jobs[job_id].fence != fence:
+            return "stale"
         if state == "ready":
             self.ready[self.jobs[job_id].queue].remove(job_id)
         self._end(job_id, "discarded")

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import redis
 
 _READ = """
-local all = {tonumber(redis.call('TIME')[1]) * 1000}
+local time = redis.call('TIME')
+local all = {time[1] * 1000 + math.floor(time[2] / 1000)}
 for _, key in ipairs(redis.call('KEYS', KEYS[1] .. '*')) do
   local kind, value = redis.call('TYPE', key).ok, nil
   if kind == 'hash' then value = redis.call('HGETALL', key)

@@ -77,6 +77,16 @@ def test_a_late_copy_of_a_retry_does_not_revive_the_job_once_more(store: Store, 
     assert store.without_effect(call) == "stale"
 
 
+def test_a_late_copy_of_a_discard_does_not_hit_a_later_end(store: Store, slot: Slot) -> None:
+    store.add("a", max_attempts=1)
+    call = operations.discard(store.namespace, "a", 0)
+    store.run(store.claim(slot))
+    assert store.without_effect(call) == "running"
+    store.run(store.crash(slot))
+    assert store.state("a") == JobState.DEAD
+    assert store.without_effect(call) == "stale"
+
+
 def test_an_unknown_job_is_neither_retried_nor_discarded(store: Store) -> None:
     assert store.without_effect(operations.retry(store.namespace, "a")) == "unknown"
     assert store.without_effect(operations.discard(store.namespace, "a")) == "unknown"

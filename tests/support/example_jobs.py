@@ -1,4 +1,4 @@
-"""The example jobs, imported apart from the job classes that tests define: names may be the same."""
+"""The example jobs, imported apart from the job classes of tests, which may have the same names."""
 
 from __future__ import annotations
 

@@ -64,6 +64,7 @@ class Order(Job):
     pair: tuple[int, str] = (1, "one")
     tags: set[str] = field(default_factory=set)
     either: int | str | None = None
+    step: Level | float | None = None
     anything: Any = None
     tree: Tree | None = None
     user: UserId = UserId(1)
@@ -123,6 +124,7 @@ class Small(Job):
         ("pair", (1, 2), "Order.pair[1]: expected str, found 2 (int)"),
         ("tags", ["a"], "Order.tags: expected a set"),
         ("either", 1.5, "Order.either: expected int | str | None, found 1.5 (float)"),
+        ("step", 2, "Level | float | None, found 2 (int)"),
         ("anything", (1, 2), "Order.anything: expected None, bool, int"),
         ("anything", {"a": [AN_ID]}, "Order.anything['a' (str)][0]: expected None, bool, int"),
         ("anything", {1: 2}, "Order.anything[1 (int)]: expected str"),

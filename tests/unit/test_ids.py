@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 import uuid
@@ -55,9 +56,11 @@ def test_a_forked_child_makes_other_ids_even_if_a_thread_held_the_lock() -> None
     with ids._sequence._lock:
         pid = os.fork()
         if pid == 0:
+            signal.alarm(10)  # the end of a child that waits for the lock
             os.write(say, "".join(new_job_id() for _ in range(100)).encode())
             os._exit(0)
-    os.waitpid(pid, 0)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
     told = os.read(child_says, 3600).decode()
     os.close(child_says)
     os.close(say)

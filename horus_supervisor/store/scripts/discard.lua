@@ -1,13 +1,15 @@
 #!lua flags=allow-oom
 -- discard: an operator's word: what does not run is given up.
 -- KEYS  1 namespace
--- ARGV  1 id
--- REPLY ok | discarded: before | running | succeeded | unknown: nothing changed
+-- ARGV  1 id 2 its fence when the operator looked, or '': a late copy must not hit a later start's end
+-- REPLY ok | stale: it ran since | discarded: before | running | succeeded | unknown: nothing changed
 -- include: base
 -- include: where
 local id = ARGV[1]
-local state, _, _, _, queue = where(id)
+local state, job, _, _, queue = where(id)
 if state ~= 'dead' and state ~= 'scheduled' and state ~= 'ready' then return {state} end
+local fence = tonumber(string.match(job, '^%d* %d* %d* (%d*) ')) or 0
+if ARGV[2] ~= '' and fence ~= tonumber(ARGV[2]) then return {'stale'} end
 -- writes
 if state == 'ready' then call('LREM', ns .. 'ready:' .. queue, 1, id)
 else call('ZREM', ns .. state .. ':' .. queue, id) end

@@ -1,0 +1,74 @@
+"""A service for each test, on the server of the whole run, in a namespace of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from horus_supervisor import Client
+from tests.support.redis_server import RedisServer
+from tests.support.service import JOBS, Service
+
+sys.path.insert(0, str(JOBS))
+
+Horus = Callable[..., Any]
+
+
+@pytest.fixture
+def service(tmp_path: Path, redis_url: str, namespace: str) -> Iterator[Service]:
+    """A service that is not started yet; it is ended whatever happens."""
+    service = Service(tmp_path, redis_url, namespace)
+    yield service
+    end(service)
+
+
+@pytest.fixture
+def outage(tmp_path: Path, own_redis: RedisServer, namespace: str) -> Iterator[Service]:
+    """A service on a server of its own (``own_redis``), which the test may stop."""
+    service = Service(tmp_path, own_redis.url, namespace)
+    yield service
+    end(service)
+
+
+def end(service: Service) -> None:
+    """Stop a service; kill it where it does not stop."""
+    with contextlib.suppress(AssertionError):
+        service.stop(within_s=8)
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(service.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def client(redis_url: str, namespace: str) -> Iterator[Client]:
+    """A client of the service's namespace."""
+    with Client(redis_url, namespace=namespace) as client:
+        yield client
+
+
+@pytest.fixture
+def horus(redis_url: str, namespace: str) -> Horus:
+    """The operator's command; gives its JSON, or its exit status with ``check=False``."""
+
+    def run(*words: str, check: bool = True) -> Any:
+        command = [sys.executable, "-m", "horus_supervisor.cli.main"]
+        done = subprocess.run(
+            [*command, "--url", redis_url, "--namespace", namespace, *words, "--json"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if check else done.returncode
+
+    return run

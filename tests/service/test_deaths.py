@@ -1,0 +1,180 @@
+"""A runner dies: which job it was, how it died, where the job is now."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import pytest
+import testjobs as jobs
+
+from horus_supervisor import Client
+from horus_supervisor.store import operations
+from tests.support.service import Service, alive
+from tests.support.waiting import wait_until
+
+ONE = """
+[groups.q]
+queues = ["q"]
+runners = 1
+crash_delay = "100ms"
+kill_after = "300ms"
+"""
+
+
+def records(client: Client) -> list[dict[str, Any]]:
+    """All crash records, newest first."""
+    return client.connection.run(operations.crashes(client.namespace, 100))
+
+
+def test_a_killed_runner_leaves_one_crash_record_and_its_job_runs_again(
+    service: Service, client: Client, horus: Any
+) -> None:
+    service.write(ONE)
+    service.start()
+    job = client.enqueue(jobs.HangOnce(service.path("ran")))
+    started = service.wait_for("job.started", job_id=job.id)
+
+    os.kill(started["pid"], signal.SIGKILL)
+
+    crashed = service.wait_for("runner.crashed", job_id=job.id, within_s=1)
+    assert (crashed["signal"], crashed["job"]) == ("SIGKILL", "testjobs.HangOnce")
+    told = service.wait_for("job.crashed", job_id=job.id, within_s=1)
+    assert told["crash_id"] == crashed["crash_id"]
+    assert told["disposition"] == "requeued"
+    wait_until(lambda: job.status() == "succeeded", "second run", on_failure=service.tail)
+    [record] = horus("crashes")["crashes"]
+    assert record["crash_id"] == crashed["crash_id"]
+    assert record["job_id"] == job.id
+
+
+@pytest.mark.parametrize(
+    ("how", "cause", "sig", "code", "stack"),
+    [
+        ("segfault", "signal", "SIGSEGV", None, True),
+        ("abort", "signal", "SIGABRT", None, True),
+        ("kill", "signal", "SIGKILL", None, False),
+        ("exit3", "exit", None, 3, False),
+        ("exit0", "exit", None, 0, False),
+    ],
+)
+def test_each_way_to_die_is_told_apart(
+    service: Service,
+    client: Client,
+    how: str,
+    cause: str,
+    sig: str | None,
+    code: int | None,
+    stack: bool,
+) -> None:
+    service.write(ONE)
+    service.start()
+    job = client.enqueue(jobs.Die(how, service.path("ran"), times=1))
+    wait_until(lambda: job.status() == "succeeded", "second run", on_failure=service.tail)
+    [record] = records(client)
+    assert (record["cause"], record["signal"], record["exit_code"]) == (cause, sig, code)
+    assert (record["job_id"], record["job"], record["attempt"]) == (job.id, "testjobs.Die", 1)
+    assert record["args"]["how"] == how
+    assert "last words" in record["output_tail"]
+    assert bool(record["traceback"]) == stack
+    if stack:
+        assert "testjobs.py" in record["traceback"]
+    if how == "abort":
+        assert "C said this before it aborted" in record["output_tail"]
+
+
+def test_a_job_that_keeps_killing_is_quarantined_at_max_crashes_and_retried_on_demand(
+    service: Service, client: Client, horus: Any
+) -> None:
+    service.write(ONE)
+    service.start()
+    job = client.enqueue(jobs.Die("kill", service.path("ran"), times=3))
+    dead = service.wait_for("job.dead", job_id=job.id)
+    assert dead["reason"] == "quarantined"
+    assert [r["disposition"] for r in records(client)] == ["quarantined", "scheduled", "requeued"]
+    assert len(jobs.marks(service.path("ran"))) == 3
+    assert job.status() == "dead"
+    assert horus("retry", job.id)["done"] == [job.id]
+    wait_until(lambda: job.status() == "succeeded", "the retried job", on_failure=service.tail)
+
+
+def test_max_attempts_1_is_never_started_twice(service: Service, client: Client) -> None:
+    service.write(ONE)
+    service.start()
+    crashed = client.enqueue(jobs.Die("kill", service.path("crash")), max_attempts=1)
+    late = client.enqueue(jobs.Late("stubborn", service.path("late")), max_attempts=1)
+    failed = client.enqueue(jobs.Attempts(service.path("fail")), max_attempts=1)
+    for job in (crashed, late, failed):
+        wait_until(lambda job=job: job.status() == "dead", "dead", on_failure=service.tail)
+    for name in ("crash", "late", "fail"):
+        assert len(jobs.marks(service.path(name))) == 1
+
+
+def test_a_death_takes_the_children_of_the_job_with_it(service: Service, client: Client) -> None:
+    service.write(ONE)
+    service.start()
+    client.enqueue(jobs.Child(service.path("pids"), then="kill"), max_attempts=1)
+    service.wait_for("runner.crashed")
+    [child] = jobs.marks(service.path("pids"))
+    wait_until(lambda: not alive(int(child)), "the job's child is gone", within_s=2)
+
+
+@pytest.mark.parametrize("how", ["stubborn", "blocked"])
+def test_a_job_that_does_not_give_way_is_killed(
+    service: Service, client: Client, how: str
+) -> None:
+    service.write(ONE)
+    service.start()
+    job = client.enqueue(jobs.Late(how, service.path("ran")), max_attempts=2)
+    crashed = service.wait_for("runner.crashed", job_id=job.id)
+    assert (crashed["cause"], crashed["signal"]) == ("timeout", "SIGKILL")
+    dead = service.wait_for("job.dead", job_id=job.id)
+    assert dead["reason"] == "exhausted"
+    assert [r["disposition"] for r in records(client)] == ["exhausted", "scheduled"]
+    if how == "stubborn":
+        assert "testjobs.py" in records(client)[0]["traceback"]
+
+
+@pytest.mark.parametrize("how", ["yield", "c"])
+def test_a_job_that_gives_way_to_its_timeout_fails(
+    service: Service, client: Client, how: str
+) -> None:
+    service.write(ONE)
+    service.start()
+    job = client.enqueue(jobs.Late(how, service.path("ran")), max_attempts=1)
+    failed = service.wait_for("job.failed", job_id=job.id)
+    assert failed["error_type"] == "horus_supervisor.errors.JobTimeout"
+    service.wait_for("job.timed_out", job_id=job.id)
+    service.wait_for("job.dead", job_id=job.id, reason="exhausted")
+    assert service.events("runner.crashed") == []
+    assert records(client) == []
+
+
+def test_an_idle_runner_that_is_killed_leaves_a_record_without_a_job(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE)
+    service.start()
+    [pid] = service.runner_pids()
+    os.kill(pid, signal.SIGTERM)  # drains: no crash
+    service.wait_for("runner.exited", pid=pid)
+    service.wait_for("runner.started", count=2)
+    [pid] = service.runner_pids()
+    os.kill(pid, signal.SIGKILL)
+    crashed = service.wait_for("job.crashed")
+    assert crashed["job_id"] is None
+    [record] = records(client)
+    assert (record["job_id"], record["disposition"]) == (None, "none")
+
+
+def test_runners_that_die_at_once_are_restarted_by_the_one_policy(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE.replace("max_crashes", "max_crashes"))
+    service.start()
+    for _ in range(4):
+        client.enqueue(jobs.Die("kill", service.path("ran")), max_attempts=1)
+    service.wait_for("crash_loop", group="q")
+    wait_until(lambda: len(service.events("job.dead")) == 4, "all four", on_failure=service.tail)
+    assert len(service.events("runner.crashed")) == 4

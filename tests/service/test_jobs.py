@@ -1,0 +1,194 @@
+"""How a job ends when its runner lives, and what the next one finds."""
+
+from __future__ import annotations
+
+import ast
+import time
+
+import pytest
+import testjobs as jobs
+
+from horus_supervisor import Client
+from horus_supervisor.store import operations
+from tests.support.service import Service
+from tests.support.waiting import wait_until
+
+ONE = "[queues]\nq = 1\n"
+
+
+def test_failures_are_retried_and_end_dead_with_their_history(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE)
+    service.start()
+    job = client.enqueue(jobs.Attempts(service.path("ran")), max_attempts=3)
+    dead = service.wait_for("job.dead", job_id=job.id)
+    assert (dead["reason"], dead["attempt"]) == ("exhausted", 3)
+    assert jobs.marks(service.path("ran")) == ["1 1", "2 2", "3 3"]
+    found = client.connection.run(operations.find(client.namespace, job.id))
+    assert found.state == "dead"
+    assert [note.attempt for note in found.history] == [1, 2, 3]
+    assert found.history[-1].facts["error_type"] == "RuntimeError"
+    assert "attempt 3 is not the one" in found.history[-1].facts["traceback"]
+    failed = service.events("job.failed", job_id=job.id)
+    assert [bool(line["retry_at"]) for line in failed] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("what", "error_type"),
+    [
+        ("exit", "SystemExit"),
+        ("interrupt", "KeyboardInterrupt"),
+        ("base", "BaseException"),
+        ("broken", "testjobs.Raise.execute.<locals>.Broken"),
+        ("recursion", "RecursionError"),
+        ("retry", "horus_supervisor.errors.Retry"),
+    ],
+)
+def test_whatever_a_job_raises_is_a_failed_attempt(
+    service: Service, client: Client, what: str, error_type: str
+) -> None:
+    service.write(ONE)
+    service.start()
+    job = client.enqueue(jobs.Raise(what), max_attempts=1)
+    failed = service.wait_for("job.failed", job_id=job.id)
+    assert failed["error_type"] == error_type
+    after = client.enqueue(jobs.Quick())
+    wait_until(lambda: after.status() == "succeeded", "the next job", on_failure=service.tail)
+    assert service.events("runner.crashed") == []
+
+
+def test_a_job_that_discards_itself_is_discarded(service: Service, client: Client) -> None:
+    service.write(ONE)
+    service.start()
+    job = client.enqueue(jobs.Raise("discard"))
+    line = service.wait_for("job.discarded", job_id=job.id)
+    assert line["reason"] == "not needed any more"
+    assert job.status() == "discarded"
+
+
+def test_the_next_job_finds_everything_as_the_first_did(service: Service, client: Client) -> None:
+    service.write(ONE)
+    service.start()
+    client.enqueue(jobs.Look(service.path("look")))
+    client.enqueue(jobs.Mess(service.path("mess")))
+    last = client.enqueue(jobs.Look(service.path("look")))
+    wait_until(lambda: last.status() == "succeeded", "all three", on_failure=service.tail)
+    before, after = jobs.marks(service.path("look"))
+    assert before == after
+    service.wait_for("output", text="still heard", count=2)
+    assert service.events("runner.crashed") == []
+
+
+@pytest.mark.parametrize("how", ["return", "raise"])
+def test_a_forked_child_that_comes_back_from_execute_ends_there(
+    service: Service, client: Client, how: str
+) -> None:
+    service.write(ONE)
+    service.start()
+    job = client.enqueue(jobs.Fork(service.path("who"), how))
+    after = client.enqueue(jobs.Quick(service.path("quick")))
+    wait_until(lambda: after.status() == "succeeded", "the next job", on_failure=service.tail)
+    assert job.status() == "succeeded"
+    assert sorted(line.split()[0] for line in jobs.marks(service.path("who"))) == ["child", "parent"]
+    assert len(jobs.marks(service.path("quick"))) == 1
+    assert len(service.events("job.succeeded")) == 2
+
+
+def test_everything_that_is_written_becomes_one_json_object_a_line(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE)
+    service.start()
+    client.enqueue(jobs.Speak("hello from a job"))
+    client.enqueue(jobs.Speak("x" * 100_000))
+    last = client.enqueue(jobs.Quick())
+    wait_until(lambda: last.status() == "succeeded", "all", on_failure=service.tail)
+    service.wait_for("said", count=2)
+    service.stop()
+    raw = service.log.read_bytes()
+    assert max(len(line) for line in raw.splitlines()) <= 15 * 1024
+    texts = [line["text"] for line in service.events("output")]
+    assert "hello from a job" in texts
+    assert "raw bytes \ufffd\ufffd" in texts
+    said = service.wait_for("said")
+    assert (said["mood"], said["job"]) == ("calm", "testjobs.Speak")
+    for line in service.lines():
+        assert {"timestamp", "level", "event", "message", "service", "host", "supervisor", "pid"} <= line.keys()
+
+
+def test_delayed_jobs_start_within_half_a_second_of_due(service: Service, client: Client) -> None:
+    service.write(ONE)
+    service.start()
+    began = time.time()
+    job = client.enqueue(jobs.Quick(service.path("ran")), delay=1)
+    assert job.status() == "scheduled"
+    line = service.wait_for("job.started", job_id=job.id)
+    started = ast.literal_eval(str(_seconds(line["timestamp"])))
+    assert 1.0 <= started - began < 1.6
+
+
+def _seconds(stamp: str) -> float:
+    from datetime import datetime
+
+    return datetime.fromisoformat(stamp).timestamp()
+
+
+def test_a_class_that_no_runner_knows_waits_for_one_that_does(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE)
+    service.start()
+    handle = client.enqueue_raw("elsewhere.Job", b"{}", queue="q")
+    line = service.wait_for("job.deferred", job_id=handle.id)
+    assert line["job"] == "elsewhere.Job"
+    assert handle.status() == "scheduled"
+    assert service.events("runner.crashed") == []
+
+
+def test_a_payload_that_does_not_fit_its_class_is_dead_with_the_reason(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE)
+    service.start()
+    handle = client.enqueue_raw("testjobs.Attempts", b'{"path": 5}', queue="q")
+    dead = service.wait_for("job.dead", job_id=handle.id)
+    assert dead["reason"] == "undecodable"
+    after = client.enqueue(jobs.Quick())
+    wait_until(lambda: after.status() == "succeeded", "the next job", on_failure=service.tail)
+
+
+def test_a_runner_past_max_memory_is_recycled_after_the_job(
+    service: Service, client: Client
+) -> None:
+    service.write('[groups.q]\nqueues = ["q"]\nrunners = 1\nmax_memory = "64MiB"\n')
+    service.start()
+    client.enqueue(jobs.Grow(16, service.path("ran")))
+    client.enqueue(jobs.Grow(100, service.path("ran")))
+    last = client.enqueue(jobs.Quick())
+    wait_until(lambda: last.status() == "succeeded", "all", on_failure=service.tail)
+    [line] = service.events("runner.recycled")
+    assert line["reason"].startswith("max_memory")
+    assert line["jobs_done"] == 2
+    assert service.events("runner.crashed") == []
+
+
+def test_a_runner_is_recycled_after_max_jobs(service: Service, client: Client) -> None:
+    service.write('[groups.q]\nqueues = ["q"]\nrunners = 1\nmax_jobs = 5\n')
+    service.start()
+    handles = client.enqueue_many([jobs.Quick() for _ in range(20)])
+    wait_until(lambda: all(h.status() == "succeeded" for h in handles), "all", on_failure=service.tail)
+    assert {line["jobs_done"] for line in service.events("runner.recycled")} == {5}
+
+
+def test_a_group_of_several_queues_claims_from_them_in_turn(
+    service: Service, client: Client
+) -> None:
+    service.write('[groups.mixed]\nqueues = ["a", "b"]\nrunners = 0\n')
+    service.start()
+    for queue in ("a", "b"):
+        client.enqueue_many([jobs.Quick(service.path("ran"), queue) for _ in range(20)], queue=queue)
+    service.write('[groups.mixed]\nqueues = ["a", "b"]\nrunners = 1\n')
+    wait_until(lambda: len(jobs.marks(service.path("ran"))) == 40, "all", on_failure=service.tail)
+    first = jobs.marks(service.path("ran"))[:20]
+    assert 8 <= first.count("a") <= 12

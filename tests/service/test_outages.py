@@ -1,0 +1,154 @@
+"""The supervisor, Redis, or the whole host goes away: nothing is lost, nothing runs on."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import testjobs as jobs
+
+from horus_supervisor import Client
+from horus_supervisor.store import operations
+from tests.support.redis_server import RedisServer
+from tests.support.service import Service, alive
+from tests.support.waiting import wait_until
+
+TWO = "[queues]\nq = 2\n"
+
+
+def test_a_killed_supervisor_leaves_no_runner_and_its_successor_finishes_off_what_it_held(
+    service: Service, client: Client
+) -> None:
+    service.write(TWO)
+    service.start()
+    job = client.enqueue(jobs.HangOnce(service.path("ran")))
+    service.wait_for("job.started", job_id=job.id)
+    pids = service.runner_pids()
+
+    service.kill()
+
+    wait_until(lambda: not any(alive(pid) for pid in pids), "no runner is left", within_s=1)
+    service.start()
+    wait_until(lambda: job.status() == "succeeded", "second run", on_failure=service.tail)
+    [record] = client.connection.run(operations.crashes(client.namespace, 10))
+    assert (record["cause"], record["job_id"]) == ("supervisor_lost", job.id)
+    assert record["disposition"] == "requeued"
+
+
+def test_supervisor_and_keeper_killed_together_lose_nothing(
+    service: Service, client: Client
+) -> None:
+    service.write(TWO)
+    service.start()
+    job = client.enqueue(jobs.HangOnce(service.path("ran")))
+    service.wait_for("job.started", job_id=job.id)
+    [keeper] = children(service.pid, "horus-keeper")
+    os.kill(keeper, signal.SIGKILL)
+    service.kill()
+    service.start()
+    wait_until(lambda: job.status() == "succeeded", "second run", on_failure=service.tail)
+    [record] = client.connection.run(operations.crashes(client.namespace, 10))
+    assert (record["cause"], record["job"]) == ("supervisor_lost", "testjobs.HangOnce")
+
+
+def test_a_host_that_is_gone_gives_its_jobs_back_through_another_host(
+    service: Service, client: Client, redis_url: str, namespace: str
+) -> None:
+    service.write(TWO, supervisor='lease = "2s"')
+    service.start()
+    job = client.enqueue(jobs.HangOnce(service.path("ran")))
+    service.wait_for("job.started", job_id=job.id)
+    other = Service(service.folder / "other", redis_url, namespace)
+    other.folder.mkdir()
+    other.write(TWO, supervisor='lease = "2s"')
+    other.start()
+    try:
+        for pid in [*children(service.pid, "horus-keeper"), service.pid]:
+            os.kill(pid, signal.SIGKILL)
+        service.wait()
+        line = other.wait_for("job.crashed", job_id=job.id, within_s=7)
+        assert line["cause"] == "host_lost"
+        wait_until(lambda: job.status() == "succeeded", "second run", on_failure=other.tail)
+    finally:
+        other.stop()
+
+
+def children(pid: int, name: str) -> list[int]:
+    """The children of a process that bear this name."""
+    found = []
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        for child in file.read().split():
+            with open(f"/proc/{child}/comm") as comm:
+                if comm.read().strip() == name:
+                    found.append(int(child))
+    return found
+
+
+def test_running_jobs_outlive_an_outage_of_redis_and_are_handed_in(
+    outage: Service, own_redis: RedisServer, namespace: str
+) -> None:
+    outage.write(TWO)
+    outage.start()
+    with Client(own_redis.url, namespace=namespace) as client:
+        done = outage.path("done")
+        job = client.enqueue(jobs.Hang(outage.path("ran"), done=done))
+        outage.wait_for("job.started", job_id=job.id)
+        pids = outage.runner_pids()
+        own_redis.kill()
+        outage.wait_for("redis.lost")
+        jobs.mark(done)
+        wait_until(lambda: jobs.marks(outage.path("ran.end")) != [], "the job's end")
+        own_redis.start()
+        outage.wait_for("redis.restored")
+        wait_until(lambda: job.status() == "succeeded", "handed in", 2, on_failure=outage.tail)
+        after = client.enqueue(jobs.Quick())
+        wait_until(lambda: after.status() == "succeeded", "claims again", 2, on_failure=outage.tail)
+    assert outage.runner_pids() == pids
+    assert len(outage.events("redis.lost")) == len(outage.events("redis.restored")) == 1
+    assert outage.stop() == 0
+
+
+def test_a_stop_while_redis_is_away_keeps_what_it_can_not_hand_in(
+    outage: Service, own_redis: RedisServer, namespace: str
+) -> None:
+    outage.write(TWO)
+    outage.start()
+    with Client(own_redis.url, namespace=namespace) as client:
+        done = outage.path("done")
+        job = client.enqueue(jobs.Hang(outage.path("ran"), done=done))
+        outage.wait_for("job.started", job_id=job.id)
+        own_redis.kill()
+        outage.wait_for("redis.lost")
+        jobs.mark(done)
+        assert outage.stop() == 0
+        assert list((outage.folder / "state" / "spool").glob("*.call"))
+        own_redis.start()
+        assert job.status() == "running"
+        outage.start()
+        wait_until(lambda: job.status() == "succeeded", "handed in", on_failure=outage.tail)
+    assert len(jobs.marks(outage.path("ran"))) == 1
+    assert not list((outage.folder / "state" / "spool").glob("*.call"))
+
+
+def test_a_service_that_starts_while_redis_is_away_waits_for_it(
+    outage: Service, own_redis: RedisServer, namespace: str
+) -> None:
+    own_redis.kill()
+    outage.write(TWO)
+    outage.start(ready=False)
+    outage.wait_for("redis.lost")
+    assert outage.events("supervisor.ready") == []
+    own_redis.start()
+    outage.wait_for("supervisor.ready")
+
+
+def test_an_emptied_redis_is_served_anew(
+    outage: Service, own_redis: RedisServer, namespace: str
+) -> None:
+    outage.write(TWO, supervisor='lease = "3s"')
+    outage.start()
+    with Client(own_redis.url, namespace=namespace) as client:
+        client.connection.raw.flushall()
+        job = client.enqueue(jobs.Quick())
+        wait_until(lambda: job.status() == "succeeded", "served again", on_failure=outage.tail)
+    assert outage.events("runner.crashed") == []

@@ -1,0 +1,155 @@
+"""Starting, stopping, scaling."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import testjobs as jobs
+
+from horus_supervisor import Client
+from tests.support.service import Service, alive
+from tests.support.waiting import wait_until
+
+
+def test_saving_the_file_changes_the_number_of_runners_and_touches_no_other(
+    service: Service, client: Client
+) -> None:
+    service.write("[queues]\nq = 1\nother = 1\n")
+    service.start()
+    before = set(service.runner_pids())
+    service.write("[queues]\nq = 3\nother = 1\n")
+    service.wait_for("runner.started", count=4, within_s=2.5)
+    assert before <= set(service.runner_pids())
+    service.write("[queues]\nq = 0\nother = 1\n")
+    service.wait_for("runner.exited", count=3, within_s=2.5)
+    [left] = service.runner_pids()
+    assert left in before
+    assert service.events("runner.crashed") == []
+
+
+def test_a_file_with_mistakes_changes_nothing(service: Service) -> None:
+    service.write("[queues]\nq = 1\n")
+    service.start()
+    pids = service.runner_pids()
+    service.config.write_text("this is = not [ TOML")
+    service.wait_for("supervisor.config_rejected")
+    service.write("[queues]\nq = -1\n")
+    line = service.wait_for("supervisor.config_rejected", count=2)
+    assert "queues.q" in line["mistakes"][0]
+    assert service.runner_pids() == pids
+
+
+def test_a_stop_lets_running_jobs_finish(service: Service, client: Client) -> None:
+    service.write("[queues]\nq = 1\n")
+    service.start()
+    running = client.enqueue(jobs.Hang(service.path("ran"), done=service.path("done")))
+    waiting = client.enqueue(jobs.Quick(service.path("quick")))
+    service.wait_for("job.started", job_id=running.id)
+    service.signal(signal.SIGTERM)
+    service.wait_for("supervisor.stopping")
+    jobs.mark(service.path("done"))
+    assert service.wait() == 0
+    assert running.status() == "succeeded"
+    assert waiting.status() == "ready"
+    assert jobs.marks(service.path("quick")) == []
+
+
+def test_a_second_signal_interrupts_running_jobs_uncounted(
+    service: Service, client: Client
+) -> None:
+    service.write("[queues]\nq = 1\n")
+    service.start()
+    job = client.enqueue(jobs.HangOnce(service.path("ran")))
+    service.wait_for("job.started", job_id=job.id)
+    service.signal(signal.SIGTERM)
+    service.wait_for("supervisor.stopping")
+    service.signal(signal.SIGINT)
+    assert service.wait() == 0
+    service.wait_for("job.interrupted", job_id=job.id)
+    assert job.status() == "ready"
+    assert service.events("runner.crashed") == []
+    service.start()
+    line = service.wait_for("job.succeeded", job_id=job.id)
+    assert line["attempt"] == 1
+
+
+def test_a_job_that_does_not_hear_the_interruption_is_killed_uncounted(
+    service: Service, client: Client
+) -> None:
+    service.write(
+        '[groups.q]\nqueues = ["q"]\nrunners = 1\nkill_after = "300ms"\njob_timeout = "1h"\n',
+        supervisor='shutdown_timeout = "200ms"',
+    )
+    service.start()
+    job = client.enqueue(jobs.Late("blocked", service.path("ran")), timeout=3600)
+    service.wait_for("job.started", job_id=job.id)
+    wait_until(lambda: jobs.marks(service.path("ran")) != [], "it runs")
+    assert service.stop() == 0
+    service.wait_for("job.interrupted", job_id=job.id)
+    assert job.status() == "ready"
+    assert service.events("job.crashed") == []
+
+
+def test_a_dead_template_or_keeper_harms_nobody(service: Service, client: Client) -> None:
+    service.write("[queues]\nq = 1\n")
+    service.start()
+    [runner] = service.runner_pids()
+    for name in ("horus-template", "horus-keeper"):
+        [pid] = _children(service.pid, name)
+        os.kill(pid, signal.SIGKILL)
+        service.wait_for("child.exited", pid=pid)
+        job = client.enqueue(jobs.Quick())
+        wait_until(lambda job=job: job.status() == "succeeded", name, on_failure=service.tail)
+    assert alive(runner)
+    service.write("[queues]\nq = 2\n")
+    service.wait_for("runner.started", count=2)
+
+
+def _children(pid: int, name: str) -> list[int]:
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        pids = file.read().split()
+    return [int(p) for p in pids if open(f"/proc/{p}/comm").read().strip() == name]
+
+
+def test_a_second_service_on_one_folder_is_refused_with_the_holders_pid(
+    service: Service,
+) -> None:
+    service.write("[queues]\nq = 1\n")
+    service.start()
+    second = subprocess.run(
+        [sys.executable, "-m", "horus_supervisor.supervisor.main", "-c", str(service.config)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert str(service.pid) in second.stderr
+
+
+def test_check_validates_the_file_and_imports_the_jobs(service: Service) -> None:
+    service.write("[queues]\nq = 1\n")
+    command = [sys.executable, "-m", "horus_supervisor.supervisor.main", "-c", str(service.config)]
+    good = subprocess.run([*command, "--check"], capture_output=True, text=True, timeout=20, check=False)
+    assert good.returncode == 0
+    assert "q" in good.stdout
+    text = service.config.read_text().replace('"testjobs"', '"no.such.module"')
+    service.config.write_text(text)
+    bad = subprocess.run([*command, "--check"], capture_output=True, text=True, timeout=20, check=False)
+    assert bad.returncode == 2
+    assert "no.such.module" in bad.stderr
+
+
+def test_secrets_of_the_redis_url_never_appear(service: Service) -> None:
+    service.write("[queues]\nq = 1\n")
+    text = service.config.read_text()
+    start = text.index('url = "') + 7
+    url = text[start : text.index('"', start)]
+    service.config.write_text(text.replace(url, "redis://user:s3cr3t@127.0.0.1:1/0"))
+    service.start(ready=False)
+    service.wait_for("redis.lost")
+    service.stop()
+    assert "s3cr3t" not in service.tail()
