@@ -92,6 +92,8 @@ def test_a_forked_child_that_comes_back_from_execute_ends_there(
     assert job.status() == "succeeded"
     assert sorted(line.split()[0] for line in jobs.marks(service.path("who"))) == ["child", "parent"]
     assert len(jobs.marks(service.path("quick"))) == 1
+    service.wait_for("job.succeeded", count=2)
+    service.stop()
     assert len(service.events("job.succeeded")) == 2
 
 

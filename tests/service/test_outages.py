@@ -10,7 +10,7 @@ import testjobs as jobs
 from horus_supervisor import Client
 from horus_supervisor.store import operations
 from tests.support.redis_server import RedisServer
-from tests.support.service import Service, alive
+from tests.support.service import Service, alive, children
 from tests.support.waiting import wait_until
 
 TWO = "[queues]\nq = 2\n"
@@ -71,17 +71,6 @@ def test_a_host_that_is_gone_gives_its_jobs_back_through_another_host(
         wait_until(lambda: job.status() == "succeeded", "second run", on_failure=other.tail)
     finally:
         other.stop()
-
-
-def children(pid: int, name: str) -> list[int]:
-    """The children of a process that bear this name."""
-    found = []
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        for child in file.read().split():
-            with open(f"/proc/{child}/comm") as comm:
-                if comm.read().strip() == name:
-                    found.append(int(child))
-    return found
 
 
 def test_running_jobs_outlive_an_outage_of_redis_and_are_handed_in(

@@ -10,7 +10,7 @@ import sys
 import testjobs as jobs
 
 from horus_supervisor import Client
-from tests.support.service import Service, alive
+from tests.support.service import Service, alive, children
 from tests.support.waiting import wait_until
 
 
@@ -98,7 +98,7 @@ def test_a_dead_template_or_keeper_harms_nobody(service: Service, client: Client
     service.start()
     [runner] = service.runner_pids()
     for name in ("horus-template", "horus-keeper"):
-        [pid] = _children(service.pid, name)
+        [pid] = children(service.pid, name)
         os.kill(pid, signal.SIGKILL)
         service.wait_for("child.exited", pid=pid)
         job = client.enqueue(jobs.Quick())
@@ -106,12 +106,6 @@ def test_a_dead_template_or_keeper_harms_nobody(service: Service, client: Client
     assert alive(runner)
     service.write("[queues]\nq = 2\n")
     service.wait_for("runner.started", count=2)
-
-
-def _children(pid: int, name: str) -> list[int]:
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        pids = file.read().split()
-    return [int(p) for p in pids if open(f"/proc/{p}/comm").read().strip() == name]
 
 
 def test_a_second_service_on_one_folder_is_refused_with_the_holders_pid(

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -166,4 +165,7 @@ def alive(pid: int) -> bool:
     return state not in ("Z", "X")
 
 
-Condition = Callable[[], bool]
+def children(pid: int, name: str) -> list[int]:
+    """The children of a process that bear this name."""
+    pids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(p) for p in pids if Path(f"/proc/{p}/comm").read_text().strip() == name]
