@@ -1,8 +1,9 @@
 """The template: imports the job code once, and forks runners when the supervisor asks.
 
-Started by exec, so that threads of an import never survive into the parent's forks. Never talks to
-Redis, never runs a job. Each runner is forked twice: the middle process ends at once, the supervisor,
-a subreaper, adopts the runner and gets its exit status from the kernel. A dead template harms no runner.
+Started by exec, so that threads of an import never survive into the parent's forks. Never talks
+to Redis, never runs a job. Each runner is forked twice: the middle process ends at once, the
+supervisor, a subreaper, adopts the runner and gets its exit status from the kernel. A dead template
+harms no runner.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import traceback
 from pathlib import Path
 
 from horus_supervisor import linux, messages
-from horus_supervisor.job import definition
+from horus_supervisor.job import codec, definition
 from horus_supervisor.messages import (
     Boot,
     Leave,
@@ -78,6 +79,7 @@ def import_jobs(boot: Boot) -> TemplateReady:
     began = time.monotonic()
     sys.path[:0] = boot.path
     modules = [importlib.import_module(name) for name in boot.imports]
+    codec.make_ready()  # once, and shared by all runners
     version = next((str(m.__version__) for m in modules if hasattr(m, "__version__")), None)
     threads = len(os.listdir("/proc/self/task")) if linux.LINUX else 1
     took_s = round(time.monotonic() - began, 3)

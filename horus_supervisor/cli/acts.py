@@ -115,7 +115,7 @@ def discard(
     chosen = Chosen(job_ids, all_, job, queue, since)
     chosen.check("discard")
     if not yes and not sys.stdin.isatty():
-        raise usage("discard asks first, and here is no terminal to answer", "--yes")
+        raise usage("discard asks first, and here is no terminal to answer", "the same with --yes")
     with open_store(asked) as store:
         targets, failed = _targets(store, chosen)
         if targets and not yes and not _sure(len(targets)):

@@ -70,6 +70,6 @@ def _only(beginning: str, ids: Sequence[str], what: str) -> str:
         raise usage(
             f"{beginning!r}: {several} {what} ids begin so: {', '.join(ids[:3])}"
             + (", ..." if len(ids) > 3 else ""),
-            "more of the id",
+            "the same with more of the id",
         )
     return ids[0]

@@ -39,9 +39,11 @@ class Verdict:
 
 def judge(house: House, crashes: Sequence[Record]) -> Verdict:
     """Judge a house; ``crashes`` are those of the last ``CRASHES_WITHIN_S``, newest first."""
-    found = [*_unattended(house), *_stalled(house), *_crashing(crashes), *_silent(house)]
+    crashing = _crashing(crashes)
+    found = [*_unattended(house), *_stalled(house), *crashing, *_silent(house)]
     if found:
-        return Verdict(False, tuple(reason for reason, _ in found), found[0][1])
+        cause = crashing or found  # what crashes is mostly why the rest waits
+        return Verdict(False, tuple(reason for reason, _ in found), cause[0][1])
     dead = sum(queue.dead for queue in house.queues)
     if dead:
         return Verdict(True, (_census(house), f"{_count(dead, 'dead job')} to look at"), "dead")

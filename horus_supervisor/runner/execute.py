@@ -1,7 +1,7 @@
 """One job, guarded: the only place that catches everything.
 
-A signal handler may raise ``JobTimeout`` or ``JobInterrupted`` into ``execute``, at most once for each
-time that the guard is armed, and never while it is not.
+A signal handler may raise ``JobTimeout`` or ``JobInterrupted`` into ``execute``, at most once for
+each time that the guard is armed, and never while it is not.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from horus_supervisor.job.definition import Job
-
 from horus_supervisor.backoff import retry_in_s
 from horus_supervisor.errors import Discard, JobInterrupted, JobTimeout, Retry
+from horus_supervisor.job.codec import decode
+from horus_supervisor.job.definition import Job
 from horus_supervisor.scoreboard import Control, SlotWriter
 
 _TRACEBACK_MAX = 8192
 
 
 class Guard:
-    """Says whether the handler may raise, and into what. ``armed`` is true within ``execute`` only."""
+    """Says whether the handler may raise, and what. ``armed`` is true within ``execute`` only."""
 
     def __init__(self, slot: SlotWriter) -> None:
         self.armed = False
@@ -52,27 +52,42 @@ class Guard:
             self.armed = armed
 
 
-def guarded(job: Job, guard: Guard) -> BaseException | None:
-    """Run ``execute``; give what it raised, or None."""
+class Run:
+    """One run of one job: made from its payload, then executed, both under guard."""
+
+    __slots__ = ("error", "job")
+
+    def __init__(self) -> None:
+        self.job: Job | None = None
+        """None where the payload did not make one: ``error`` says why."""
+        self.error: BaseException | None = None
+
+
+def guarded(job_class: type[Job], payload: bytes, max_bytes: int, guard: Guard) -> Run:
+    """Make the job (``__post_init__`` is job code too) and execute it; keeps what was raised."""
+    run = Run()
     try:
         try:
             guard.armed = True
             guard.look()  # what was asked for before we were armed
-            job.execute()
+            run.job = decode(job_class, payload, max_bytes)
+            run.job.execute()
             guard.armed = False
         except BaseException as error:
             guard.armed = False
-            return error
+            run.error = error
     except BaseException as error:  # the handler struck between two lines above
         guard.armed = False
-        return error
-    return None
+        run.error = error
+    return run
 
 
-def wait_before_retry_s(job: Job, attempt: int, error: BaseException) -> float:
+def wait_before_retry_s(job: Job | None, attempt: int, error: BaseException) -> float:
     """Ask the job when it wants to be tried again; a bad answer counts as none."""
     if isinstance(error, Retry) and error.after_s is not None:
         return max(0.0, float(error.after_s))
+    if job is None:
+        return retry_in_s(attempt)
     try:
         wait_s = float(job.retry_in(attempt, error))
     except Exception:
@@ -82,7 +97,7 @@ def wait_before_retry_s(job: Job, attempt: int, error: BaseException) -> float:
 
 
 def describe(error: BaseException) -> dict[str, str]:
-    """Give ``error_type``, ``error_message`` and ``traceback``, bounded; the end of a stack tells most."""
+    """Give ``error_type``, ``error_message``, ``traceback``; a long stack loses its middle."""
     kind = type(error)
     name = (
         kind.__qualname__

@@ -1,7 +1,7 @@
 """A runner in this process, without a supervisor: for a debugger, for macOS, for tests.
 
-Beside it lives a keeper, which renews the lease, promotes what is due and, when this process is gone,
-performs the last rites: the job in flight goes where it belongs.
+Beside it lives a keeper, which renews the lease, promotes what is due and, when this process is
+gone, performs the last rites: the job in flight goes where it belongs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,15 @@ from horus_supervisor.clock import rfc3339
 from horus_supervisor.errors import HorusError
 from horus_supervisor.job.codec import MAX_PAYLOAD_BYTES
 from horus_supervisor.lifecycle import LEASE_S
-from horus_supervisor.messages import Born, Close, FromKeeper, Identity, KeeperBoot, Registered, Spawn
+from horus_supervisor.messages import (
+    Born,
+    Close,
+    FromKeeper,
+    Identity,
+    KeeperBoot,
+    Registered,
+    Spawn,
+)
 from horus_supervisor.runner.main import Runner
 from horus_supervisor.runner.voice import Voice
 from horus_supervisor.scoreboard import Control, Scoreboard, SlotWriter
@@ -48,9 +56,10 @@ def start_runner(
 
     Parameters: ``client`` says where Redis is (default: ``Client()``); ``queues``, at least one;
     ``imports``, modules with job classes to import first; ``until_empty``: return once the queues
-    are empty. The first Ctrl-C lets the current job finish, a second one interrupts it. Timeouts are
-    kept by a timer of this process, so only in its main thread, and nothing kills a job that does not
-    give way. Raises ``HorusError`` where Redis is away or refuses us, ``ValueError`` without a queue.
+    are empty. The first Ctrl-C lets the current job finish, a second one interrupts it. Timeouts
+    are kept by a timer of this process, so only in its main thread, and nothing kills a job that
+    does not give way. Raises ``HorusError`` where Redis is away or refuses us, ``ValueError``
+    without a queue.
     """
     if not queues or isinstance(queues, str):
         raise ValueError(f"queues={queues!r}: a list of at least one queue name")
@@ -66,7 +75,9 @@ def start_runner(
     with tempfile.TemporaryDirectory(prefix="horus-") as state_dir:
         keeper = _Keeper(address, namespace, identity, board, Path(state_dir), queues)
         try:
-            runner = _runner(address, namespace, identity, board, Path(state_dir), queues, until_empty)
+            runner = _runner(
+                address, namespace, identity, board, Path(state_dir), queues, until_empty
+            )
             _serve(runner, board)
         finally:
             keeper.close()
@@ -121,7 +132,6 @@ def _serve(runner: Runner, board: Scoreboard) -> None:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
     before = [signal.getsignal(number) for number in numbers]
     signal.signal(signal.SIGALRM, lambda *_: runner.guard.look())
-
 
     def leave(*_: object) -> None:
         if asked:  # a second time: now
@@ -189,7 +199,14 @@ class _Keeper:
         self._channel.send(boot)
         self._wait_until_registered()
         self._channel.send(
-            Born(slot=0, incarnation=1, pid=os.getpid(), runner="work/1", group="work", own_group=False)
+            Born(
+                slot=0,
+                incarnation=1,
+                pid=os.getpid(),
+                runner="work/1",
+                group="work",
+                own_group=False,
+            )
         )
 
     def _wait_until_registered(self) -> None:

@@ -1,8 +1,8 @@
 """What a job finds when it starts, and the next one finds again.
 
-Working folder, environment, umask, locale, signal handlers and mask, timers and descriptors 0 to 2 are
-looked at after every job (5 microseconds, while Redis works on the reply) and put back where a job
-changed them. What can't be put back says so: the runner is recycled then.
+Working folder, environment, umask, locale, signal handlers and mask, timers and descriptors 0 to 2
+are looked at after every job (5 microseconds, while Redis works on the reply) and put back where a
+job changed them. What can't be put back says so: the runner is recycled then.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 
 # the C functions behind ``locale`` and ``signal``, whose own wrappers make an enum of every number
 from _locale import setlocale as _setlocale
-from _signal import getitimer as _getitimer
+from _signal import getitimer as _getitimer  # type: ignore[import-not-found]
 from _signal import getsignal as _getsignal
 from _signal import pthread_sigmask as _sigmask
 
@@ -92,8 +92,7 @@ class Household:
                 else old
             )
 
-        sys.stdin = stream(0, "r", self._streams[0])  # type: ignore[assignment]
-        sys.stdout = stream(1, "w", self._streams[1])  # type: ignore[assignment]
-        sys.stderr = stream(2, "w", self._streams[2])  # type: ignore[assignment]
+        sys.stdin = stream(0, "r", self._streams[0])
+        sys.stdout = stream(1, "w", self._streams[1])
+        sys.stderr = stream(2, "w", self._streams[2])
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
-

@@ -1,13 +1,14 @@
 """The runner: claim, note in the slot, execute, finish and claim the next, one job after another.
 
-Single-threaded; leads its own process group; does not survive its supervisor. It holds at most one
-job, and every call of its carries the next ``seq``: after a call whose outcome is unknown, that very
-call is made again, which Redis answers as it did the first time.
+Single-threaded; leads its own process group; does not survive its supervisor. It holds at most
+one job, and every call of its carries the next ``seq``: after a call whose outcome is unknown, that
+very call is made again, which Redis answers as it did the first time.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import random
 import select
@@ -20,22 +21,22 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import msgspec
-from horus_supervisor.job.codec import decode
 
 from horus_supervisor import errors
-from horus_supervisor.clock import rfc3339
 from horus_supervisor.events import Event
 from horus_supervisor.job import current, definition
 from horus_supervisor.linux import WAKE_SIGNAL, private_memory_bytes, resident_bytes
 from horus_supervisor.messages import Spawn
 from horus_supervisor.runner.execute import (
     Guard,
+    Run,
     describe,
     guarded,
     is_discard,
     wait_before_retry_s,
 )
 from horus_supervisor.runner.household import Household
+from horus_supervisor.runner.tell import REFUSED, UNKNOWN_JOB, Teller
 from horus_supervisor.runner.voice import Voice
 from horus_supervisor.scoreboard import Control, Phase, SlotWriter
 from horus_supervisor.store import operations, pending
@@ -45,7 +46,6 @@ from horus_supervisor.store.wire import Wire
 
 _MEMORY_LOOK_S = 0.002  # a job shorter than this is looked at now and then only
 _MEMORY_LOOK_EVERY = 256
-_SUCCEEDED = Event.JOB_SUCCEEDED.value  # an enum's hash is Python's, a text's is C's
 
 Ending = Callable[[Sequence[str]], Operation[Turn]]
 """How the held job ends, once it is known from which queues to claim the next."""
@@ -76,6 +76,7 @@ class Runner:
         self._wire = wire
         self._slot = slot
         self._voice = voice
+        self._tell = Teller(voice, args=spec.identity.args)
         self._spool = spool
         self._max_payload = max_payload_bytes
         self._until_empty = until_empty
@@ -144,16 +145,17 @@ class Runner:
             self._interrupted(claimed)
         return self._hand_in(claimed, ending, meanwhile)
 
-    def _hand_in(self, claimed: Claimed, ending: Ending, meanwhile: Callable[[], None] | None) -> Turn:
+    def _hand_in(
+        self, claimed: Claimed, ending: Ending, meanwhile: Callable[[], None] | None
+    ) -> Turn:
         self._seq += 1
         stopping = self._leaving() or self._recycle is not None
         queues = () if stopping else self._turns[self._seq % len(self._turns)]
-        turn = self._ask(ending(queues), ending, meanwhile)
+        turn: Turn = self._ask(ending(queues), ending, meanwhile)
         if isinstance(turn, Stale):
-            self._voice.forget()
-            self._tell(self._voice.log.warning, Event.JOB_STALE, claimed)
+            self._tell.stale(claimed)
         elif turn.done != "done":
-            self._tell_fate(claimed, turn.done)
+            self._tell.fate(claimed, turn.done)
         self._voice.flush()
         if self._recycle and isinstance(turn, Turned):
             if turn.claimed:  # the household could not be put back: this one is for another runner
@@ -173,52 +175,59 @@ class Runner:
         """Run the job; tell how it ends (None: a stop interrupted it), and what to do meanwhile."""
         packed = claimed.job
         if packed is None:
-            return self._refuse(claimed, "the job's record can't be read"), None
+            return self._refuse("the job's record can't be read"), None
         job_class = definition.find(packed.name)
         if job_class is None:
-            return self._defer(claimed, packed.name), None
-        try:
-            job = decode(job_class, packed.payload, self._max_payload)
-        except errors.PayloadError as error:
-            return self._refuse(claimed, str(error)), None
-        timeout_s = (
-            (packed.timeout_ms / 1000) or job_class.__horus__.timeout_s or self._spec.job_timeout_s
-        )
-        now_ns = time.monotonic_ns()
-        deadline_ns = now_ns + int(timeout_s * 1e9) if timeout_s else 0
-        text = f"{claimed.job_id}\0{packed.name}\0{claimed.queue}".encode()
-        attempt, fence = claimed.attempt, claimed.fence
-        current.set_current(self._current(claimed, attempt, fence))
-        if self._voice.debug:
-            self._tell(self._voice.direct.debug, Event.JOB_STARTED, claimed)
-        self._slot.executing(
-            self._seq, attempt, fence, now_ns, deadline_ns, claimed.started_ms, text
-        )
-        if self._own_timer and timeout_s:
-            signal.setitimer(signal.ITIMER_REAL, timeout_s, 0.25)
-        error = guarded(job, self.guard)
+            return self._defer(packed.name), None
+        timeout_s = self._timeout_s(packed, job_class)
+        began_ns = time.monotonic_ns()
+        self._note_start(claimed, packed, began_ns, timeout_s)
+        run = guarded(job_class, packed.payload, self._max_payload, self.guard)
         if os.getpid() != self._pid:
-            _end_child(error)
-        duration_s = (time.monotonic_ns() - now_ns) / 1e9
+            _end_child(run.error)
+        duration_s = (time.monotonic_ns() - began_ns) / 1e9
         self._done += 1
         self._slot.finishing(self._done)
         current.set_current(None)
         self._look_at_limits(duration_s)
-        if error is None:
+        if run.error is None:
             return self._finish("succeeded"), lambda: self._succeeded(claimed, packed, duration_s)
         if self.guard.interrupted:
             return None, None
-        return self._failed(claimed, job, error, timeout_s), self._tidy
+        if run.job is None and isinstance(run.error, errors.PayloadError):
+            return self._refuse(str(run.error)), self._tidy
+        return self._failed(claimed, run, timeout_s), self._tidy
+
+    def _timeout_s(self, packed: Packed, job_class: type[definition.Job]) -> float | None:
+        """Tell the seconds that the job may take: the enqueue's word, its class's, the group's."""
+        if packed.timeout_ms:
+            return packed.timeout_ms / 1000
+        return job_class.__horus__.timeout_s or self._spec.job_timeout_s
+
+    def _note_start(
+        self, claimed: Claimed, packed: Packed, began_ns: int, timeout_s: float | None
+    ) -> None:
+        attempt, fence = packed.attempts + 1, packed.fence + 1
+        log = functools.partial(self._tell.log_of, claimed)
+        current.set_current(
+            current.CurrentJob(claimed.job_id, claimed.queue, attempt, fence, log, self._leaving)
+        )
+        self._tell.started(claimed)
+        self._slot.executing(
+            self._seq,
+            attempt,
+            fence,
+            began_ns,
+            began_ns + int(timeout_s * 1e9) if timeout_s else 0,
+            claimed.started_ms,
+            f"{claimed.job_id}\0{packed.name}\0{claimed.queue}".encode(),
+        )
+        if self._own_timer and timeout_s:
+            signal.setitimer(signal.ITIMER_REAL, timeout_s, 0.25)
 
     def _succeeded(self, claimed: Claimed, packed: Packed, duration_s: float) -> None:
-        self._tell_success(claimed, packed, duration_s)
+        self._tell.succeeded(claimed, packed, duration_s)
         self._tidy()
-
-    def _current(self, claimed: Claimed, attempt: int, fence: int) -> current.CurrentJob:
-        def log() -> Any:
-            return self._voice.direct.bind(**self._job_fields(claimed))
-
-        return current.CurrentJob(claimed.job_id, claimed.queue, attempt, fence, log, self._leaving)
 
     def _finish(self, outcome: str) -> Ending:
         seq = self._seq + 1
@@ -226,39 +235,32 @@ class Runner:
             self._namespace, self._me, seq, outcome, queues, **self._limits
         )
 
-    def _fail(self, what: str, wait_s: float, note: dict[str, Any]) -> Ending:
+    def _fail(self, what: str, wait_s: float, facts: dict[str, str]) -> Ending:
+        self._tell.note_failure(facts)
         seq, wait_ms = self._seq + 1, int(wait_s * 1000)
-        facts = msgspec.json.encode(
-            {**note, "runner": self._spec.runner, "host": self._spec.identity.host}
-        )
+        where = {"runner": self._spec.runner, "host": self._spec.identity.host}
+        note = msgspec.json.encode({**facts, **where})
         return lambda queues: operations.fail(
-            self._namespace, self._me, seq, what, wait_ms, facts, queues, **self._limits
+            self._namespace, self._me, seq, what, wait_ms, note, queues, **self._limits
         )
 
-    def _failed(
-        self, claimed: Claimed, job: definition.Job, error: BaseException, timeout_s: float | None
-    ) -> Ending:
-        facts = describe(error)
-        if is_discard(error):
-            self._tell(
-                self._voice.log.info, Event.JOB_DISCARDED, claimed, reason=facts["error_message"]
-            )
+    def _failed(self, claimed: Claimed, run: Run, timeout_s: float | None) -> Ending:
+        assert run.error is not None
+        facts = describe(run.error)
+        if is_discard(run.error):
+            self._tell.discarded(claimed, facts["error_message"])
             return self._finish("discarded")
-        if isinstance(error, errors.JobTimeout):
-            self._tell(self._voice.log.error, Event.JOB_TIMED_OUT, claimed, timeout_s=timeout_s)
-        self._facts = facts
-        return self._fail("failed", wait_before_retry_s(job, claimed.attempt, error), dict(facts))
+        if isinstance(run.error, errors.JobTimeout):
+            self._tell.timed_out(claimed, timeout_s)
+        return self._fail("failed", wait_before_retry_s(run.job, claimed.attempt, run.error), facts)
 
-    def _defer(self, claimed: Claimed, name: str) -> Ending:
-        self._facts = {
-            "error_type": "UnknownJob",
-            "error_message": f"no job class named {name} is imported here",
-        }
-        return self._fail("deferred", self._spec.unknown_job_after_s, dict(self._facts))
+    def _defer(self, name: str) -> Ending:
+        why = f"no job class named {name} is imported here"
+        facts = {"error_type": UNKNOWN_JOB, "error_message": why}
+        return self._fail("deferred", self._spec.unknown_job_after_s, facts)
 
-    def _refuse(self, claimed: Claimed, why: str) -> Ending:
-        self._facts = {"error_type": "PayloadError", "error_message": why}
-        return self._fail("refused", 0, dict(self._facts))
+    def _refuse(self, why: str) -> Ending:
+        return self._fail("refused", 0, {"error_type": REFUSED, "error_message": why})
 
     def _interrupted(self, claimed: Claimed) -> NoReturn:
         self._household.restore()
@@ -289,14 +291,7 @@ class Runner:
 
         word = self._ask(release(self._spec.queues), release if started else None)
         if claimed:
-            self._tell(self._voice.log.info, Event.JOB_INTERRUPTED, claimed, disposition=word)
-            if word == "dead":
-                self._tell(
-                    self._voice.log.error,
-                    Event.JOB_DEAD,
-                    claimed,
-                    reason="interrupted, and max_attempts is 1",
-                )
+            self._tell.interrupted(claimed, word)
         raise Left(word)
 
     def _look_at_limits(self, duration_s: float) -> None:
@@ -304,11 +299,14 @@ class Runner:
             self._recycle = f"max_jobs: {self._done} done"
         most = self._spec.max_memory_bytes
         if most and (duration_s > _MEMORY_LOOK_S or self._done % _MEMORY_LOOK_EVERY == 0):
-            # the resident size is cheap and never grows by less than the private size does
-            if resident_bytes() - self._resident_before > most // 2:
-                private = private_memory_bytes() - self._memory_before
-                if private > most:
-                    self._recycle = f"max_memory: {private} bytes since the fork"
+            self._look_at_memory(most)
+
+    def _look_at_memory(self, most: int) -> None:
+        if resident_bytes() - self._resident_before < most // 2:
+            return  # cheap, and never grows by less than the private size does
+        private = private_memory_bytes() - self._memory_before
+        if private > most:
+            self._recycle = f"max_memory: {private} bytes since the fork"
 
     # --- talking to Redis ----------------------------------------------------------------------
 
@@ -333,8 +331,8 @@ class Runner:
             try:
                 self._wire.send(operation)
                 if meanwhile:
-                    meanwhile, tidy = None, meanwhile
-                    tidy()
+                    meanwhile()
+                    meanwhile = None
                 reply = self._wire.receive(operation)
             except errors.HorusError:
                 self._wait_for_redis(again_without)
@@ -370,7 +368,7 @@ class Runner:
         return self._turns[first]
 
     def _hear(self, wait_s: float | None, fd: int | None = None) -> bool:
-        """Wait for the supervisor, or for ``fd``; tells whether ``fd`` is readable (without one: woken)."""
+        """Wait for the supervisor or ``fd``; tells whether ``fd`` (without one: anything) came."""
         poll = select.poll()
         poll.register(self._ears, select.POLLIN)
         if fd is not None:
@@ -380,68 +378,6 @@ class Runner:
             self._ears.recv(4096)
         return fd in events if fd is not None else bool(events)
 
-    # --- telling -------------------------------------------------------------------------------
-
-    def _job_fields(self, claimed: Claimed) -> dict[str, Any]:
-        name = claimed.job.name if claimed.job else None
-        fields = {
-            "job_id": claimed.job_id,
-            "job": name,
-            "queue": claimed.queue,
-            "attempt": claimed.attempt,
-        }
-        if self._spec.identity.args and claimed.job:
-            fields["args"] = claimed.job.payload.decode("utf-8", "replace")
-        return fields
-
-    def _tell(self, say: Callable[..., Any], event: Event, claimed: Claimed, **fields: Any) -> None:
-        say(event, **self._job_fields(claimed), **fields)
-
-    def _tell_success(self, claimed: Claimed, packed: Packed, duration_s: float) -> None:
-        wait_s = (claimed.started_ms - (packed.due_ms or packed.enqueued_ms)) / 1000
-        args = {"args": packed.payload.decode("utf-8", "replace")} if self._spec.identity.args else {}
-        self._voice.log.info(
-            _SUCCEEDED,
-            job_id=claimed.job_id,
-            job=packed.name,
-            queue=claimed.queue,
-            attempt=packed.attempts + 1,
-            duration_s=round(duration_s, 6),
-            wait_s=max(wait_s, 0.0),
-            **args,
-        )
-
-    def _tell_fate(self, claimed: Claimed, done: str) -> None:
-        word, _, due_ms = done.partition(":")
-        retry_at = rfc3339(int(due_ms) / 1000) if due_ms else None
-        unknown = self._facts["error_type"] == "UnknownJob"
-        if unknown and word == "scheduled":
-            self._tell(
-                self._voice.log.warning,
-                Event.JOB_DEFERRED,
-                claimed,
-                retry_at=retry_at,
-                **self._facts,
-            )
-            return
-        self._tell(
-            self._voice.log.warning, Event.JOB_FAILED, claimed, retry_at=retry_at, **self._facts
-        )
-        if word == "dead":
-            most = claimed.job.max_attempts if claimed.job else 0
-            reason = (
-                "unknown_job"
-                if unknown
-                else "undecodable"
-                if "traceback" not in self._facts
-                else "exhausted"
-            )
-            self._tell(
-                self._voice.log.error, Event.JOB_DEAD, claimed, reason=reason, max_attempts=most
-            )
-
-    _facts: dict[str, str] = {}  # noqa: RUF012 - replaced whole, never changed
-
 
 def _jittered(max_jobs: int | None) -> int:
     """Up to a tenth more, so that runners that started together do not leave together."""
@@ -449,7 +385,7 @@ def _jittered(max_jobs: int | None) -> int:
 
 
 def _end_child(error: BaseException | None) -> None:
-    """End a child that the job forked and that came back out of ``execute``: not its runner's work."""
+    """End a child that the job forked and that came back out of ``execute``."""
     code = 0
     if isinstance(error, SystemExit):
         code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1

@@ -25,7 +25,7 @@ for _, key in ipairs(redis.call('KEYS', KEYS[1] .. '*')) do
   elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
   elseif kind == 'stream' then value = redis.call('XRANGE', key, '-', '+')
   else value = redis.call('GET', key) end
-  all[#all + 1] = {string.sub(key, #KEYS[1] + 1), value}
+  all[#all + 1] = {string.sub(key, #KEYS[1] + 1), kind, value}
 end
 return all
 """
@@ -55,7 +55,17 @@ class Raw:
 
 def read(raw: redis.Redis, prefix: str) -> Raw:
     now_ms, *entries = raw.eval(_READ, 1, prefix)
-    return Raw(now_ms, {key.decode(): value for key, value in entries})
+    return Raw(now_ms, {key.decode(): _ordered(kind, value) for key, kind, value in entries})
+
+
+def _ordered(kind: bytes, value: Any) -> Any:
+    """Bring what has no order into one, so that the same contents are equal."""
+    if kind == b"set":
+        return sorted(value)
+    if kind == b"hash":
+        pairs = sorted(zip(value[::2], value[1::2], strict=True))
+        return [part for pair in pairs for part in pair]
+    return value
 
 
 def scores(seen: Raw) -> dict[str, float]:

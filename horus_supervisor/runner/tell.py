@@ -1,0 +1,105 @@
+"""What a runner says of its jobs: kept back until Redis has confirmed it.
+
+Lines of a job that turns out to be stale are dropped; ``job.stale`` stands for them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from horus_supervisor.clock import rfc3339
+from horus_supervisor.events import Event
+from horus_supervisor.logs import Logger
+from horus_supervisor.runner.voice import Voice
+from horus_supervisor.store.rows import Claimed, Packed
+
+_SUCCEEDED = Event.JOB_SUCCEEDED.value  # an enum's hash is Python's, a text's is C's
+
+UNKNOWN_JOB = "UnknownJob"
+"""``error_type`` of a job whose class is not imported here."""
+
+REFUSED = "PayloadError"
+"""``error_type`` of a job that can't be made from its payload."""
+
+
+class Teller:
+    """A runner's job lines. ``args``: whether job arguments may be told."""
+
+    def __init__(self, voice: Voice, *, args: bool) -> None:
+        self._voice = voice
+        self._args = args
+        self._facts: dict[str, str] = {}
+
+    def fields(self, claimed: Claimed) -> dict[str, Any]:
+        """Give what every line of a job has."""
+        name = claimed.job.name if claimed.job else None
+        fields: dict[str, Any] = {"job_id": claimed.job_id, "job": name, "queue": claimed.queue}
+        fields["attempt"] = claimed.attempt
+        if self._args and claimed.job:
+            fields["args"] = claimed.job.payload.decode("utf-8", "replace")
+        return fields
+
+    def log_of(self, claimed: Claimed) -> Logger:
+        """Make the logger that the job itself uses; its lines are written at once."""
+        return self._voice.direct.bind(**self.fields(claimed))
+
+    def started(self, claimed: Claimed) -> None:
+        """Say that ``execute`` begins, where the level asks for it."""
+        if self._voice.debug:
+            self._voice.direct.debug(Event.JOB_STARTED, **self.fields(claimed))
+
+    def succeeded(self, claimed: Claimed, packed: Packed, duration_s: float) -> None:
+        """Say that ``execute`` returned."""
+        wait_s = (claimed.started_ms - (packed.due_ms or packed.enqueued_ms)) / 1000
+        args = {"args": packed.payload.decode("utf-8", "replace")} if self._args else {}
+        self._voice.log.info(
+            _SUCCEEDED,
+            job_id=claimed.job_id,
+            job=packed.name,
+            queue=claimed.queue,
+            attempt=packed.attempts + 1,
+            duration_s=round(duration_s, 6),
+            wait_s=max(wait_s, 0.0),
+            **args,
+        )
+
+    def discarded(self, claimed: Claimed, why: str) -> None:
+        """Say that the job gave itself up."""
+        self._voice.log.info(Event.JOB_DISCARDED, **self.fields(claimed), reason=why)
+
+    def timed_out(self, claimed: Claimed, timeout_s: float | None) -> None:
+        """Say that the job gave way to its timeout."""
+        self._voice.log.error(Event.JOB_TIMED_OUT, **self.fields(claimed), timeout_s=timeout_s)
+
+    def interrupted(self, claimed: Claimed, disposition: str) -> None:
+        """Say that a stop interrupted the job, and where it is."""
+        fields = self.fields(claimed)
+        self._voice.log.info(Event.JOB_INTERRUPTED, **fields, disposition=disposition)
+        if disposition == "dead":
+            why = "interrupted, and max_attempts is 1"
+            self._voice.log.error(Event.JOB_DEAD, **fields, reason=why)
+
+    def stale(self, claimed: Claimed) -> None:
+        """Say that what was handed in changed nothing, in place of what was kept back."""
+        self._voice.forget()
+        self._voice.log.warning(Event.JOB_STALE, **self.fields(claimed))
+
+    def note_failure(self, facts: dict[str, str]) -> None:
+        """Remember why the job failed, for ``fate``."""
+        self._facts = facts
+
+    def fate(self, claimed: Claimed, done: str) -> None:
+        """Say where Redis put a job that did not succeed: ``scheduled:due_ms`` or ``dead``."""
+        word, _, due_ms = done.partition(":")
+        retry_at = rfc3339(int(due_ms) / 1000) if due_ms else None
+        fields = {**self.fields(claimed), **self._facts}
+        kind = self._facts.get("error_type")
+        if kind == UNKNOWN_JOB and word == "scheduled":
+            self._voice.log.warning(Event.JOB_DEFERRED, retry_at=retry_at, **fields)
+            return
+        self._voice.log.warning(Event.JOB_FAILED, retry_at=retry_at, **fields)
+        if word == "dead":
+            refused = kind == REFUSED and "traceback" not in self._facts
+            reason = "undecodable" if refused else "exhausted"
+            reason = "unknown_job" if kind == UNKNOWN_JOB else reason
+            self._voice.log.error(Event.JOB_DEAD, **self.fields(claimed), reason=reason)

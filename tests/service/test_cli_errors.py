@@ -1,0 +1,273 @@
+"""``horus`` where something is wrong: what it says, how it exits; and what it costs to start."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from horus_supervisor.lifecycle import JobState
+from tests.support.horus import AWAY, Horus, Scene
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
+
+COMMAND = (sys.executable, "-m", "horus_supervisor.cli.main")
+VERBS = ("status", "jobs", "crashes", "dead")
+
+
+@pytest.fixture
+def horus(redis_url: str, namespace: str) -> Horus:
+    return Horus(redis_url, namespace)
+
+
+@pytest.fixture
+def scene(redis_server: RedisServer, namespace: str) -> Iterator[Scene]:
+    scene = Scene.open(redis_server, namespace)
+    yield scene
+    scene.raw.close()
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in AWAY}
+    return {**kept, "PYTHONPATH": os.getcwd(), **more}
+
+
+def in_terminal(*words: str, answer: bytes = b"", **env: str) -> tuple[int, str]:
+    """Run ``horus`` in a terminal; gives its exit status and all that it wrote there."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, *words],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment(TERM="xterm", **env),
+    ) as process:
+        os.close(theirs)
+        os.write(ours, answer)
+        written = b""
+        while chunk := _read(ours):
+            written += chunk
+        os.close(ours)
+        return process.wait(10), written.decode()
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # the other side is closed
+        return b""
+
+
+# --- Redis away ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [*([verb] for verb in VERBS), ["enqueue", "a.B", "--queue", "q"]])
+def test_redis_away_exits_with_5_and_says_where(words: list[str], tmp_path: Path) -> None:
+    url = f"unix://:secret@{tmp_path}/none.sock"
+    result = Horus(url, "n")(*words, code=5)
+    first, hint = result.stderr.splitlines()[-2:]
+    assert first == f"horus: can't reach Redis at unix:{tmp_path}/none.sock (--url): no such file"
+    assert hint.startswith("  try: ")
+    assert "secret" not in result.output
+    error = Horus(url, "n").failure("jobs", code=5)
+    assert (error["kind"], error["message"]) == ("RedisAway", first.removeprefix("horus: "))
+
+
+def test_no_service_behind_an_embedded_url_exits_with_5(tmp_path: Path) -> None:
+    result = Horus(f"embedded:{tmp_path / 'var'}", "n")("jobs", code=5)
+    assert "horus-supervisor -c" in result.stderr
+
+
+def test_a_file_is_named_with_the_line_of_its_url(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[log]\n\n[redis]\nurl = "redis://127.0.0.1:1/0"\n')
+    result = Horus.bare("-c", str(file), "jobs", code=5)
+    assert result.stderr.startswith(
+        f"horus: can't reach Redis at 127.0.0.1:1 ({file}:4): refused\n"
+    )
+
+
+def test_wrong_credentials_exit_with_1(redis_server: RedisServer) -> None:
+    result = Horus(f"unix://:hunter2@{redis_server.path}", "n")("jobs", code=1)
+    assert "check user and password" in result.stderr
+    assert "hunter2" not in result.output
+
+
+# --- where Redis is --------------------------------------------------------------------------
+
+
+def test_without_a_word_environment_and_folder_are_asked(
+    scene: Scene, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ids(*words: str, **env: str) -> list[str]:
+        told = json.loads(Horus.bare(*words, "jobs", "--json", **env).stdout)
+        return [row["job_id"] for row in told["jobs"]]
+
+    scene.add("a")
+    text = f'[redis]\nurl = "{redis_url}"\nnamespace = "{scene.namespace}"\n'
+    (tmp_path / "config.toml").write_text(text)
+    (tmp_path / "else").mkdir()
+    monkeypatch.chdir(tmp_path / "else")
+    assert "config.toml" in Horus.bare("jobs", code=2).stderr
+    assert ids(HORUS_CONFIG="../config.toml") == ["a"]
+    assert ids("--namespace", scene.namespace, HORUS_URL=redis_url) == ["a"]
+    nowhere = "unix:///nowhere"
+    assert ids(HORUS_CONFIG="../config.toml", HORUS_URL=nowhere) == ["a"]
+    assert ids("-c", "../config.toml", HORUS_URL=nowhere) == ["a"]
+    monkeypatch.chdir(tmp_path)
+    assert ids() == ["a"]
+    Horus.bare("jobs", code=5, HORUS_URL=nowhere)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["-c", "x.toml", "--url", "redis://h", "jobs"], "one of them"),
+        (["-c", "x.toml", "jobs"], "x.toml"),
+        (["-c", "x.toml", "--namespace", "n", "jobs"], "--namespace"),
+        (["--url", "http://h", "jobs"], "redis://"),
+        (["--url", "redis://h", "--namespace", "a b", "jobs"], "--namespace"),
+        (["statsu"], "horus status"),
+        (["jobs", "--quiet"], "--quiet"),
+        (["show"], "ID"),
+    ],
+)
+def test_a_slip_of_the_finger_exits_with_2(words: list[str], told: str) -> None:
+    result = Horus.bare(*words, code=2)
+    assert result.stderr.startswith("horus: ")
+    assert told in result.stderr
+    assert result.stdout == ""
+    error = json.loads(Horus.bare(*words, "--json", code=2).stderr)["error"]
+    assert error["code"] == 2
+
+
+def test_every_mistake_of_a_file_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text("[redsi]\n[queues]\nemails = -1\n")
+    lines = Horus.bare("-c", str(file), "jobs", code=2).stderr.splitlines()
+    assert len([line for line in lines if line.startswith(f"horus: {file}: ")]) == 2
+    assert lines[-1].startswith("  try: ")
+
+
+# --- as a process ----------------------------------------------------------------------------
+
+
+def test_ctrl_c_exits_with_130(own_redis: RedisServer) -> None:
+    command = [*COMMAND, "--url", own_redis.url, "jobs"]
+    with own_redis.client() as client:
+        before = client.info("clients")["connected_clients"]
+        client.execute_command("CLIENT", "PAUSE", "20000", "ALL")
+    clients = Path(f"/proc/{own_redis.pid}/fd")
+    open_before = len(list(clients.iterdir()))
+    assert before >= 1
+    with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE) as process:
+        wait_until(lambda: len(list(clients.iterdir())) > open_before - 1, "horus is connected")
+        wait_until(lambda: _in_recv(process.pid), "horus waits for Redis")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+        assert (process.returncode, said) == (130, b"horus: interrupted\n")
+
+
+def _in_recv(pid: int) -> bool:
+    """Tell whether a process waits on a socket of its own."""
+    links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return state == "S" and any(link.startswith("socket:") for link in links)
+
+
+def test_colour_is_for_terminals_without_no_color(horus: Horus, scene: Scene) -> None:
+    scene.add("a")
+    assert "\x1b[" not in horus("status").stdout
+    code, text = in_terminal(*horus.where, "status")
+    assert (code, "\x1b[31m" in text) == (0, True)
+    _, plain = in_terminal(*horus.where, "status", NO_COLOR="1")
+    assert "\x1b" not in plain
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "state"),
+    [(b"y\n", 0, JobState.DISCARDED), (b"n\n", 1, JobState.DEAD), (b"\n", 1, JobState.DEAD)],
+)
+def test_discard_asks_with_the_count_and_minds_the_answer(
+    horus: Horus, scene: Scene, answer: bytes, code: int, state: JobState
+) -> None:
+    scene.fall("a", 1)
+    scene.fall("b", 2)
+    exited, text = in_terminal(*horus.where, "discard", "--all", answer=answer)
+    assert "Discard 2 jobs for good? [y/N]" in text
+    assert (exited, scene.state("a"), scene.state("b")) == (code, state, state)
+
+
+@pytest.mark.parametrize(
+    ("words", "absent"),
+    [
+        ("--help", "redis hiredis rich msgspec psutil structlog"),
+        ("--version", "redis hiredis rich msgspec psutil structlog"),
+        ("status", "redis rich psutil structlog"),
+        ("jobs", "redis rich psutil structlog"),
+    ],
+)
+def test_a_verb_imports_only_what_it_needs(
+    redis_url: str, namespace: str, words: str, absent: str
+) -> None:
+    """Redis's client would cost a question 0.1 s, more than all the rest of it."""
+    code = (
+        "import sys, atexit\n"
+        f"atexit.register(lambda: print([m for m in {absent.split()!r} if m in sys.modules]))\n"
+        "from horus_supervisor.cli.main import main\n"
+        f"main(['--url', {redis_url!r}, '--namespace', {namespace!r}, {words!r}])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, timeout=20
+    )
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "[]")
+
+
+def test_help_names_every_verb() -> None:
+    text = Horus.bare("--help").stdout
+    for verb in ("status", "enqueue", "jobs", "show", "crashes", "crash", "dead", "retry", "work"):
+        assert f"\n  {verb} " in text
+        assert Horus.bare(verb, "--help").stdout.startswith(f"Usage: horus {verb}")
+    assert [line for line in text.splitlines() if len(line) > 80] == []
+    assert Horus.bare(code=2).stderr == text
+
+
+def test_work_runs_what_waits_and_leaves(scene: Scene, redis_url: str, tmp_path: Path) -> None:
+    jobs = Path(__file__).parent / "apps"
+    (tmp_path / "config.toml").write_text(
+        f'[redis]\nurl = "{redis_url}"\nnamespace = "{scene.namespace}"\n'
+        f'[supervisor]\nimports = ["testjobs"]\npath = ["{jobs}"]\n[queues]\nq = 1\n'
+    )
+
+    def run(*words: str) -> str:
+        done = subprocess.run(
+            [*COMMAND, *words],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    job_id = run("enqueue", "testjobs.Quick", "--args", f'{{"path": "{tmp_path}/mark"}}').strip()
+    assert json.loads(run("work", "--until-empty", "--json")) == {
+        "schema": 1,
+        "work": {"executed": 1},
+    }
+    assert scene.state(job_id) is JobState.SUCCEEDED
+    assert (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("words", [["-q", "a b"], ["--import", "nomodule_of_mine", "-q", "q"], []])
+def test_work_refuses_what_it_can_not_do(horus: Horus, words: list[str]) -> None:
+    horus("work", *words, code=2)

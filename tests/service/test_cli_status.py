@@ -1,0 +1,229 @@
+"""``horus status``: the verdict, its reasons, and who does what."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from horus_supervisor.store.address import parse_url
+from horus_supervisor.store.wire import Wire
+from tests.support.horus import Horus, Scene
+from tests.support.redis_server import RedisServer
+
+QUEUE_FIELDS = {
+    *("queue", "ready", "oldest_ready_s", "running", "scheduled", "dead", "paused", "runners"),
+}
+SUPERVISOR_FIELDS = {"supervisor", "host", "pid", "started_at", "runners"}
+RUNNER_FIELDS = {"runner", "group", "pid", "state", "job_id", "job", "queue", "since"}
+
+
+@pytest.fixture
+def horus(redis_url: str, namespace: str) -> Horus:
+    return Horus(redis_url, namespace)
+
+
+@pytest.fixture
+def scene(redis_server: RedisServer, namespace: str) -> Iterator[Scene]:
+    scene = Scene.open(redis_server, namespace)
+    yield scene
+    scene.raw.close()
+
+
+@pytest.fixture
+def keeper(scene: Scene, redis_url: str) -> Iterator[str]:
+    """A supervisor whose keeper is connected; gives its id, which no other test uses."""
+    name = scene.namespace
+    with connected(redis_url, f"horus:{name}:keeper"):
+        yield name
+
+
+@contextlib.contextmanager
+def connected(url: str, name: str) -> Iterator[None]:
+    """Be connected to Redis under a name."""
+    wire = Wire(parse_url(url), name=name)
+    wire.connect()
+    with contextlib.closing(wire):
+        yield
+
+
+def runner(slot: int, **facts: Any) -> dict[str, Any]:
+    """A runner as its supervisor tells of it."""
+    told = {"runner": f"emails/{slot + 1}", "slot": slot, "group": "emails", "pid": 900 + slot}
+    since = "2026-08-24T02:14:07.000000Z"
+    return {**told, "queues": ["emails"], "state": "idle", "since": since, **facts}
+
+
+def service(
+    scene: Scene, name: str, *runners: dict[str, Any], queues: tuple[str, ...] = ()
+) -> None:
+    scene.beat(name, groups={"emails": len(runners)}, runners=list(runners), queues=queues)
+
+
+def reasons(horus: Horus) -> list[str]:
+    """The reasons why it isn't well; the exit status must say so too."""
+    told = horus.json("status", "--check", code=3)
+    assert told["healthy"] is False
+    assert horus("status").stdout.startswith("NOT WELL  ")
+    found: list[str] = told["reasons"]
+    return found
+
+
+def well(horus: Horus) -> str:
+    """All that people are told where it is well."""
+    text = horus("status", "--check").stdout
+    assert text.startswith("OK  ")
+    assert horus.json("status")["healthy"] is True
+    lines = [line for line in text.splitlines() if not line.startswith("Next: ")]
+    assert [line for line in lines if len(line) > 80] == []
+    return text
+
+
+def test_an_empty_namespace_is_well(horus: Horus) -> None:
+    told = horus.json("status")
+    assert (told["queues"], told["supervisors"]) == ([], [])
+    assert "enqueue" in well(horus).splitlines()[-1]
+
+
+def test_work_that_waits_for_no_service_is_not_well(horus: Horus, scene: Scene) -> None:
+    scene.add("a")
+    assert reasons(horus) == ["no service runs, and 1 job wait"]
+    horus("status")  # without --check it is no failure
+
+
+def test_queues_are_counted_and_queues_without_jobs_are_known(
+    horus: Horus, scene: Scene, keeper: str
+) -> None:
+    service(scene, keeper, runner(0), queues=("emails", "later"))
+    scene.fall("d", 7)
+    scene.start("r", 8)
+    scene.add("s", delay_ms=5000)
+    scene.add("w")
+    emails, later = horus.json("status")["queues"]
+    assert emails.keys() == later.keys() == QUEUE_FIELDS
+    assert 0 <= emails.pop("oldest_ready_s") < 60
+    assert emails == {
+        **{"queue": "emails", "ready": 1, "running": 1, "scheduled": 1, "dead": 1},
+        **{"paused": False, "runners": 1},
+    }
+    assert (later["queue"], later["ready"], later["oldest_ready_s"]) == ("later", 0, None)
+    text = well_or_not(horus)
+    assert text.splitlines()[1].split() == [
+        *("QUEUE", "READY", "OLDEST", "RUNNING", "SCHED", "DEAD", "STATE"),
+    ]
+
+
+def well_or_not(horus: Horus) -> str:
+    text: str = horus("status").stdout
+    return text
+
+
+def test_what_a_slot_holds_wins_over_what_was_told_before(
+    horus: Horus, scene: Scene, keeper: str, redis_url: str
+) -> None:
+    service(
+        scene, keeper, runner(0), runner(1, state="executing"), runner(2, pid=None, state="backoff")
+    )
+    slot = scene.member(0, supervisor=keeper)
+    scene.add("a")
+    scene.run(scene.claim(slot))
+    [one] = horus.json("status")["supervisors"]
+    assert one.keys() == SUPERVISOR_FIELDS
+    assert (one["supervisor"], one["host"], one["pid"]) == (keeper, "w1", 811)
+    assert all(row.keys() == RUNNER_FIELDS for row in one["runners"])
+    first, second, third = one["runners"]
+    assert (first["state"], first["job_id"], first["job"]) == ("executing", "a", "shop.Mail")
+    assert (second["state"], second["job_id"]) == ("idle", None)
+    assert third["state"] == "backoff"
+    text = well(horus)
+    assert "2/3" in text
+    assert "1 restarting" in text
+    with connected(redis_url, f"horus:{keeper}:2.5"):  # it is back, and no heartbeat says so yet
+        [one] = horus.json("status")["supervisors"]
+        assert one["runners"][2]["state"] == "idle"
+
+
+def test_a_runner_in_the_foreground_is_seen_by_its_connection(
+    horus: Horus, scene: Scene, keeper: str, redis_url: str
+) -> None:
+    scene.beat(keeper, groups={"work": 1}, queues=["q"], runners=[])
+    with connected(redis_url, f"horus:{keeper}:0.1"):
+        told = horus.json("status")
+    assert [row["runner"] for row in told["supervisors"][0]["runners"]] == ["work/1"]
+    assert [row["runners"] for row in told["queues"]] == [1]
+
+
+def test_a_supervisor_of_which_only_its_row_is_left_is_silent(
+    horus: Horus, scene: Scene, namespace: str
+) -> None:
+    service(scene, namespace, runner(0))
+    [silent] = reasons(horus)
+    assert silent.startswith("w1: silent")
+    scene.add("a")
+    assert reasons(horus)[0] == "no service runs, and 1 job wait"
+    assert horus.json("status")["queues"][0]["runners"] == 0
+
+
+def test_a_queue_that_no_runner_serves_is_not_well(horus: Horus, scene: Scene, keeper: str) -> None:
+    service(scene, keeper, runner(0))
+    scene.add("a", queue="reports")
+    assert reasons(horus) == ["reports: 1 ready, no runner serves it"]
+    assert "unserved" in horus("status").stdout
+
+
+def test_a_queue_whose_runners_are_all_down_is_not_well(
+    horus: Horus, scene: Scene, keeper: str
+) -> None:
+    service(scene, keeper, runner(0, pid=None, state="backoff"))
+    scene.add("a")
+    assert reasons(horus) == ["emails: 1 ready, its runners are restarting"]
+
+
+def test_a_job_that_waits_too_long_is_not_well(horus: Horus, scene: Scene, keeper: str) -> None:
+    service(scene, keeper, runner(0))
+    scene.add("a", due_ms=1_000)
+    [reason] = reasons(horus)
+    assert reason.startswith("emails: oldest waits ")
+
+
+def test_many_crashes_are_not_well_and_a_few_are(horus: Horus, scene: Scene, keeper: str) -> None:
+    service(scene, keeper, runner(0))
+    for number in range(1, 4):
+        scene.kill(f"j{number}", number)
+    assert "3 dead jobs" in well(horus)
+    scene.kill("j4", 4)
+    assert reasons(horus) == ["4 crashes/10m (Mail SIGSEGV w2)"]
+    text = horus("status").stdout
+    assert "crashing" in text
+    assert text.splitlines()[-1].endswith("crashes --since 10m")
+
+
+def test_dead_jobs_are_named_and_well(horus: Horus, scene: Scene, keeper: str) -> None:
+    service(scene, keeper, runner(0))
+    scene.fall("d", 9)
+    text = well(horus)
+    assert "1 dead job to look at" in text
+    assert text.splitlines()[-1].endswith("dead")
+
+
+def test_what_another_version_tells_of_itself_does_not_hurt(
+    horus: Horus, scene: Scene, keeper: str
+) -> None:
+    scene.beat(keeper, host="w9", runners=[{"runner": 5, "new": {}}], groups="many")
+    [one] = horus.json("status")["supervisors"]
+    assert (one["host"], one["runners"]) == ("w9", [])
+    assert "w9" in well(horus)
+
+
+def test_many_busy_runners_are_cut_with_a_count(horus: Horus, scene: Scene, keeper: str) -> None:
+    service(scene, keeper, *(runner(n) for n in range(25)))
+    for number in range(25):
+        slot = scene.member(number, supervisor=keeper)
+        scene.add(f"job-{number}", name="shop.jobs." + "VeryLongNamedJob" * 5)
+        scene.run(scene.claim(slot))
+    text = well(horus)
+    assert "and 5 more: 25 jobs run" in text
+    [one] = horus.json("status")["supervisors"]
+    assert sum(row["state"] == "executing" for row in one["runners"]) == 25
