@@ -114,6 +114,10 @@ class Scoreboard:
             return self._words[at + _SEQ]
         return 0
 
+    def jobs_done(self, slot: int) -> int:
+        """Tell how many jobs a slot's runner has executed. Cheap: one word."""
+        return self._words[(slot + 1) * _WORDS + _DONE]
+
     def read(self, slot: int) -> Row:
         """Read a row whole; bounded, as its writer may have died in mid-write."""
         at = (slot + 1) * _WORDS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -91,6 +90,8 @@ def of_click(error: click.ClickException) -> Failure:
 def tell(failure: Failure, as_json: bool) -> None:
     """Write a failure to standard error: two lines for people, or one object."""
     if as_json:
+        import json
+
         facts = {"kind": failure.kind, "code": int(failure.code), "message": failure.message}
         click.echo(json.dumps({"schema": 1, "error": {**facts, "try": failure.hint}}), err=True)
         return

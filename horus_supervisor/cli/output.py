@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -52,7 +51,12 @@ def paint(text: str, colour: str) -> str:
 
 def width() -> int:
     """Tell how wide a table may be: the terminal's width, or 80."""
-    return max(40, shutil.get_terminal_size((WIDTH, 24)).columns) if sys.stdout.isatty() else WIDTH
+    if not sys.stdout.isatty():
+        return WIDTH
+    try:
+        return max(40, os.get_terminal_size(sys.stdout.fileno()).columns or WIDTH)
+    except OSError:
+        return WIDTH
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,12 +120,12 @@ def print_house(house: House, crashes: Sequence[Record], judged: Verdict, again:
 
 def _print_verdict(judged: Verdict) -> None:
     word = "OK" if judged.well else "NOT WELL"
-    text = "; ".join(judged.reasons)
-    lines = textwrap.wrap(
-        output.clean(text), output.width() - len(word) - 2, break_on_hyphens=False
-    )
-    output.say(f"{output.paint(word, 'green' if judged.well else 'red')}  {lines[0]}")
-    for line in lines[1:]:
+    room = output.width() - len(word) - 2
+    text = output.clean("; ".join(judged.reasons))
+    parts = [text] if len(text) <= room else text.replace("; ", ";\n").splitlines()
+    first, *rest = (line for part in parts for line in textwrap.wrap(part, room))
+    output.say(f"{output.paint(word, 'green' if judged.well else 'red')}  {first}")
+    for line in rest:
         output.say(" " * (len(word) + 2) + line)
 
 

@@ -60,7 +60,8 @@ def _unattended(house: House) -> Found:
     """Find work that no runner will take."""
     left = sum(queue.ready + queue.scheduled + queue.running for queue in house.queues)
     if not any(not one.silent for one in house.supervisors):
-        return [(f"no service runs, and {_count(left, 'job')} wait", "jobs")] if left else []
+        text = f"no service runs, and {_count(left, 'job')} wait{'s' * (left == 1)}"
+        return [(text, "jobs")] if left else []
     found: Found = []
     for queue in house.queues:
         if queue.ready and not queue.runners:

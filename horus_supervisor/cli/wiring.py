@@ -11,7 +11,6 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -20,6 +19,8 @@ from horus_supervisor.cli.errors import in_words, usage
 from horus_supervisor.errors import HorusError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from horus_supervisor.client import Client
     from horus_supervisor.config.schema import Config
     from horus_supervisor.store.address import Address
@@ -144,7 +145,7 @@ def locate(asked: Asked) -> Place:
         return _in_file(asked, file, "horus")
     if url := os.environ.get("HORUS_URL"):
         return _at_url(asked, url, "HORUS_URL")
-    if Path(FILE_HERE).exists():
+    if os.path.exists(FILE_HERE):
         return _in_file(asked, FILE_HERE, "horus")
     raise usage(
         f"where is Redis? There is no {FILE_HERE} here, and no HORUS_CONFIG or HORUS_URL",
@@ -155,6 +156,8 @@ def locate(asked: Asked) -> Place:
 def _in_file(asked: Asked, name: str, again: str) -> Place:
     if asked.namespace:
         raise usage("--namespace goes with --url: a file names its own, in [redis] namespace")
+    from pathlib import Path
+
     from horus_supervisor.config.load import load
     from horus_supervisor.store.address import parse_url
 

@@ -48,6 +48,8 @@ class Life:
     dumped_at: float | None = None
     killed: bool = False
     killed_for: Cause | None = None
+    done_unheard: int = 0  # jobs done when all that was written before had been read
+    done_then: int = 0  # jobs done at the end of the last turn
 
 
 @dataclass(slots=True)
@@ -199,7 +201,7 @@ class Crew:
         about: dict[str, object] = {"runner": seat.runner, "group": seat.group.name}
         if seat.life and seat.life.pid:
             about["pid"] = seat.life.pid
-        if row.executing_seq:
+        if seat.life and self._speaks(seat.life, row):
             about |= {
                 "job_id": row.job_id,
                 "job": row.job,
@@ -207,6 +209,18 @@ class Crew:
                 "attempt": row.attempt,
             }
         return about
+
+    def _speaks(self, life: Life, row: Row) -> bool:
+        """Whether what is read now can only come from the row's job: none ended unheard in between."""
+        ended = row.jobs_done - life.done_unheard
+        return ended == 0 if row.phase == Phase.EXECUTING else ended == 1 and bool(row.job_id)
+
+    def heard(self) -> None:
+        """Note, at the end of a turn, that pipes which were not readable at its start were empty."""
+        for seat in self.seats.values():
+            if seat.life:
+                seat.life.done_unheard = seat.life.done_then
+                seat.life.done_then = self.board.jobs_done(seat.slot)
 
     def _drain(self, pipe: LinePipe | OutputPipe) -> None:
         pipe.drain()

@@ -125,6 +125,7 @@ class Supervisor:
         for action in plan(self._crew.seen(now), self._wanted(), now):
             self._crew.apply(action, now, self.identity)
         self._tend_programs(now)
+        self._crew.heard()
         self._tell(now)
 
     def _over(self) -> bool:

@@ -13,9 +13,10 @@ from tests.model.model import Reply
 QUEUES = ("one", "two")
 RECORD = b'{"cause":"signal"}'
 LIMITS = {"max_crashes": 2, "crash_delay_ms": 3_600_000}
+UNSTARTED = ("deferred", "refused")
 ENDINGS = (
-    *("succeeded", "succeeded", "discarded", "failed now", "failed now"),
-    *("failed", "deferred", "refused", "interrupted"),
+    *("succeeded", "succeeded", "discarded", "failed now", "failed now", "failed", "interrupted"),
+    *UNSTARTED,
 )
 
 
@@ -25,7 +26,7 @@ class Call:
 
     name: str
     args: tuple[Any, ...] = ()
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def about(self) -> str:
@@ -53,7 +54,11 @@ class Call:
 
 @dataclass
 class Runner:
-    """One life in a slot. ``executing``: what the scoreboard shows, 0 for none."""
+    """One life in a slot.
+
+    ``executing``: the claim that the scoreboard shows in execution, 0 for none. ``zombie``: its
+    supervisor was retired while it lives.
+    """
 
     slot: Slot
     queues: tuple[str, ...]
@@ -61,6 +66,7 @@ class Runner:
     seq: int = 0
     executing: int = 0
     job: tuple[str, int, int] = ("", 0, 0)  # id, attempt, fence
+    begun: bool = False  # by the last step
     alive: bool = True
     stopping: bool = False
     zombie: bool = False
@@ -68,15 +74,19 @@ class Runner:
     reported: bool = False
 
     def next_call(self, ending: str, *, more: bool) -> Call | None:
-        """Tell the next call; None where the next thing is to begin the job."""
+        """Tell the next call; None where there is another thing to do: wait, or begin the job."""
+        self.begun = False
+        queues = self.queues if more and not self.stopping else ()
         match self.phase:
             case "new":
                 return Call("join", (self.slot,))
             case "claimed" if not self.stopping:
-                self.phase, self.executing = "executing", self.seq
+                if ending in UNSTARTED:
+                    return self._end(ending, queues)
+                self.phase, self.executing, self.begun = "executing", self.seq, True
                 return None
             case "executing":
-                return self._end(ending, self.queues if more and not self.stopping else ())
+                return self._end("failed" if ending in UNSTARTED else ending, queues)
             case "blocked" if not self.stopping and not self.zombie:
                 return None
             case _ if self.stopping:
@@ -126,7 +136,3 @@ class Runner:
 
     def die(self, death: Death) -> None:
         self.alive, self.death = False, death
-
-    def cut_off(self) -> None:
-        """Belong to a supervisor that was retired while this runner lives."""
-        self.zombie = True

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import redis
 
 HOUR_MS = 3_600_000
+MOST_SUPERVISORS = 4  # in one run, else most of it would be about their ends
 
 numbers = st.integers(0, 99)  # which one: of those there are, counted round
 
@@ -93,130 +94,133 @@ class Machine(RuleBasedStateMachine):
     # --- clients and operators -----------------------------------------------------------------
 
     @rule(
-        queue=st.sampled_from(QUEUES),
+        queues=st.lists(st.sampled_from(QUEUES), min_size=1, max_size=3),
         max_attempts=st.sampled_from([1, 2, 3]),
         max_crashes=st.sampled_from([None, None, 1]),
         delay_ms=st.sampled_from([None, None, None, HOUR_MS]),
     )
-    def enqueue(
-        self, queue: str, max_attempts: int, max_crashes: int | None, delay_ms: int | None
+    def jobs_are_enqueued(
+        self, queues: list[str], max_attempts: int, max_crashes: int | None, delay_ms: int | None
     ) -> None:
-        options = {
-            "job_id": f"job{len(self.enqueued)}",
-            "queue": queue,
-            "name": "a.Job",
-            "payload": b"[]",
-            "max_attempts": max_attempts,
-            "max_crashes": max_crashes,
-            "delay_ms": delay_ms,
-        }
-        self.enqueued.append(Call("enqueue", (), options))
-        assert self.say(self.enqueued[-1]) is True
+        for queue in queues:
+            options = {
+                "job_id": f"job{len(self.enqueued)}",
+                "queue": queue,
+                "name": "a.Job",
+                "payload": b"[]",
+                "max_attempts": max_attempts,
+                "max_crashes": max_crashes,
+                "delay_ms": delay_ms,
+            }
+            self.enqueued.append(Call("enqueue", (), options))
+            assert self.say(self.enqueued[-1]) is True
 
     @precondition(lambda self: self.enqueued)
     @rule(which=numbers)
-    def enqueue_the_same_id_again(self, which: int) -> None:
+    def an_id_is_enqueued_again(self, which: int) -> None:
         call = _one(self.enqueued, which)
         if self.say(call):  # it was forgotten: a new job, and calls about the old one are past
-            job_id = call.options["job_id"]
-            self.sent = [call for call in self.sent if call.about != job_id]
-
-    @precondition(lambda self: self.model.jobs)
-    @rule(which=numbers)
-    def retry(self, which: int) -> None:
-        job_id = _one(sorted(self.model.jobs, key=self._rank("dead")), which % 3)
-        self.say(Call("retry", (job_id, self.model.jobs[job_id].fence)))
+            self.sent = [other for other in self.sent if other.about != call.about]
 
     @precondition(lambda self: self.enqueued)
-    @rule(which=numbers)
-    def discard(self, which: int) -> None:
-        job_id = _one(self.enqueued, which).options["job_id"]
+    @rule(which=numbers, name=st.sampled_from(["retry", "retry", "discard"]))
+    def an_operator_acts(self, which: int, name: str) -> None:
+        of_it = [call.about for call in self.enqueued]
+        if name == "retry":
+            of_it = [i for i in of_it if self.model.state(i) in ("dead", "scheduled")] or of_it
+        job_id = _one(of_it, which)
         job = self.model.jobs.get(job_id)
-        self.say(Call("discard", (job_id, job.fence if job else 0)))
-
-    def _rank(self, first: str) -> Callable[[str], tuple[bool, str]]:
-        return lambda job_id: (self.model.jobs[job_id].state != first, job_id)
+        self.say(Call(name, (job_id, job.fence if job else 0)))
 
     # --- time and keepers ----------------------------------------------------------------------
 
-    @precondition(lambda self: "scheduled" in {job.state for job in self.model.jobs.values()})
-    @rule(which=numbers, at=st.integers(1, 9), promote=st.booleans())
-    def a_due_time_comes(self, which: int, at: int, promote: bool) -> None:
-        waiting = [i for i, job in self.model.jobs.items() if job.state == "scheduled"]
-        job_id = _one(waiting, which)
-        job = self.model.jobs[job_id]
-        job.due = True
+    @precondition(lambda self: self.waiting())
+    @rule(which=numbers, at=st.integers(1, 9))
+    def a_due_time_comes(self, which: int, at: int) -> None:
+        job_id = _one(self.waiting(), which)
+        self.model.jobs[job_id].due = True
         self._set_due(job_id, at)
-        if promote:
-            self.promote()
+        self.a_keeper_does("promote")
+
+    def waiting(self) -> list[str]:
+        return [i for i, job in self.model.jobs.items() if job.state == "scheduled"]
 
     def _set_due(self, job_id: str, score: float) -> None:
         key = f"{self.prefix}scheduled:{self.model.jobs[job_id].queue}"
         self.world.raw.zadd(key, {job_id: score}, xx=True)
 
-    @rule()
-    def promote(self) -> None:
-        self.model.order = seen.scores(self.look())
-        self.say(Call("promote", (1000,)))
-
-    @rule()
-    def kick(self) -> None:
-        self.say(Call("kick"))
-        self.ledger.kicked(runner for runner in self.runners if runner.alive)
-
-    @rule(aged=st.booleans())
-    def rotate(self, aged: bool) -> None:
-        if aged:
-            self.world.raw.set(self.prefix + "rotated", "1")
-            self.model.rotation_due = True
-        self.say(Call("rotate"))
-
-    @rule(which=numbers)
-    def beat(self, which: int) -> None:
-        self.say(Call("beat", (_one(self.supervisors, which), b"{}")))
+    @rule(duty=st.sampled_from(["promote", "promote", "kick", "rotate", "rotate in time", "beat"]))
+    def a_keeper_does(self, duty: str) -> None:
+        match duty:
+            case "promote":
+                self.model.order = seen.scores(self.look())
+                self.say(Call("promote", (1000,)))
+            case "kick":
+                self.say(Call("kick"))
+                self.ledger.kicked(self.living())
+            case "beat":
+                self.say(Call("beat", (self.supervisors[0], b"{}")))
+            case _:
+                if duty == "rotate in time":
+                    self.world.raw.set(self.prefix + "rotated", "1")
+                    self.model.rotation_due = True
+                self.say(Call("rotate"))
 
     # --- runners -------------------------------------------------------------------------------
 
-    @rule(which=numbers, number=st.integers(0, 1))
-    def start_runner(self, which: int, number: int) -> None:
-        supervisor = _one(self.supervisors, which)
-        lives = [r for r in self.runners if r.slot.key == Slot(supervisor, number, 0).key]
-        if not any(runner.alive for runner in lives):
-            incarnation = 1 + max((runner.slot.incarnation for runner in lives), default=0)
-            queues = QUEUES[:1] if number else QUEUES
-            self.runners.append(Runner(Slot(supervisor, number, incarnation), queues))
+    @rule()
+    def successors_start(self) -> None:
+        for supervisor in self.supervisors:
+            for number in range(2):
+                key = Slot(supervisor, number, 0).key
+                lives = [runner for runner in self.runners if runner.slot.key == key]
+                if not any(runner.alive for runner in lives):
+                    slot = Slot(supervisor, number, 1 + len(lives))
+                    self.runners.append(Runner(slot, QUEUES[:1] if number else QUEUES))
+
+    @precondition(lambda self: self.living())
+    @rule(which=numbers, ending=st.sampled_from(ENDINGS), steps=st.integers(1, 6))
+    def a_runner_goes_on(self, which: int, ending: str, steps: int) -> None:
+        runner = _one(self.living(), which)
+        for _ in range(steps):
+            self._step(runner, ending)
 
     @precondition(lambda self: self.living())
     @rule(
         which=numbers,
         ending=st.sampled_from(ENDINGS),
-        more=st.sampled_from([True, True, True, False]),
-        lost=st.sampled_from([False, False, True]),
-        steps=st.sampled_from([1, 1, 2, 4]),
+        more=st.booleans(),
+        lost=st.booleans(),
+        stop=st.sampled_from([False, False, False, True]),
     )
-    def a_runner_goes_on(self, which: int, ending: str, more: bool, lost: bool, steps: int) -> None:
+    def a_runner_takes_a_step(
+        self, which: int, ending: str, more: bool, lost: bool, stop: bool
+    ) -> None:
         runner = _one(self.living(), which)
-        for _ in range(steps):
-            if not runner.alive:
-                return
-            if runner.phase == "claimed":
-                self.ledger.started(runner, [r for r in self.living() if r is not runner])
-            call = runner.next_call(ending, more=more)
-            if call:
-                runner.hear(self.say_twice(call) if lost else self.say(call))
-                self._put_off_deferred(call)
+        runner.stopping |= stop
+        self._step(runner, ending, more=more, lost=lost)
 
-    def _put_off_deferred(self, call: Call) -> None:
-        """Let a second last an hour, so that no due time comes by itself."""
-        if call.name == "fail" and call.args[2] == "deferred":
-            for job_id, due in seen.scores(self.look()).items():
-                if due > 10 and not self.model.jobs[job_id].due:
-                    self._set_due(job_id, due + HOUR_MS)
+    @rule(endings=st.lists(st.sampled_from(ENDINGS), min_size=1, max_size=4))
+    def all_runners_go_on(self, endings: list[str]) -> None:
+        for ending in endings:
+            for runner in self.living():
+                self._step(runner, ending)
 
-    @precondition(lambda self: self.living("blocked"))
-    @rule(which=numbers)
-    def an_idle_runner_is_woken(self, which: int) -> None:
-        runner = _one(self.living("blocked"), which)
+    def _step(
+        self, runner: Runner, ending: str, *, more: bool = True, lost: bool = False
+    ) -> None:
+        if not runner.alive:
+            return
+        if runner.phase == "blocked" and not runner.zombie:
+            self._take_token(runner)
+        call = runner.next_call(ending, more=more)
+        if runner.begun:
+            self.ledger.started(runner, [r for r in self.living() if r is not runner])
+        if call:
+            runner.hear(self.say_twice(call) if lost else self.say(call))
+            self._put_off_deferred(call)
+
+    def _take_token(self, runner: Runner) -> None:
         for queue in runner.queues:
             if self.world.raw.lpop(f"{self.prefix}wake:{queue}"):
                 self.model.tokens.discard(queue)
@@ -224,10 +228,12 @@ class Machine(RuleBasedStateMachine):
                 runner.wake(queue)
                 return
 
-    @precondition(lambda self: self.living())
-    @rule(which=numbers)
-    def a_runner_is_asked_to_stop(self, which: int) -> None:
-        _one(self.living(), which).stopping = True
+    def _put_off_deferred(self, call: Call) -> None:
+        """Let a second last an hour, so that no due time comes by itself."""
+        if call.name == "fail" and call.args[2] == "deferred":
+            for job_id, due in seen.scores(self.look()).items():
+                if due > 10 and not self.model.jobs[job_id].due:
+                    self._set_due(job_id, due + HOUR_MS)
 
     @precondition(lambda self: self.living())
     @rule(
@@ -269,14 +275,14 @@ class Machine(RuleBasedStateMachine):
         self._put_off_deferred(call)
 
     @precondition(lambda self: self.sent)
-    @rule(which=st.integers(0, 999), recent=st.booleans())
-    def a_late_copy_arrives(self, which: int, recent: bool) -> None:
-        call = _one(self.sent[-8:] if recent else self.sent, which)
-        if call.about and not self.model.knows(call.about):
-            return  # promised until `keep_finished` after the end only
-        before = self.look()
-        self.say(call)
-        assert self.look().keys == before.keys, f"a late copy of {call} changed something"
+    @rule(which=numbers)
+    def late_copies_arrive(self, which: int) -> None:
+        for call in {self.sent[-1 - which % 8 % len(self.sent)], _one(self.sent, which)}:
+            if call.about and not self.model.knows(call.about):
+                continue  # promised until `keep_finished` after the end only
+            before = self.look()
+            self.say(call)
+            assert self.look().keys == before.keys, f"a late copy of {call} changed something"
 
     # --- supervisors ---------------------------------------------------------------------------
 
@@ -284,62 +290,56 @@ class Machine(RuleBasedStateMachine):
         self.opened += 1
         self.supervisors.append(f"sup{self.opened}")
         assert self.say(Call("register", (self.supervisors[-1], 30_000, b"{}"))) == "ok"
+        self.successors_start()
 
+    @precondition(lambda self: self.opened < MOST_SUPERVISORS)
     @rule(
-        which=st.integers(0, 1),
+        how=st.sampled_from(["dies", "dies unread", "seems gone", "seemed gone"]),
         ending=st.sampled_from(ENDINGS),
         last_calls=st.booleans(),
-        known=st.booleans(),
         lost=st.booleans(),
     )
-    def a_supervisor_dies(
-        self, which: int, ending: str, last_calls: bool, known: bool, lost: bool
-    ) -> None:
-        """Its runners die with it; its keeper, or its successor here, hands in what they held."""
-        supervisor = self.supervisors.pop(which)
+    def a_supervisor_is_lost(self, how: str, ending: str, last_calls: bool, lost: bool) -> None:
+        """It died with its runners, or a keeper elsewhere saw its heart stand still."""
+        supervisor = self.supervisors[0]
+        beat = None
         rows = []
-        for runner in self.living(supervisor=supervisor):
-            call = runner.next_call(ending, more=True) if last_calls else None
-            if call:
-                self.in_sockets.append(call)
-            runner.die(Death.LOST)
-            if runner.executing:
-                rows.append((runner.slot.key, runner.executing, Death.LOST, RECORD))
-        self._retire(supervisor, lost=lost, beat=None, readable=known, known=rows if known else ())
-
-    @rule(which=st.integers(0, 1), late=st.booleans(), lost=st.booleans())
-    def a_supervisor_seems_gone(self, which: int, late: bool, lost: bool) -> None:
-        """A keeper elsewhere saw its heart stand still; its runners may go on for a while."""
-        supervisor = self.supervisors[which]
-        beat = self.model.supervisors[supervisor] - late
-        if self._retire(supervisor, lost=lost, beat=beat, readable=False) == "ok":
-            self.supervisors.remove(supervisor)
-            for runner in self.living(supervisor=supervisor):
-                runner.cut_off()
-
-    def _retire(self, supervisor: str, *, lost: bool, **options: Any) -> Any:
-        call = Call(
-            "retire", (supervisor,), {"death": Death.LOST, "record": RECORD, "known": (), **options}
-        )
+        match how:
+            case "dies" | "dies unread":
+                rows = self._die_together(supervisor, ending, last_calls)
+            case _:
+                beat = self.model.supervisors[supervisor] - (how == "seemed gone")
+        known = () if how != "dies" else tuple(rows)
+        options = {"death": Death.LOST, "record": RECORD, "beat": beat, "known": known}
+        call = Call("retire", (supervisor,), {**options, "readable": how == "dies"})
         word = self.say(call)[0]
         if lost:
             assert self.say(call)[0] == ("gone" if word == "ok" else word)
         if word == "ok":
-            for runner in self.runners:
-                runner.reported |= runner.slot.supervisor == supervisor
-            self.open_supervisor()
-        return word
+            self._after_retire(supervisor)
+
+    def _die_together(self, supervisor: str, ending: str, last_calls: bool) -> list[Any]:
+        rows = []
+        for runner in self.living():
+            if runner.slot.supervisor == supervisor:
+                if last_calls and (call := runner.next_call(ending, more=True)):
+                    self.in_sockets.append(call)
+                runner.die(Death.LOST)
+                if runner.executing:
+                    rows.append((runner.slot.key, runner.executing, Death.LOST, RECORD))
+        return rows
+
+    def _after_retire(self, supervisor: str) -> None:
+        self.supervisors.remove(supervisor)
+        for runner in self.runners:
+            if runner.slot.supervisor == supervisor:
+                runner.zombie = runner.reported = True
+        self.open_supervisor()
 
     # --- what must hold ------------------------------------------------------------------------
 
-    def living(self, phase: str | None = None, supervisor: str | None = None) -> list[Runner]:
-        return [
-            runner
-            for runner in self.runners
-            if runner.alive
-            and phase in (None, runner.phase)
-            and supervisor in (None, runner.slot.supervisor)
-        ]
+    def living(self) -> list[Runner]:
+        return [runner for runner in self.runners if runner.alive]
 
     def unreported(self) -> list[Runner]:
         return [runner for runner in self.runners if runner.death and not runner.reported]

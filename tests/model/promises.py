@@ -87,7 +87,7 @@ class Ledger:
 
     def started(self, runner: Runner, others: list[Runner]) -> None:
         """See a job begin: with a higher fence each time, alone, and once where that is promised."""
-        if runner.stopping or runner.zombie:
+        if runner.zombie:
             return
         job_id, attempt, fence = runner.job
         assert fence > self.fences[job_id], f"{job_id} started with fence {fence} again"

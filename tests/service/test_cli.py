@@ -268,11 +268,9 @@ def test_crashes_are_listed_newest_first_with_what_became_of_the_job(
     assert all(set(FIELDS) <= row.keys() for row in rows)
     text = horus("crashes").stdout
     narrow(text)
-    assert [line.split()[3:5] for line in text.splitlines()[1:3]] == [
-        *(["exit", "3"], ["SIGSEGV", "RenderPdf"]),
-    ]
-    assert "discarded" in text.splitlines()[1]
-    assert "quarantined" in text.splitlines()[2]
+    first, second = (" ".join(line.split()) for line in text.splitlines()[1:3])
+    assert first.endswith("exit 3 Mail emails w2 1 discarded")
+    assert second.endswith("SIGSEGV RenderPdf emails w2 1 quarantined")
     assert len(horus.json("crashes", "--limit", "1")["crashes"]) == 1
     assert len(horus.json("crashes", "--since", "1h")["crashes"]) == 2
     horus("crashes", "--since", "yesterday", code=2)

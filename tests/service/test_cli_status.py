@@ -89,14 +89,14 @@ def test_an_empty_namespace_is_well(horus: Horus) -> None:
 
 def test_work_that_waits_for_no_service_is_not_well(horus: Horus, scene: Scene) -> None:
     scene.add("a")
-    assert reasons(horus) == ["no service runs, and 1 job wait"]
+    assert reasons(horus) == ["no service runs, and 1 job waits"]
     horus("status")  # without --check it is no failure
 
 
 def test_queues_are_counted_and_queues_without_jobs_are_known(
     horus: Horus, scene: Scene, keeper: str
 ) -> None:
-    service(scene, keeper, runner(0), queues=("emails", "later"))
+    service(scene, keeper, runner(8), queues=("emails", "later"))
     scene.fall("d", 7)
     scene.start("r", 8)
     scene.add("s", delay_ms=5000)
@@ -105,8 +105,13 @@ def test_queues_are_counted_and_queues_without_jobs_are_known(
     assert emails.keys() == later.keys() == QUEUE_FIELDS
     assert 0 <= emails.pop("oldest_ready_s") < 60
     assert emails == {
-        **{"queue": "emails", "ready": 1, "running": 1, "scheduled": 1, "dead": 1},
-        **{"paused": False, "runners": 1},
+        "queue": "emails",
+        "ready": 1,
+        "running": 1,
+        "scheduled": 1,
+        "dead": 1,
+        "paused": False,
+        "runners": 1,
     }
     assert (later["queue"], later["ready"], later["oldest_ready_s"]) == ("later", 0, None)
     text = well_or_not(horus)
@@ -162,7 +167,7 @@ def test_a_supervisor_of_which_only_its_row_is_left_is_silent(
     [silent] = reasons(horus)
     assert silent.startswith("w1: silent")
     scene.add("a")
-    assert reasons(horus)[0] == "no service runs, and 1 job wait"
+    assert reasons(horus)[0] == "no service runs, and 1 job waits"
     assert horus.json("status")["queues"][0]["runners"] == 0
 
 

@@ -194,3 +194,15 @@ def test_a_group_of_several_queues_claims_from_them_in_turn(
     wait_until(lambda: len(jobs.marks(service.path("ran"))) == 40, "all", on_failure=service.tail)
     first = jobs.marks(service.path("ran"))[:20]
     assert 8 <= first.count("a") <= 12
+
+
+def test_output_is_ascribed_to_the_job_that_wrote_it(service: Service, client: Client) -> None:
+    service.write(ONE)
+    service.start()
+    hang = client.enqueue(jobs.Hang(service.path("ran"), done=service.path("done")))
+    wait_until(lambda: jobs.marks(service.path("ran")) != [], "it runs", on_failure=service.tail)
+    jobs.mark(service.path("done"))
+    speak = client.enqueue(jobs.Speak("mine"))
+    line = service.wait_for("output", text="mine")
+    assert line.get("job_id", speak.id) == speak.id
+    assert hang.id not in [line.get("job_id") for line in service.events("output")]

@@ -67,8 +67,8 @@ class Scene(Store):
         return cls(connect(server.url).run, namespace, server.client())
 
     def start(self, job_id: str, number: int = 0, life: int = 1, **options: Any) -> Slot:
-        """Have a runner start a job, which is made on the way."""
-        slot = self.member(number, life)
+        """Have a runner of the supervisor called as the namespace start a new job."""
+        slot = self.member(number, life, self.namespace)
         self.add(job_id, **options)
         queue = options.get("queue", "emails")
         self.run(self.claim(slot, queues=(queue,), max_crashes=1))
