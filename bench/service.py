@@ -53,7 +53,11 @@ def redis_version() -> str:
 
 
 def start(command: list[str], log: Path, core: int | None = None) -> subprocess.Popen[bytes]:
-    """Start a process whose output is appended to ``log``; on one core, where one is named."""
+    """Start a process whose output is appended to ``log``; on one core, where one is named.
+
+    It may keep what it compiles, as an installed package does.
+    """
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     pinned = ["taskset", "-c", str(core), *command] if core is not None else command
     with log.open("ab") as out:
         return subprocess.Popen(
@@ -62,6 +66,7 @@ def start(command: list[str], log: Path, core: int | None = None) -> subprocess.
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
+            env=environment,
             start_new_session=True,
         )
 

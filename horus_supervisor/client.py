@@ -33,7 +33,7 @@ from horus_supervisor.store.connection import connect
 if TYPE_CHECKING:
     import redis
 
-    from horus_supervisor.store.address import Address
+    from horus_supervisor.address import Address
 
 T = TypeVar("T")
 

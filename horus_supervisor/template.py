@@ -22,6 +22,7 @@ import traceback
 from pathlib import Path
 
 from horus_supervisor import linux, messages
+from horus_supervisor.address import parse_url
 from horus_supervisor.job import codec, definition
 from horus_supervisor.messages import (
     Boot,
@@ -35,7 +36,6 @@ from horus_supervisor.messages import (
 from horus_supervisor.runner import main as runner_main
 from horus_supervisor.runner.voice import Voice
 from horus_supervisor.scoreboard import Scoreboard, SlotWriter
-from horus_supervisor.store.address import parse_url
 from horus_supervisor.store.wire import Wire
 
 _MIDDLE_S = 5.0

@@ -21,9 +21,9 @@ from horus_supervisor.errors import HorusError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from horus_supervisor.address import Address
     from horus_supervisor.client import Client
     from horus_supervisor.config.schema import Config
-    from horus_supervisor.store.address import Address
     from horus_supervisor.store.operation import Operation
 
 T = TypeVar("T")
@@ -158,8 +158,8 @@ def _in_file(asked: Asked, name: str, again: str) -> Place:
         raise usage("--namespace goes with --url: a file names its own, in [redis] namespace")
     from pathlib import Path
 
+    from horus_supervisor.address import parse_url
     from horus_supervisor.config.load import load
-    from horus_supervisor.store.address import parse_url
 
     file = Path(name)
     with errors_in_words():
@@ -169,7 +169,7 @@ def _in_file(asked: Asked, name: str, again: str) -> Place:
 
 
 def _at_url(asked: Asked, url: str, origin: str) -> Place:
-    from horus_supervisor.store.address import parse_url
+    from horus_supervisor.address import parse_url
 
     namespace = asked.namespace or "horus"
     if not re.fullmatch(r"[!-z|~]{1,200}", namespace):

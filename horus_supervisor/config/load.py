@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from horus_supervisor.address import parse_url
 from horus_supervisor.config import keys
 from horus_supervisor.config.keys import REQUIRED, Key
 from horus_supervisor.config.schema import (
@@ -218,8 +219,8 @@ def _served(names: tuple[str, ...], weights: tuple[int, ...]) -> Values:
 
 def _redis(values: Values, file: Path) -> RedisConfig:
     url: str = values["url"]
-    if url.startswith("embedded:"):
-        url = f"embedded:{_absolute(url.removeprefix('embedded:'), file)}"
+    if url.startswith(("embedded:", "rediss:")):  # these may name files, relative to ours
+        url = parse_url(url, base=file.parent).url
     return RedisConfig(**{**values, "url": url})
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Protocol
 
+from horus_supervisor.address import AddressError, parse_url
 from horus_supervisor.config.units import (
     DURATIONS,
     LARGEST,
@@ -260,25 +261,17 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class RedisUrl:
-    """Where Redis is. Read no further than its scheme here; what is said never quotes it."""
+    """Where Redis is; what is said of it never quotes it, as it may hold a password."""
 
     word: str = "URL"
 
     def read(self, value: object) -> str:
         if not isinstance(value, str) or not value.isprintable():
             raise WrongValue("allowed is a string of printable characters")
-        scheme = re.split(":", value, maxsplit=1)[0].lower()
-        if scheme in ("redis+sentinel", "rediss+sentinel"):
-            raise WrongValue("redis+sentinel:// is not supported yet: give the primary's redis://")
-        if scheme == "embedded":
-            folder = value.partition(":")[2]
-            if not folder or (folder.startswith("//") and not folder.startswith("///")):
-                raise WrongValue("an embedded Redis is written embedded:DIR, without //")
-        elif not re.match("(rediss?|unix)://", value):
-            raise WrongValue(
-                "allowed is redis://…, rediss://…, unix:///PATH or embedded:DIR (not shown: "
-                "what is there, as it may hold a password)"
-            )
+        try:
+            parse_url(value)
+        except AddressError as error:
+            raise WrongValue(f"{error} (not shown: what is there)") from None
         return value
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import horus_supervisor
 from horus_supervisor import linux, messages
+from horus_supervisor.address import Address
 from horus_supervisor.channel import Channel
 from horus_supervisor.client import Client
 from horus_supervisor.clock import rfc3339
@@ -39,7 +40,6 @@ from horus_supervisor.messages import (
 from horus_supervisor.runner.main import Runner
 from horus_supervisor.runner.voice import Voice
 from horus_supervisor.scoreboard import Control, Scoreboard, SlotWriter
-from horus_supervisor.store.address import Address
 from horus_supervisor.store.wire import Wire
 
 _REGISTERED_WITHIN_S = 10.0

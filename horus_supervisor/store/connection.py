@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from horus_supervisor.address import Address, parse_url
 from horus_supervisor.embedded import SHORT, short_socket_path
 from horus_supervisor.errors import HorusError, RedisRefused, ReplyLost
 from horus_supervisor.store import words
-from horus_supervisor.store.address import Address, parse_url
 from horus_supervisor.store.operation import Operation, Reply
 
 if TYPE_CHECKING:

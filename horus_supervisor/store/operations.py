@@ -151,7 +151,7 @@ def release(
     started: bool,
     note: bytes = b"{}",
 ) -> Operation[str]:
-    """Leave, handing the held job back: ``none``, ``requeued``, ``dead``, ``stale``, ``no member``."""
+    """Leave, the held job going back: ``none`` ``requeued`` ``dead`` ``stale`` ``no member``."""
     args = (slot.key, slot.incarnation, seq, int(started), note, *queues)
     return _call("release", namespace, args, _word)
 

@@ -12,7 +12,6 @@ from horus_supervisor.clock import rfc3339
 from horus_supervisor.lifecycle import Disposition, JobState
 from horus_supervisor.store.operation import Reply
 
-
 UNREADABLE = "?"
 """The name that ``claim`` gives a job whose record is none of ours."""
 

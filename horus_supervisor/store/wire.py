@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 
 import hiredis
 
+from horus_supervisor.address import Address
 from horus_supervisor.embedded import short_socket_path
 from horus_supervisor.errors import HorusError, RedisAway
 from horus_supervisor.store import words
-from horus_supervisor.store.address import Address
 from horus_supervisor.store.operation import Operation, Reply
 
 T = TypeVar("T")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 
+from horus_supervisor.address import Address
 from horus_supervisor.errors import (
     HorusError,
     QueueFull,
@@ -17,7 +18,6 @@ from horus_supervisor.errors import (
     ReplyLost,
     ServiceNotRunning,
 )
-from horus_supervisor.store.address import Address
 
 OLDEST = 7
 """The oldest major version of Redis that is spoken to: 7.0 brought the flags of scripts."""

@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from horus_supervisor.config.schema import GroupConfig
-
 from horus_supervisor import linux, messages
 from horus_supervisor.clock import rfc3339
+from horus_supervisor.config.schema import GroupConfig
 from horus_supervisor.events import Event
 from horus_supervisor.lifecycle import Cause
 from horus_supervisor.logs import Logger

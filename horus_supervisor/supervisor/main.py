@@ -7,11 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-from horus_supervisor.config.load import load
-from horus_supervisor.config.schema import Config
-
 from horus_supervisor import __version__
 from horus_supervisor.clock import SystemClock
+from horus_supervisor.config.load import load
+from horus_supervisor.config.schema import Config
 from horus_supervisor.errors import ConfigError, HorusError
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from horus_supervisor.config.schema import GroupConfig
-
 from horus_supervisor.lifecycle import Cause
 
 SPAWN_WITHIN_S = 30.0

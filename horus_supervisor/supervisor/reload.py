@@ -8,7 +8,6 @@ from pathlib import Path
 
 from horus_supervisor.config.load import parse
 from horus_supervisor.config.schema import Config
-
 from horus_supervisor.errors import ConfigError
 
 STILL_S = 0.25

@@ -13,12 +13,10 @@ import secrets
 import signal
 import socket
 from collections.abc import Callable
-from typing import Any
-
-from horus_supervisor.config.schema import Config, GroupConfig
 
 from horus_supervisor import __version__, linux, logs, messages
 from horus_supervisor.clock import Clock, rfc3339
+from horus_supervisor.config.schema import Config, GroupConfig
 from horus_supervisor.errors import ConfigError
 from horus_supervisor.events import Event
 from horus_supervisor.messages import Identity

@@ -17,7 +17,8 @@ FLOORS = {
     4: "supervisor template runner keeper guard",
     3: "client enqueue",
     2: "store",
-    1: "job config crash_record scoreboard backoff logs events messages channel embedded ids",
+    1: "job config crash_record scoreboard backoff logs events messages channel embedded"
+    " ids address",
     0: "linux lifecycle clock errors",
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split()}

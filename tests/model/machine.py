@@ -213,12 +213,16 @@ class Machine(RuleBasedStateMachine):
             return
         if runner.phase == "blocked" and not runner.zombie:
             self._take_token(runner)
+            return
+        if call := self._next_call(runner, ending, more=more):
+            runner.hear(self.say_twice(call) if lost else self.say(call))
+            self._put_off_deferred(call)
+
+    def _next_call(self, runner: Runner, ending: str, *, more: bool = True) -> Call | None:
         call = runner.next_call(ending, more=more)
         if runner.begun:
             self.ledger.started(runner, [r for r in self.living() if r is not runner])
-        if call:
-            runner.hear(self.say_twice(call) if lost else self.say(call))
-            self._put_off_deferred(call)
+        return call
 
     def _take_token(self, runner: Runner) -> None:
         for queue in runner.queues:
@@ -246,8 +250,9 @@ class Machine(RuleBasedStateMachine):
     def a_runner_dies(
         self, which: int, death: Death, last_call: str, ending: str, report: bool
     ) -> None:
-        runner = _one(self.living(), which)
-        call = None if last_call == "none" else runner.next_call(ending, more=True)
+        busy = [r for r in self.living() if r.phase in ("executing", "claimed", "woken")]
+        runner = _one(busy or self.living(), which)
+        call = None if last_call == "none" else self._next_call(runner, ending)
         runner.die(death)
         if call and last_call == "in the socket":
             self.in_sockets.append(call)
@@ -277,7 +282,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.sent)
     @rule(which=numbers)
     def late_copies_arrive(self, which: int) -> None:
-        for call in {self.sent[-1 - which % 8 % len(self.sent)], _one(self.sent, which)}:
+        for call in (*self.sent[-8:], _one(self.sent, which)):
             if call.about and not self.model.knows(call.about):
                 continue  # promised until `keep_finished` after the end only
             before = self.look()
@@ -322,7 +327,7 @@ class Machine(RuleBasedStateMachine):
         rows = []
         for runner in self.living():
             if runner.slot.supervisor == supervisor:
-                if last_calls and (call := runner.next_call(ending, more=True)):
+                if last_calls and (call := self._next_call(runner, ending)):
                     self.in_sockets.append(call)
                 runner.die(Death.LOST)
                 if runner.executing:

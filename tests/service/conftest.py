@@ -16,9 +16,7 @@ import pytest
 
 from horus_supervisor import Client
 from tests.support.redis_server import RedisServer
-from tests.support.service import JOBS, Service
-
-sys.path.insert(0, str(JOBS))
+from tests.support.service import Service
 
 Horus = Callable[..., Any]
 

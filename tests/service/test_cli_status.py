@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from horus_supervisor.store.address import parse_url
+from horus_supervisor.address import parse_url
 from horus_supervisor.store.wire import Wire
 from tests.support.horus import Horus, Scene
 from tests.support.redis_server import RedisServer

@@ -7,10 +7,10 @@ import signal
 from typing import Any
 
 import pytest
-import testjobs as jobs
 
 from horus_supervisor import Client
 from horus_supervisor.store import operations
+from tests.service.apps import testjobs as jobs
 from tests.support.service import Service, alive
 from tests.support.waiting import wait_until
 
@@ -39,7 +39,7 @@ def test_a_killed_runner_leaves_one_crash_record_and_its_job_runs_again(
     os.kill(started["pid"], signal.SIGKILL)
 
     crashed = service.wait_for("runner.crashed", job_id=job.id, within_s=1)
-    assert (crashed["signal"], crashed["job"]) == ("SIGKILL", "testjobs.HangOnce")
+    assert (crashed["signal"], crashed["job"]) == ("SIGKILL", jobs.HangOnce.__horus__.name)
     told = service.wait_for("job.crashed", job_id=job.id, within_s=1)
     assert told["crash_id"] == crashed["crash_id"]
     assert told["disposition"] == "requeued"
@@ -74,7 +74,11 @@ def test_each_way_to_die_is_told_apart(
     wait_until(lambda: job.status() == "succeeded", "second run", on_failure=service.tail)
     [record] = records(client)
     assert (record["cause"], record["signal"], record["exit_code"]) == (cause, sig, code)
-    assert (record["job_id"], record["job"], record["attempt"]) == (job.id, "testjobs.Die", 1)
+    assert (record["job_id"], record["job"], record["attempt"]) == (
+        job.id,
+        jobs.Die.__horus__.name,
+        1,
+    )
     assert record["args"]["how"] == how
     assert "last words" in record["output_tail"]
     assert bool(record["traceback"]) == stack
@@ -106,7 +110,7 @@ def test_max_attempts_1_is_never_started_twice(service: Service, client: Client)
     late = client.enqueue(jobs.Late("stubborn", service.path("late")), max_attempts=1)
     failed = client.enqueue(jobs.Attempts(service.path("fail")), max_attempts=1)
     for job in (crashed, late, failed):
-        wait_until(lambda job=job: job.status() == "dead", "dead", on_failure=service.tail)
+        service.wait_for("job.dead", job_id=job.id)
     for name in ("crash", "late", "fail"):
         assert len(jobs.marks(service.path(name))) == 1
 
@@ -121,9 +125,7 @@ def test_a_death_takes_the_children_of_the_job_with_it(service: Service, client:
 
 
 @pytest.mark.parametrize("how", ["stubborn", "blocked"])
-def test_a_job_that_does_not_give_way_is_killed(
-    service: Service, client: Client, how: str
-) -> None:
+def test_a_job_that_does_not_give_way_is_killed(service: Service, client: Client, how: str) -> None:
     service.write(ONE)
     service.start()
     job = client.enqueue(jobs.Late(how, service.path("ran")), max_attempts=2)
@@ -171,7 +173,7 @@ def test_an_idle_runner_that_is_killed_leaves_a_record_without_a_job(
 def test_runners_that_die_at_once_are_restarted_by_the_one_policy(
     service: Service, client: Client
 ) -> None:
-    service.write(ONE.replace("max_crashes", "max_crashes"))
+    service.write(ONE)
     service.start()
     for _ in range(4):
         client.enqueue(jobs.Die("kill", service.path("ran")), max_attempts=1)

@@ -6,10 +6,10 @@ import ast
 import time
 
 import pytest
-import testjobs as jobs
 
 from horus_supervisor import Client
 from horus_supervisor.store import operations
+from tests.service.apps import testjobs as jobs
 from tests.support.service import Service
 from tests.support.waiting import wait_until
 
@@ -40,7 +40,7 @@ def test_failures_are_retried_and_end_dead_with_their_history(
         ("exit", "SystemExit"),
         ("interrupt", "KeyboardInterrupt"),
         ("base", "BaseException"),
-        ("broken", "testjobs.Raise.execute.<locals>.Broken"),
+        ("broken", jobs.__name__ + ".Raise.execute.<locals>.Broken"),
         ("recursion", "RecursionError"),
         ("retry", "horus_supervisor.errors.Retry"),
     ],
@@ -90,7 +90,8 @@ def test_a_forked_child_that_comes_back_from_execute_ends_there(
     after = client.enqueue(jobs.Quick(service.path("quick")))
     wait_until(lambda: after.status() == "succeeded", "the next job", on_failure=service.tail)
     assert job.status() == "succeeded"
-    assert sorted(line.split()[0] for line in jobs.marks(service.path("who"))) == ["child", "parent"]
+    who = sorted(line.split()[0] for line in jobs.marks(service.path("who")))
+    assert who == ["child", "parent"]
     assert len(jobs.marks(service.path("quick"))) == 1
     service.wait_for("job.succeeded", count=2)
     service.stop()
@@ -114,9 +115,10 @@ def test_everything_that_is_written_becomes_one_json_object_a_line(
     assert "hello from a job" in texts
     assert "raw bytes \ufffd\ufffd" in texts
     said = service.wait_for("said")
-    assert (said["mood"], said["job"]) == ("calm", "testjobs.Speak")
+    assert (said["mood"], said["job"]) == ("calm", jobs.Speak.__horus__.name)
+    always = {"timestamp", "level", "event", "message", "service", "host", "supervisor", "pid"}
     for line in service.lines():
-        assert {"timestamp", "level", "event", "message", "service", "host", "supervisor", "pid"} <= line.keys()
+        assert always <= line.keys()
 
 
 def test_delayed_jobs_start_within_half_a_second_of_due(service: Service, client: Client) -> None:
@@ -153,7 +155,7 @@ def test_a_payload_that_does_not_fit_its_class_is_dead_with_the_reason(
 ) -> None:
     service.write(ONE)
     service.start()
-    handle = client.enqueue_raw("testjobs.Attempts", b'{"path": 5}', queue="q")
+    handle = client.enqueue_raw(jobs.Attempts.__horus__.name, b'{"path": 5}', queue="q")
     dead = service.wait_for("job.dead", job_id=handle.id)
     assert dead["reason"] == "undecodable"
     after = client.enqueue(jobs.Quick())
@@ -179,7 +181,9 @@ def test_a_runner_is_recycled_after_max_jobs(service: Service, client: Client) -
     service.write('[groups.q]\nqueues = ["q"]\nrunners = 1\nmax_jobs = 5\n')
     service.start()
     handles = client.enqueue_many([jobs.Quick() for _ in range(20)])
-    wait_until(lambda: all(h.status() == "succeeded" for h in handles), "all", on_failure=service.tail)
+    wait_until(
+        lambda: all(h.status() == "succeeded" for h in handles), "all", on_failure=service.tail
+    )
     assert {line["jobs_done"] for line in service.events("runner.recycled")} == {5}
 
 
@@ -189,7 +193,8 @@ def test_a_group_of_several_queues_claims_from_them_in_turn(
     service.write('[groups.mixed]\nqueues = ["a", "b"]\nrunners = 0\n')
     service.start()
     for queue in ("a", "b"):
-        client.enqueue_many([jobs.Quick(service.path("ran"), queue) for _ in range(20)], queue=queue)
+        twenty = [jobs.Quick(service.path("ran"), queue) for _ in range(20)]
+        client.enqueue_many(twenty, queue=queue)
     service.write('[groups.mixed]\nqueues = ["a", "b"]\nrunners = 1\n')
     wait_until(lambda: len(jobs.marks(service.path("ran"))) == 40, "all", on_failure=service.tail)
     first = jobs.marks(service.path("ran"))[:20]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import signal
 
-import testjobs as jobs
-
 from horus_supervisor import Client
 from horus_supervisor.store import operations
+from tests.service.apps import testjobs as jobs
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, alive, children
 from tests.support.waiting import wait_until
@@ -48,7 +47,7 @@ def test_supervisor_and_keeper_killed_together_lose_nothing(
     service.start()
     wait_until(lambda: job.status() == "succeeded", "second run", on_failure=service.tail)
     [record] = client.connection.run(operations.crashes(client.namespace, 10))
-    assert (record["cause"], record["job"]) == ("supervisor_lost", "testjobs.HangOnce")
+    assert (record["cause"], record["job"]) == ("supervisor_lost", jobs.HangOnce.__horus__.name)
 
 
 def test_a_host_that_is_gone_gives_its_jobs_back_through_another_host(

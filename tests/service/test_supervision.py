@@ -7,9 +7,8 @@ import signal
 import subprocess
 import sys
 
-import testjobs as jobs
-
 from horus_supervisor import Client
+from tests.service.apps import testjobs as jobs
 from tests.support.service import Service, alive, children
 from tests.support.waiting import wait_until
 
@@ -102,7 +101,7 @@ def test_a_dead_template_or_keeper_harms_nobody(service: Service, client: Client
         os.kill(pid, signal.SIGKILL)
         service.wait_for("child.exited", pid=pid)
         job = client.enqueue(jobs.Quick())
-        wait_until(lambda job=job: job.status() == "succeeded", name, on_failure=service.tail)
+        service.wait_for("job.succeeded", job_id=job.id)
     assert alive(runner)
     service.write("[queues]\nq = 2\n")
     service.wait_for("runner.started", count=2)
@@ -126,15 +125,25 @@ def test_a_second_service_on_one_folder_is_refused_with_the_holders_pid(
 
 def test_check_validates_the_file_and_imports_the_jobs(service: Service) -> None:
     service.write("[queues]\nq = 1\n")
-    command = [sys.executable, "-m", "horus_supervisor.supervisor.main", "-c", str(service.config)]
-    good = subprocess.run([*command, "--check"], capture_output=True, text=True, timeout=20, check=False)
+    good = _check(service)
     assert good.returncode == 0
     assert "q" in good.stdout
-    text = service.config.read_text().replace('"testjobs"', '"no.such.module"')
+    text = service.config.read_text().replace("tests.service.apps.testjobs", "no.such.module")
     service.config.write_text(text)
-    bad = subprocess.run([*command, "--check"], capture_output=True, text=True, timeout=20, check=False)
+    bad = _check(service)
     assert bad.returncode == 2
     assert "no.such.module" in bad.stderr
+
+
+def _check(service: Service) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "horus_supervisor.supervisor.main", "--check"]
+    return subprocess.run(
+        [*command, "-c", str(service.config)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
 
 
 def test_secrets_of_the_redis_url_never_appear(service: Service) -> None:

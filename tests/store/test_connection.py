@@ -13,8 +13,8 @@ import pytest
 import redis
 import redis.asyncio
 
+from horus_supervisor.address import parse_url
 from horus_supervisor.errors import QueueFull, RedisRefused, ReplyLost
-from horus_supervisor.store.address import parse_url
 from horus_supervisor.store.connection import CHUNK, Connection, connect
 from horus_supervisor.store.operation import Operation, Script
 from horus_supervisor.store.wire import Wire

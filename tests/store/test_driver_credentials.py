@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from horus_supervisor.address import parse_url
 from horus_supervisor.errors import (
     RedisRefused,
     ReplyLost,
 )
-from horus_supervisor.store.address import parse_url
 from horus_supervisor.store.connection import connect
 from horus_supervisor.store.wire import Wire
 from tests.support.drivers import (

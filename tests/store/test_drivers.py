@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from horus_supervisor.address import parse_url
 from horus_supervisor.errors import (
     HorusError,
     QueueFull,
@@ -21,7 +22,6 @@ from horus_supervisor.errors import (
     ReplyLost,
     ServiceNotRunning,
 )
-from horus_supervisor.store.address import parse_url
 from horus_supervisor.store.operation import Operation, Script
 from horus_supervisor.store.wire import Wire
 from tests.support.drivers import (

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from horus_supervisor.address import parse_url
 from horus_supervisor.errors import RedisRefused, ReplyLost
 from horus_supervisor.lifecycle import Death
-from horus_supervisor.store.address import parse_url
 from horus_supervisor.store.operation import Operation, Script
 from horus_supervisor.store.wire import Wire
 from tests.support.proxy import Fault, Proxy

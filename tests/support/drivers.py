@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import Any, Protocol, TypeVar
 
-from horus_supervisor.store.address import parse_url
+from horus_supervisor.address import parse_url
 from horus_supervisor.store.connection import connect
 from horus_supervisor.store.operation import Operation, Script
 from horus_supervisor.store.wire import Wire

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.support.waiting import wait_until
 
-JOBS = Path(__file__).resolve().parents[1] / "service" / "apps"
+ROOT = Path(__file__).resolve().parents[2]
 
 Line = dict[str, Any]
 
@@ -39,8 +39,8 @@ url = "{self._redis_url}"
 namespace = "{self._namespace}"
 
 [supervisor]
-imports = ["testjobs"]
-path = ["{JOBS}"]
+imports = ["tests.service.apps.testjobs"]
+path = ["{ROOT}"]
 state_dir = "{self.folder / "state"}"
 {supervisor}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from horus_supervisor.address import Address, AddressError, parse_url
 from horus_supervisor.errors import HorusError
-from horus_supervisor.store.address import Address, AddressError, parse_url
 
 BASE = Path("/srv/app")
 

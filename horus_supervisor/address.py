@@ -78,7 +78,9 @@ class Address:
             return f"unix://{login}{quote(self.path)}?db={self.db}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         query = urlencode({name: value for name, value in options.items() if value})
-        return f"{self.scheme}://{login}{host}:{self.port}/{self.db}" + (f"?{query}" if query else "")
+        return f"{self.scheme}://{login}{host}:{self.port}/{self.db}" + (
+            f"?{query}" if query else ""
+        )
 
 
 def parse_url(url: str, *, base: Path | None = None) -> Address:

@@ -1,0 +1,181 @@
+"""Bugs that are planted into copies of the scripts, to see that the tests bite.
+
+A text that is no longer in a script exactly once fails the test: the bug has to be planted anew.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from horus_supervisor.store.operation import SCRIPTS, Script, resolve_includes
+
+
+@dataclass(frozen=True)
+class Bug:
+    """One wrong text for a right one, in one file."""
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+
+
+BUGS = (
+    Bug(
+        "no incarnation check",
+        "pieces/slot.lua",
+        "if incarnation ~= ARGV[2] or word == 'crashed'",
+        "if word == 'crashed'",
+    ),
+    Bug(
+        "a claim that is noted by another call",
+        "pieces/claim.lua",
+        "note_slot('held ' .. done .. ' ' .. id",
+        "call('SET', ns .. 'to note', 'held ' .. done .. ' ' .. id",
+    ),
+    Bug(
+        "join before crash",
+        "join.lua",
+        "if word ~= 'left' and word ~= 'crashed' then return {'wait'} end",
+        "",
+    ),
+    Bug(
+        "late join after retire",
+        "join.lua",
+        "if call('HEXISTS', ns .. 'supervisors', ARGV[3]) == 0 then return {'no member'} end",
+        "",
+    ),
+    Bug(
+        "crash by job instead of by seq",
+        "pieces/death.lua",
+        "if executing ~= '?' and executing ~= seq then",
+        "if executing == '0' then",
+    ),
+    Bug(
+        "a second crash record",
+        "crash.lua",
+        "if last == ARGV[2] then return {'again', disposition, id, queue, attempt} end",
+        "",
+    ),
+    Bug(
+        "a crash whose repeat forgets what became of the job",
+        "crash.lua",
+        "return {'again', disposition, id, queue, attempt}",
+        "return {'again', 'none', '', '', '0'}",
+    ),
+    Bug(
+        "a repeated empty that claims",
+        "claim.lua",
+        "if go == 'again' then return claimed_again() end\nif go ~= 'next' then return {go} end",
+        "if go == 'again' and word == 'held' then return claimed_again() end\n"
+        "if go ~= 'next' and go ~= 'again' then return {go} end",
+    ),
+    Bug(
+        "a stale finish taken",
+        "finish.lua",
+        "if go ~= 'next' then return {go} end",
+        "if go == 'no member' then return {go} end",
+    ),
+    Bug(
+        "a wake token forgotten by a woken runner",
+        "pieces/claim.lua",
+        "if ARGV[6] == '1' then pass_token(first) end",
+        "",
+    ),
+    Bug(
+        "a wake token forgotten by enqueue",
+        "enqueue.lua",
+        "  wake(queue)\n",
+        "",
+    ),
+    Bug(
+        "a wake token forgotten by promote",
+        "promote.lua",
+        "if #due > 0 then wake(queue) end",
+        "",
+    ),
+    Bug(
+        "a wake token forgotten with the dead who took it",
+        "crash.lua",
+        "rearm()\n",
+        "",
+    ),
+    Bug(
+        "ids rotated per keeper",
+        "rotate.lua",
+        "if last and math.abs(now - last) < tonumber(ARGV[1]) then return {'early'} end",
+        "",
+    ),
+    Bug(
+        "enqueue that is not idempotent after the end",
+        "enqueue.lua",
+        " or call('SISMEMBER', ns .. 'finished', id) == 1\n"
+        "  or call('SISMEMBER', ns .. 'finished:old', id) == 1 then",
+        " then",
+    ),
+    Bug(
+        "a counter that misses discards",
+        "discard.lua",
+        "call('HINCRBY', ns .. 'discarded', queue, 1)",
+        "",
+    ),
+    Bug(
+        "max_attempts=1 restarted after an interrupted runner's death",
+        "pieces/death.lua",
+        "if death == 'interrupted' and n.max_attempts > 1 then",
+        "if death == 'interrupted' then",
+    ),
+    Bug(
+        "max_attempts=1 restarted after its release",
+        "release.lua",
+        "if ARGV[4] == '1' and n.max_attempts == 1 then",
+        "if false then",
+    ),
+    Bug(
+        "max_attempts=1 restarted after its first crash",
+        "pieces/death.lua",
+        "  if n.attempts >= n.max_attempts then return 'exhausted' end\n",
+        "",
+    ),
+    Bug(
+        "a release that counts",
+        "release.lua",
+        "    to_head(id, queue, job, n, now)\n",
+        "    n.attempts = n.attempts + 1\n    to_head(id, queue, job, n, now)\n",
+    ),
+    Bug(
+        "a supervisor retired while its heart beats",
+        "retire.lua",
+        "if ARGV[2] ~= '' and string.match(found, '^%d+') ~= ARGV[2] then return {'alive'} end",
+        "",
+    ),
+    Bug(
+        "a late retry that revives once more",
+        "retry.lua",
+        "if ARGV[2] ~= '' and n.fence ~= tonumber(ARGV[2]) then return {'stale'} end",
+        "",
+    ),
+    Bug(
+        "a fence that starts again with a new life",
+        "retry.lua",
+        "n.attempts, n.crashes, n.losses = 0, 0, 0",
+        "n.attempts, n.crashes, n.losses, n.fence = 0, 0, 0, 0",
+    ),
+)
+
+
+def plant(bug: Bug, folder: Path) -> dict[str, Script]:
+    """Copy the scripts into a folder, with one bug in them."""
+    shutil.copytree(SCRIPTS, folder)
+    path = folder / bug.file
+    text = path.read_text()
+    found = text.count(bug.right)
+    assert found == 1, f"{bug.file} has {bug.right!r} {found} times: plant {bug.name!r} anew"
+    path.write_text(text.replace(bug.right, bug.wrong))
+    return {path.stem: load(path, folder) for path in folder.glob("*.lua")}
+
+
+def load(path: Path, folder: Path) -> Script:
+    return Script.of(path.stem, resolve_includes(path.read_text(), folder))
