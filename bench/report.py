@@ -49,7 +49,7 @@ def number(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-_WIDTHS = (56, 20, 9, 24, 5)
+_WIDTHS = (58, 25, 6, 23, 5)
 
 
 def headings() -> str:

@@ -7,6 +7,7 @@ Every wait has an end.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -58,15 +59,16 @@ def start(command: list[str], log: Path, core: int | None = None) -> subprocess.
     It may keep what it compiles, as an installed package does.
     """
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    pinned = ["taskset", "-c", str(core), *command] if core is not None else command
+    pin = None if core is None else functools.partial(os.sched_setaffinity, 0, {core})
     with log.open("ab") as out:
         return subprocess.Popen(
-            pinned,
+            command,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
             env=environment,
+            preexec_fn=pin,
             start_new_session=True,
         )
 

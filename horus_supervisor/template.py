@@ -9,7 +9,6 @@ harms no runner.
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import gc
 import importlib
 import os
@@ -19,10 +18,8 @@ import socket
 import sys
 import time
 import traceback
-from pathlib import Path
 
 from horus_supervisor import linux, messages
-from horus_supervisor.address import parse_url
 from horus_supervisor.job import codec, definition
 from horus_supervisor.messages import (
     Boot,
@@ -33,10 +30,8 @@ from horus_supervisor.messages import (
     TemplateFailed,
     TemplateReady,
 )
-from horus_supervisor.runner import main as runner_main
-from horus_supervisor.runner.voice import Voice
-from horus_supervisor.scoreboard import Scoreboard, SlotWriter
-from horus_supervisor.store.wire import Wire
+from horus_supervisor.runner.process import become_runner
+from horus_supervisor.scoreboard import Scoreboard
 
 _MIDDLE_S = 5.0
 """Seconds for a middle process to fork; an at-fork hook of job code may hang there."""
@@ -47,6 +42,8 @@ _MESSAGE_MAX = 1 << 16
 def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
     """Serve fork requests on a SEQPACKET socket until it closes."""
     linux.name_process("horus-template")
+    for fd in (control_fd, board_fd, lock_fd):
+        os.set_inheritable(fd, False)  # what job code starts must not hold our lock
     control = socket.socket(fileno=control_fd)
     boot = messages.to_template.decode(control.recv(_MESSAGE_MAX))
     assert isinstance(boot, Boot)
@@ -136,7 +133,7 @@ def _middle(
             os.close(told)
             os.close(tell)
             os.close(control_fd)
-            code = _runner(boot, spec, fds, board, lock_fd, middle=me)
+            code = become_runner(boot, spec, fds, board, lock_fd, middle=me)
         else:
             os.write(tell, str(pid).encode())
             code = 0
@@ -144,68 +141,3 @@ def _middle(
         traceback.print_exc()
     finally:
         os._exit(code)
-
-
-def _runner(
-    boot: Boot, spec: Spawn, fds: list[int], board: Scoreboard, lock_fd: int, *, middle: int
-) -> int:
-    """Become a runner; returns its exit status."""
-    log_fd, output_fd, stacks_fd = fds
-    os.setpgid(0, 0)
-    # in this order: the death signal set before the middle process ends would kill us,
-    # and "until it is the supervisor" would spin for ever below another subreaper
-    while os.getppid() == middle:
-        time.sleep(0.0002)
-    linux.die_with_parent()
-    if os.getppid() != boot.supervisor_pid:
-        return 0
-    for number in signal.valid_signals():
-        if number not in (
-            signal.SIGKILL,
-            signal.SIGSTOP,
-            signal.SIGPIPE,
-            signal.SIGINT,
-            signal.SIGXFSZ,
-        ):
-            with contextlib.suppress(OSError, ValueError):
-                signal.signal(number, signal.SIG_DFL)
-    for number in (signal.SIGTTOU, signal.SIGTTIN, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
-    null = os.open(os.devnull, os.O_RDONLY)
-    for source, fd in ((null, 0), (output_fd, 1), (output_fd, 2)):
-        os.dup2(source, fd, inheritable=True)
-    os.close(null)
-    os.close(output_fd)
-    faulthandler.enable(stacks_fd)
-    faulthandler.register(linux.DUMP_SIGNAL, stacks_fd, all_threads=True, chain=False)
-    linux.name_process(f"horus {spec.runner}")
-    slot = SlotWriter(board, spec.slot)
-    slot.born(os.getpid())
-    voice = Voice(log_fd, spec.identity, spec.runner, spec.group)
-    name = f"horus:{spec.identity.supervisor}:{spec.slot}.{spec.incarnation}"
-    wire = Wire(parse_url(boot.redis_url), timeout_s=5.0, name=name)
-    runner = runner_main.Runner(
-        spec,
-        boot.namespace,
-        wire,
-        slot,
-        voice,
-        spool=Path(boot.spool),
-        max_payload_bytes=boot.max_payload_bytes,
-    )
-    runner_main.listen(runner)
-    os.register_at_fork(after_in_child=lambda: _forget(wire, (log_fd, lock_fd)))
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    runner.run()
-    return 0
-
-
-def _forget(wire: Wire, fds: tuple[int, ...]) -> None:
-    """In a child that job code forked: let go of what is the runner's alone."""
-    wire.close()
-    for fd in fds:
-        with contextlib.suppress(OSError):
-            os.close(fd)
-    signal.set_wakeup_fd(-1)
-    faulthandler.unregister(linux.DUMP_SIGNAL)
-    linux.name_process("horus job child")

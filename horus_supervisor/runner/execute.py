@@ -7,6 +7,7 @@ each time that the guard is armed, and never while it is not.
 from __future__ import annotations
 
 import math
+import os
 import time
 import traceback
 from collections.abc import Iterator
@@ -125,3 +126,13 @@ def _whole(text: str) -> str:
 def is_discard(error: BaseException | None) -> bool:
     """Tell whether the job gave itself up."""
     return isinstance(error, Discard)
+
+
+def end_child(error: BaseException | None) -> None:
+    """End a child that the job forked and that came back out of ``execute``."""
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+    elif error is not None:
+        code = 1
+    os._exit(code)

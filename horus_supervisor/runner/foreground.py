@@ -150,6 +150,31 @@ def _serve(runner: Runner, board: Scoreboard) -> None:
             signal.signal(number, handler)
 
 
+def _boot(
+    address: Address, namespace: str, identity: Identity, state_dir: Path, queues: Sequence[str]
+) -> KeeperBoot:
+    facts: dict[str, object] = {
+        "host": identity.host,
+        "pid": os.getpid(),
+        "version": horus_supervisor.__version__,
+        "app_version": None,
+        "started_at": rfc3339(time.time()),
+        "groups": {"work": 1},
+        "queues": list(queues),
+        "runners": [],
+    }
+    return KeeperBoot(
+        redis_url=address.url,
+        namespace=namespace,
+        identity=identity,
+        lease_s=LEASE_S,
+        state_dir=str(state_dir),
+        facts=facts,
+        leftovers=[],
+        ticking=False,
+    )
+
+
 class _Keeper:
     """The keeper process beside us."""
 
@@ -165,7 +190,7 @@ class _Keeper:
         ours, theirs = socket.socketpair()
         root = str(Path(__file__).resolve().parents[2])
         code = (
-            f"import sys, threading; sys.path.append({root!r}); "
+            f"import sys; sys.path.append({root!r}); "
             "from horus_supervisor.keeper.main import main; "
             f"main({theirs.fileno()}, {board.fd}, 2)"
         )
@@ -176,26 +201,7 @@ class _Keeper:
         theirs.close()
         self._channel: Channel[FromKeeper] = Channel(ours, messages.from_keeper)
         self._board = board
-        facts: dict[str, object] = {
-            "host": identity.host,
-            "pid": os.getpid(),
-            "version": horus_supervisor.__version__,
-            "app_version": None,
-            "started_at": rfc3339(time.time()),
-            "groups": {"work": 1},
-            "queues": list(queues),
-            "runners": [],
-        }
-        boot = KeeperBoot(
-            redis_url=address.url,
-            namespace=namespace,
-            identity=identity,
-            lease_s=LEASE_S,
-            state_dir=str(state_dir),
-            facts=facts,
-            leftovers=[],
-            ticking=False,
-        )
+        boot = _boot(address, namespace, identity, state_dir, queues)
         self._channel.send(boot)
         self._wait_until_registered()
         self._channel.send(

@@ -25,12 +25,13 @@ import msgspec
 from horus_supervisor import errors
 from horus_supervisor.events import Event
 from horus_supervisor.job import current, definition
-from horus_supervisor.linux import WAKE_SIGNAL, private_memory_bytes, resident_bytes
+from horus_supervisor.linux import private_memory_bytes, resident_bytes
 from horus_supervisor.messages import Spawn
 from horus_supervisor.runner.execute import (
     Guard,
     Run,
     describe,
+    end_child,
     guarded,
     is_discard,
     wait_before_retry_s,
@@ -184,7 +185,7 @@ class Runner:
         self._note_start(claimed, packed, began_ns, timeout_s)
         run = guarded(job_class, packed.payload, self._max_payload, self.guard)
         if os.getpid() != self._pid:
-            _end_child(run.error)
+            end_child(run.error)
         duration_s = (time.monotonic_ns() - began_ns) / 1e9
         self._done += 1
         self._slot.finishing(self._done)
@@ -384,16 +385,6 @@ def _jittered(max_jobs: int | None) -> int:
     return max_jobs + random.randint(0, max_jobs // 10) if max_jobs else 0
 
 
-def _end_child(error: BaseException | None) -> None:
-    """End a child that the job forked and that came back out of ``execute``."""
-    code = 0
-    if isinstance(error, SystemExit):
-        code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
-    elif error is not None:
-        code = 1
-    os._exit(code)
-
-
 def _wakeup_pair() -> tuple[socket.socket, socket.socket]:
     """A signal writes a byte into it, so that a wait for Redis ends at a signal too."""
     ears, mouth = socket.socketpair()
@@ -402,9 +393,3 @@ def _wakeup_pair() -> tuple[socket.socket, socket.socket]:
     if threading.current_thread() is threading.main_thread():
         signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
     return ears, mouth
-
-
-def listen(runner: Runner) -> None:
-    """Install the handlers of the signals that a runner hears."""
-    signal.signal(WAKE_SIGNAL, lambda *_: runner.guard.look())
-    signal.signal(signal.SIGTERM, runner.ask_to_leave)

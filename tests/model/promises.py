@@ -5,49 +5,46 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from tests.model import seen
 from tests.model.actors import Call, Runner
 from tests.model.model import Reply
 
 Key = tuple[str, int]
+State = dict[str, Any]
+"""What ``seen.in_redis`` tells."""
 
 
-def conservation(now: seen.Raw) -> None:
+def conservation(now: State) -> None:
     """Count, for each queue: enqueued is what waits, runs, is dead or has ended."""
-    state = seen.in_redis(now)
-    places: Counter[str] = Counter()
-    for what in ("succeeded", "discarded"):
-        places.update({q: n for (kind, q), n in state["counts"].items() if kind == what})
-    places.update({queue: len(ids) for queue, ids in state["ready"].items()})
-    for kind in ("scheduled", "dead"):
-        places.update({q: len(values) // 2 for q, values in now.under(kind).items()})
-    held = [text.split(" ") for text in now.pairs("own").values()]
-    places.update(words[-1] for words in held if words[2] == "held")
-    enqueued = {q: n for (kind, q), n in state["counts"].items() if kind == "enqueued"}
+    enqueued = {q: n for (kind, q), n in now["counts"].items() if kind == "enqueued"}
+    places = Counter(job[0] for job in now["jobs"].values())
+    for (what, queue), count in now["counts"].items():
+        if what != "enqueued":
+            places[queue] += count
     assert +places == Counter(enqueued), f"enqueued {enqueued}, but there are {places}"
 
 
-def one_place(now: seen.Raw) -> None:
-    """Find each job with a record in exactly one place, and no other there."""
-    state = seen.in_redis(now)
-    found = [i for ids in state["ready"].values() for i in ids]
-    found += [*state["scheduled"], *state["dead"]]
-    found += [held[3] for held in state["slots"].values() if held[2] == "held"]
-    assert sorted(found) == sorted(state["jobs"]), f"{sorted(found)}, not {sorted(state['jobs'])}"
-    ended = state["finished"].keys() | state["finished before"].keys()
-    assert not ended & state["jobs"].keys()
+def one_place(now: State) -> None:
+    """Find each job with a record in exactly one place, in its own queue, and no other there."""
+    found = [(i, queue) for queue, ids in now["ready"].items() for i in ids]
+    found += [(i, now["jobs"][i][0]) for i in (*now["scheduled"], *now["dead"])]
+    found += [(s[3], now["jobs"][s[3]][0]) for s in now["slots"].values() if s[2] == "held"]
+    expected = sorted((i, job[0]) for i, job in now["jobs"].items())
+    assert sorted(found) == expected, f"{sorted(found)}, not {expected}"
+    ended = now["finished"].keys() | now["finished before"].keys()
+    assert not ended & now["jobs"].keys()
 
 
-def no_ready_job_waits_for_an_idle_runner(now: seen.Raw, ledger: Ledger) -> None:
+def no_ready_job_waits_for_an_idle_runner(now: State, ledger: Ledger) -> None:
     """Where work is ready lies a token, or someone has taken it and is about to claim."""
-    for queue in now.under("ready"):
-        lies_there = len(now.under("wake").get(queue, [])) == 1
+    for queue in now["ready"]:
+        lies_there = now["tokens"].get(queue) == 1
         assert lies_there or queue in ledger.tokens.values(), f"nobody is woken for {queue}"
 
 
-def one_record_for_a_death(now: seen.Raw) -> None:
-    ids = [record[0] for record in seen.in_redis(now)["records"]]
+def one_record_for_a_death(now: State) -> None:
+    ids = [record[0] for record in now["records"]]
     assert len(ids) == len(set(ids)), f"two records for one death: {ids}"
 
 
