@@ -32,6 +32,7 @@ from horus_supervisor.messages import (
 )
 from horus_supervisor.runner.process import become_runner
 from horus_supervisor.scoreboard import Scoreboard
+from horus_supervisor.store import operation
 
 _MIDDLE_S = 5.0
 """Seconds for a middle process to fork; an at-fork hook of job code may hang there."""
@@ -77,6 +78,8 @@ def import_jobs(boot: Boot) -> TemplateReady:
     sys.path[:0] = boot.path
     modules = [importlib.import_module(name) for name in boot.imports]
     codec.make_ready()  # once, and shared by all runners
+    for name in ("join", "claim", "finish", "fail", "release"):
+        operation.load_script(name)
     version = next((str(m.__version__) for m in modules if hasattr(m, "__version__")), None)
     threads = len(os.listdir("/proc/self/task")) if linux.LINUX else 1
     took_s = round(time.monotonic() - began, 3)

@@ -52,15 +52,17 @@ class Teller:
         """Say that ``execute`` returned."""
         wait_s = (claimed.started_ms - (packed.due_ms or packed.enqueued_ms)) / 1000
         args = {"args": packed.payload.decode("utf-8", "replace")} if self._args else {}
-        self._voice.log.info(
-            _SUCCEEDED,
-            job_id=claimed.job_id,
-            job=packed.name,
-            queue=claimed.queue,
-            attempt=packed.attempts + 1,
-            duration_s=round(duration_s, 6),
-            wait_s=max(wait_s, 0.0),
-            **args,
+        self._voice.keep(
+            {
+                "event": _SUCCEEDED,
+                "job_id": claimed.job_id,
+                "job": packed.name,
+                "queue": claimed.queue,
+                "attempt": packed.attempts + 1,
+                "duration_s": round(duration_s, 6),
+                "wait_s": max(wait_s, 0.0),
+                **args,
+            }
         )
 
     def discarded(self, claimed: Claimed, why: str) -> None:

@@ -28,7 +28,14 @@ class Voice:
         }
         self.log = logs.bind(self._lines.append, base, identity.level)
         self.direct = logs.bind(self.write, base, identity.level)
+        self._renderer = logs.Renderer(base)
+        self._tells_info = identity.level in ("debug", "info")
         self.debug = identity.level == "debug"
+
+    def keep(self, fields: dict[str, Any]) -> None:
+        """Collect an ``info`` line, past structlog's proxies: the one line that every job costs."""
+        if self._tells_info:
+            self._lines.append(self._renderer(None, "info", fields))
 
     def forget(self) -> None:
         """Drop the lines that did not come true."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -34,7 +34,7 @@ class Slot:
         return f"{self.supervisor}/{self.number}"
 
 
-class Packed(NamedTuple):  # on the runner's way: a tuple is made in a tenth of a dataclass's time
+class Packed(msgspec.Struct, frozen=True, gc=False):  # made for every job: faster than a dataclass
     """A job as it lies in Redis. Zero means: not set. Times are milliseconds since 1970."""
 
     attempts: int
@@ -51,7 +51,7 @@ class Packed(NamedTuple):  # on the runner's way: a tuple is made in a tenth of 
     payload: bytes
 
 
-class Claimed(NamedTuple):
+class Claimed(msgspec.Struct, frozen=True, gc=False):
     """A job that is now held. ``job`` is None where its record can't be read."""
 
     job_id: str
@@ -68,14 +68,13 @@ class Claimed(NamedTuple):
         return self.job.fence + 1 if self.job else 1
 
 
-@dataclass(frozen=True, slots=True)
-class Stale:
+class Stale(msgspec.Struct, frozen=True, gc=False):
     """The call changed nothing: ``stale`` (another holds the slot) or ``no member``."""
 
     word: str
 
 
-class Turned(NamedTuple):
+class Turned(msgspec.Struct, frozen=True, gc=False):
     """The call was carried out: how the last job ended (``-``: none), and the next one."""
 
     done: str

@@ -46,7 +46,7 @@ class _Encoded(dict[Any, bytes]):
 
     def __missing__(self, value: str | bytes | int) -> bytes:
         encoded = _encode(value)
-        if len(encoded) < 80:
+        if len(encoded) < 80 and not isinstance(value, int):  # a seq never comes again
             if len(self) >= REMEMBERED:
                 self.clear()
             self[value] = encoded

@@ -204,6 +204,3 @@ def _bounded(record: CrashRecord) -> bytes:
         )
         text = messages.encode(record)
     return text
-
-
-

@@ -53,6 +53,8 @@ class Supervisor:
         self.config = config
         self._clock = clock
         self._lock_fd = lock_fd
+        self._seats_of: Config | None = None
+        self._seats: dict[str, GroupConfig] = {}
         self._board = Scoreboard(linux.memory_file("horus-scoreboard"))
         self._inbox = Inbox()
         self._outlet = Outlet(1, console=log_format == "console")
@@ -141,6 +143,11 @@ class Supervisor:
     def _wanted_seats(self) -> dict[str, GroupConfig]:
         if self._stop:
             return {}
+        if self._seats_of is not self.config:  # a hundred seats, four times a second
+            self._seats_of, self._seats = self.config, self._seats_wanted()
+        return self._seats
+
+    def _seats_wanted(self) -> dict[str, GroupConfig]:
         groups = self.config.groups
         return {
             f"{g.name}/{at}": dataclasses.replace(g, runners=0)
@@ -436,4 +443,3 @@ class Supervisor:
         elif not self._outlet.writing and self._outlet_watched:
             self._inbox.forget(self._outlet.fileno())
             self._outlet_watched = False
-

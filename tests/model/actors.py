@@ -15,9 +15,12 @@ RECORD = b'{"cause":"signal"}'
 LIMITS = {"max_crashes": 2, "crash_delay_ms": 3_600_000}
 UNSTARTED = ("deferred", "refused")
 ENDINGS = (
-    *("succeeded", "succeeded", "discarded", "failed now", "failed now", "failed", "interrupted"),
-    *UNSTARTED,
+    *("succeeded", "succeeded", "discarded", "failed now", "failed now", "failed"),
+    *("interrupted", "interrupted", *UNSTARTED),
 )
+
+
+PHASES = ("new", "idle", "blocked", "woken", "claimed", "executing")
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Runner:
 
     slot: Slot
     queues: tuple[str, ...]
-    phase: str = "new"  # idle blocked woken claimed executing gone
+    phase: str = "new"  # one of PHASES, or gone
     seq: int = 0
     executing: int = 0
     job: tuple[str, int, int] = ("", 0, 0)  # id, attempt, fence

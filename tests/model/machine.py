@@ -20,7 +20,7 @@ from horus_supervisor.store import operations
 from horus_supervisor.store.operation import Operation, Script
 from horus_supervisor.store.rows import Slot
 from tests.model import promises, seen
-from tests.model.actors import ENDINGS, QUEUES, RECORD, Call, Runner
+from tests.model.actors import ENDINGS, PHASES, QUEUES, RECORD, Call, Runner
 from tests.model.model import Model, Reply, plain
 
 if TYPE_CHECKING:
@@ -74,9 +74,10 @@ class Machine(RuleBasedStateMachine):
         reply = plain(self.world.run(operation._replace(script=script)))
         expected = getattr(self.model, call.name)(*call.args, **call.options)
         assert reply == expected, f"{call} answered {reply}, not {expected}"
-        self.ledger.heard(call, reply)
-        if call.final(reply):
-            self.sent.append(call)
+        if call not in self.sent or reply is True:  # carried out: created, where an id came again
+            self.ledger.heard(call, reply)
+            if call.final(reply):
+                self.sent.append(call)
         return reply
 
     def say_twice(self, call: Call) -> Reply:
@@ -94,7 +95,7 @@ class Machine(RuleBasedStateMachine):
     # --- clients and operators -----------------------------------------------------------------
 
     @rule(
-        queues=st.lists(st.sampled_from(QUEUES), min_size=1, max_size=3),
+        queues=st.lists(st.sampled_from(QUEUES), min_size=2, max_size=4),
         max_attempts=st.sampled_from([1, 2, 3]),
         max_crashes=st.sampled_from([None, None, 1]),
         delay_ms=st.sampled_from([None, None, None, HOUR_MS]),
@@ -116,9 +117,10 @@ class Machine(RuleBasedStateMachine):
             assert self.say(self.enqueued[-1]) is True
 
     @precondition(lambda self: self.enqueued)
-    @rule(which=numbers)
-    def an_id_is_enqueued_again(self, which: int) -> None:
-        call = _one(self.enqueued, which)
+    @rule(which=numbers, ended=st.booleans())
+    def an_id_is_enqueued_again(self, which: int, ended: bool) -> None:
+        past = [call for call in self.enqueued if call.about not in self.model.jobs]
+        call = _one(past if ended and past else self.enqueued, which)
         if self.say(call):  # it was forgotten: a new job, and calls about the old one are past
             self.sent = [other for other in self.sent if other.about != call.about]
 
@@ -130,7 +132,8 @@ class Machine(RuleBasedStateMachine):
             of_it = [i for i in of_it if self.model.state(i) in ("dead", "scheduled")] or of_it
         job_id = _one(of_it, which)
         job = self.model.jobs.get(job_id)
-        self.say(Call(name, (job_id, job.fence if job else 0)))
+        fence = job.fence - (job.state == "running") if job else 0  # looked at before it started
+        self.say(Call(name, (job_id, fence)))
 
     # --- time and keepers ----------------------------------------------------------------------
 
@@ -245,13 +248,18 @@ class Machine(RuleBasedStateMachine):
         death=st.sampled_from([Death.CRASHED, Death.CRASHED, Death.KILLED, Death.INTERRUPTED]),
         last_call=st.sampled_from(["none", "in the socket", "reply lost"]),
         ending=st.sampled_from(ENDINGS),
+        phase=st.sampled_from([*PHASES, "executing", "executing"]),
         report=st.booleans(),
     )
     def a_runner_dies(
-        self, which: int, death: Death, last_call: str, ending: str, report: bool
+        self, which: int, death: Death, last_call: str, ending: str, phase: str, report: bool
     ) -> None:
-        busy = [r for r in self.living() if r.phase in ("executing", "claimed", "woken")]
-        runner = _one(busy or self.living(), which)
+        runner = _one(self.living(), which)
+        for _ in range(6):
+            if runner.phase != phase:
+                self._step(runner, "failed now")
+        if not runner.alive:
+            return
         call = None if last_call == "none" else self._next_call(runner, ending)
         runner.die(death)
         if call and last_call == "in the socket":
@@ -283,10 +291,11 @@ class Machine(RuleBasedStateMachine):
     @rule(which=numbers)
     def late_copies_arrive(self, which: int) -> None:
         before = self.look()
-        for call in (*self.sent[-6:], _one(self.sent, which)):
-            if not call.about or self.model.knows(call.about):  # else promised no longer
-                self.say(call)
-        assert self.look().keys == before.keys, "a late copy of a call changed something"
+        copies = [*self.sent[-9:], _one(self.sent, which)]
+        copies = [c for c in copies if not c.about or self.model.knows(c.about)]  # while promised
+        for call in copies:
+            self.say(call)
+        assert self.look().keys == before.keys, f"one of these copies changed something: {copies}"
 
     # --- supervisors ---------------------------------------------------------------------------
 

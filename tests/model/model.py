@@ -204,7 +204,7 @@ class Model:
             return "alive", []
         seen = {key: (executing, why) for key, executing, why, _ in known}
         lost = []
-        for key in [key for key in self.places if key.startswith(supervisor + "/")]:
+        for key in sorted(key for key in self.places if key.startswith(supervisor + "/")):
             place = self.places.pop(key)
             self.deaths.pop(key, None)
             if place.word == "held":

@@ -14,12 +14,13 @@ from horus_supervisor.store.operation import SCRIPTS, Script, resolve_includes
 
 @dataclass(frozen=True)
 class Bug:
-    """One wrong text for a right one, in one file."""
+    """One wrong text for a right one, in one file. ``seed``: a search that finds it quickly."""
 
     name: str
     file: str
     right: str
     wrong: str
+    seed: int = 0
 
 
 BUGS = (

@@ -226,11 +226,12 @@ def test_a_description_shows_what_would_run_and_no_password() -> None:
     assert "note" not in text
 
 
-@pytest.mark.parametrize("url", ["redis://:a?geheim@h", "redis://h?password=geheim@x"])
-def test_a_password_in_odd_places_is_not_shown_either(url: str) -> None:
-    text = describe(parse(f'[redis]\nurl = "{url}"', FILE))
+def test_a_password_in_odd_places_is_not_shown_either() -> None:
+    text = describe(parse('[redis]\nurl = "redis://h?password=geheim@x"', FILE))
     assert "geheim" not in text
-    assert ":a" not in text
+    with pytest.raises(ConfigError) as caught:
+        parse('[redis]\nurl = "redis://:a?geheim@h"', FILE)
+    assert "geheim" not in str(caught.value)
 
 
 def test_what_would_not_run_is_noted() -> None:

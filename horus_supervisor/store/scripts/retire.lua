@@ -18,22 +18,24 @@ local known = {}
 for i = 6, #ARGV, 4 do known[ARGV[i]] = {ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]} end
 local others = {ARGV[5], ARGV[3], ARGV[4]}
 local now, mine, reply = now_ms(), ARGV[1] .. '/', {'ok'}
-local all = call('HGETALL', ns .. 'own')
+local slots = {}
+for _, slot in ipairs(call('HKEYS', ns .. 'own')) do
+  if string.sub(slot, 1, #mine) == mine then slots[#slots + 1] = slot end
+end
+table.sort(slots)
 -- writes
-for i = 1, #all, 2 do
-  local slot, own = all[i], all[i + 1]
-  if string.sub(slot, 1, #mine) == mine then
-    local executing, death, record = unpack(known[slot] or others)
-    local flight = settle(own, executing, death, record, now)
-    if flight.id ~= '' then
-      if death ~= 'interrupted' then write_record(slot, string.match(own, '^%d+'), flight, record) end
-      for _, value in ipairs({slot, flight.disposition, flight.id, flight.queue, flight.attempt, flight.name}) do
-        reply[#reply + 1] = value
-      end
+for _, slot in ipairs(slots) do
+  local executing, death, record = unpack(known[slot] or others)
+  local own = call('HGET', ns .. 'own', slot)
+  local flight = settle(own, executing, death, record, now)
+  if flight.id ~= '' then
+    if death ~= 'interrupted' then write_record(slot, string.match(own, '^%d+'), flight, record) end
+    for _, value in ipairs({slot, flight.disposition, flight.id, flight.queue, flight.attempt, flight.name}) do
+      reply[#reply + 1] = value
     end
-    call('HDEL', ns .. 'own', slot)
-    call('HDEL', ns .. 'deaths', slot)
   end
+  call('HDEL', ns .. 'own', slot)
+  call('HDEL', ns .. 'deaths', slot)
 end
 call('HDEL', ns .. 'supervisors', ARGV[1])
 call('ZADD', ns .. 'retired', whole(now), ARGV[1])

@@ -18,14 +18,14 @@ local function claim_next(done, first)
     until job or not id
     if id then
       local t = call('TIME')
-      local started = string.format('%s%03d', t[1], t[2] / 1000)
+      local started = t[1] .. string.sub('00000' .. t[2], -6, -4)
       local attempts, fence = string.match(job, '^(%d*) %d* %d* (%d*) %d* %d+ ')
       if not attempts then -- no record of ours: with a readable head, every script can move it; `?` is refused
         attempts, fence, job = '', '', '     1   ' .. started .. ' ' .. queue .. ' ?\n' .. job
         call('HSET', ns .. 'jobs', id, job)
       end
-      note_slot('held ' .. done .. ' ' .. id .. ' ' .. (fence == '' and 0 or fence) + 1 .. ' '
-        .. (attempts == '' and 0 or attempts) + 1 .. ' ' .. started .. ' ' .. ARGV[4] .. ' ' .. ARGV[5] .. ' ' .. queue)
+      note_slot('held ' .. done .. ' ' .. id .. ' ' .. (fence == '' and '1' or fence + 1) .. ' '
+        .. (attempts == '' and '1' or attempts + 1) .. ' ' .. started .. ' ' .. ARGV[4] .. ' ' .. ARGV[5] .. ' ' .. queue)
       if ARGV[6] == '1' then pass_token(first) end
       return {done, 'job', id, queue, started, job}
     end

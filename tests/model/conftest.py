@@ -1,0 +1,19 @@
+"""What the model's tests share: a world with the real scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.model.machine import World
+from tests.support.drivers import open_driver
+from tests.support.redis_server import RedisServer
+
+
+@pytest.fixture
+def world(redis_server: RedisServer) -> Iterator[World]:
+    driver = open_driver("wire", redis_server.url, 5.0, None)
+    with redis_server.client() as raw:
+        yield World(driver.run, raw, {})
+    driver.close()

@@ -1,0 +1,35 @@
+"""Running the machine: a short search that is the same each time, or a long random one."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.model.machine import Machine, World
+
+STEPS = 50
+EXAMPLES = 12
+"""The first examples of a search differ most: several short searches find more than a long one."""
+
+
+def search(world: World, number: int) -> None:
+    """Make one short search, the same for the same number. Raises what the machine raises."""
+    chosen = settings(
+        _settings(EXAMPLES), phases=[Phase.generate], report_multiple_bugs=False, print_blob=False
+    )
+    run_state_machine_as_test(seed(number)(lambda: Machine(world)), settings=chosen)
+
+
+def search_at_random(world: World, examples: int) -> None:
+    """Make a long search, another one each time; what fails is told in its shortest form."""
+    run_state_machine_as_test(lambda: Machine(world), settings=_settings(examples))
+
+
+def _settings(examples: int) -> settings:
+    return settings(
+        max_examples=examples,
+        stateful_step_count=STEPS,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
