@@ -36,7 +36,9 @@ class Channel(Generic[T]):
         return bool(self._out) and not self.closed
 
     def send(self, message: msgspec.Struct) -> None:
-        """Send a message, now or when there is room."""
+        """Send a message, now or when there is room; nothing to a closed channel."""
+        if self.closed:
+            return
         self._out += self._encode(message) + b"\n"
         self.flush()
 

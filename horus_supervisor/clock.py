@@ -30,6 +30,13 @@ class SystemClock:
         return time.time()
 
 
+_LAST = 253_402_300_799.0
+
+
 def rfc3339(seconds: float) -> str:
-    """Write a wall time as RFC 3339 in UTC with microseconds: ``2026-08-24T02:14:06.120331Z``."""
+    """Write a wall time as RFC 3339 in UTC with microseconds: ``2026-08-24T02:14:06.120331Z``.
+
+    What lies outside the years 1970 to 9999 becomes the nearer end: job code may have made it up.
+    """
+    seconds = min(max(seconds, 0.0), _LAST)
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")[:26] + "Z"

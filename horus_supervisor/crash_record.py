@@ -1,4 +1,4 @@
-"""The crash record: which job, how its runner died, what it left behind (README: "Crash records")."""
+"""The crash record: which job, how its runner died, what it left behind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from horus_supervisor.lifecycle import Cause, Disposition
 
 
 class CrashRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """One death of a runner. Sizes in bytes, times RFC 3339 in UTC; null where it does not apply."""
+    """One death of a runner. Sizes in bytes, times RFC 3339 in UTC; null where it doesn't apply."""
 
     crash_id: str
     timestamp: str

@@ -48,7 +48,7 @@ _SENTENCES: dict[Event, str] = {
     Event.JOB_DISCARDED: "{job} discarded: {reason}",
     Event.JOB_DEFERRED: "no runner here knows {job}; left for others until {retry_at}",
     Event.JOB_FAILED: "{job} failed on attempt {attempt}: {error_type}",
-    Event.JOB_STALE: "{job} was finished too late: another holds it, or it is gone; nothing was changed",
+    Event.JOB_STALE: "{job} was finished too late: another holds it or it is gone; nothing changed",
     Event.JOB_CRASHED: "{job} brought down {runner}: {cause}; the job is {disposition}",
     Event.JOB_DEAD: "{job} is dead ({reason}); retry it with: horus retry {job_id}",
     Event.JOB_TIMED_OUT: "{job} is past its timeout of {timeout_s} s",

@@ -1,8 +1,8 @@
 """The embedded Redis's guard: starts the server in its folder, and ends it last.
 
-The server must outlive the keeper's last rites and nothing else. The guard holds the reading end of a
-pipe, the lifeline, whose writing ends supervisor and keeper hold: when both are gone, however that
-came, it stops the server; at the latest 1.8 s after the supervisor.
+The server must outlive the keeper's last rites and nothing else. The guard holds the reading end
+of a pipe, the lifeline, whose writing ends supervisor and keeper hold: when both are gone, however
+that came, it stops the server; at the latest 1.8 s after the supervisor.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ ARROWS: dict[str, tuple[tuple[JobState, JobState], ...]] = {
 """Script -> the arrows that it may draw. A script that draws another one is a defect."""
 
 KEEP_FINISHED_S = 60
-"""Seconds for which the id of a finished or discarded job is known, at least; at most twice that."""
+"""Seconds for which a finished or discarded job's id is known, at least; at most twice that."""
 
 LEASE_S = 30.0
 """Default seconds without a heartbeat after which a supervisor counts as gone."""

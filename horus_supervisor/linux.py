@@ -63,7 +63,10 @@ def memory_file(name: str) -> int:
 
 
 def open_pidfd(pid: int) -> int | None:
-    """Open a descriptor that becomes readable when the process ends; None if it is gone. pidfd_open(2)."""
+    """Open a descriptor that is readable once the process has ended. pidfd_open(2).
+
+    None where it is gone already.
+    """
     if not LINUX:
         return None
     try:
@@ -97,7 +100,7 @@ def private_memory_bytes() -> int:
 
 
 def resident_bytes() -> int:
-    """Tell the resident size of this process, shared pages included: 15 microseconds. proc_pid_statm(5)."""
+    """Tell our resident size, shared pages included: 15 microseconds. proc_pid_statm(5)."""
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")

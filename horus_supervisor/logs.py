@@ -10,7 +10,7 @@ import importlib
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, MutableMapping
 from types import ModuleType
 from typing import Any, cast
 
@@ -48,9 +48,9 @@ _LEVEL_NUMBERS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical
 
 
 def _plain(value: Any) -> Any:
-    return (
-        repr(value) if not isinstance(value, BaseException) else f"{type(value).__name__}: {value}"
-    )
+    if isinstance(value, BaseException):
+        return f"{type(value).__name__}: {value}"
+    return repr(value)
 
 
 _encode = msgspec.json.Encoder(enc_hook=_plain, decimal_format="string").encode
@@ -79,43 +79,59 @@ class _SinkLogger:
 
 
 class Renderer:
-    """structlog's last processor: fields to one line. ``base`` is encoded once; a line's own win."""
+    """structlog's last processor: fields to a line. ``base`` is encoded once; a line's own win.
 
-    def __init__(self, base: dict[str, Any]) -> None:
-        self._base = base
-        self._tail = _encode(base)[1:-1]
+    Never raises, whatever the fields are, and never gives more than ``MAX_LINE_BYTES``.
+    """
+
+    def __init__(self, base: Mapping[str, Any]) -> None:
+        self._base = {name: _short(value) for name, value in base.items()}
+        self._taken = frozenset((*self._base, *_HEAD))
+        self._tail = _encode(self._base)[1:-1]
         self._stamp = _Stamp()
         self._kinds: dict[str, bytes] = {}  # each of our events has one level
 
-    def __call__(self, _logger: Any, level: str, fields: dict[str, Any]) -> bytes:
-        event = fields.pop("event")
-        if type(event) is not str:
-            event = str(event)
-        if "exc_info" in fields:
-            fields["traceback"] = _format_exception(fields.pop("exc_info"))
-        line = self._line(level, event, fields)
-        if len(line) >= MAX_LINE_BYTES:
-            fields, cut = shorten(fields, MAX_LINE_BYTES - 2048)
-            line = self._line(level, event[:200], {**fields, "truncated": cut})
-        if len(line) >= MAX_LINE_BYTES:  # a thousand small fields: name some
-            line = self._line(
-                level, event[:200], {"truncated": [name[:50] for name in fields][:50]}
-            )
-        return line
+    def __call__(self, _logger: Any, level: str, fields: MutableMapping[str, Any]) -> bytes:
+        event = fields.pop("event", None)
+        try:
+            if type(event) is not str:
+                event = str(event)
+            if "exc_info" in fields:
+                fields["traceback"] = _format_exception(fields.pop("exc_info"))
+            line = self._line(level, event, fields)
+        except Exception:  # some value can't be written: all are looked at, one by one
+            event = _text(event)
+            fields = {_text(name): _writable(value) for name, value in fields.items()}
+            line = self._line(level, event, fields)
+        return line if len(line) <= MAX_LINE_BYTES else self._shortened(level, event, fields)
 
-    def _line(self, level: str, event: str, fields: dict[str, Any]) -> bytes:
+    def _shortened(self, level: str, event: str, fields: Mapping[str, Any]) -> bytes:
+        short, cut = shorten(fields, MAX_LINE_BYTES - _RESERVE)
+        names = _cut([_cut(name, 128) for name in cut], 2048)
+        event = _cut(event, 512)
+        line = self._line(level, event, {**short, "truncated": names}, most=1024)
+        if len(line) <= MAX_LINE_BYTES:
+            return line
+        names = _cut([_cut(str(name), 128) for name in fields], 4096)
+        return self._line(level, event, {"truncated": names}, most=1024)
+
+    def _line(self, level: str, event: str, fields: Mapping[str, Any], most: int = 0) -> bytes:
         sentence = SENTENCES.get(event)
         message = fields.get("message")
         if message is None:
             message = self._fill(sentence, fields) if sentence else event
+        if most:
+            message = _cut(message, most)
         words = (self._stamp().encode(), self._kind(level, event), _encode(message))
         head = b'{"timestamp":"%b",%b,"message":%b' % words
         if not fields:
             return b"%b,%b}\n" % (head, self._tail)
-        if self._base.keys().isdisjoint(fields) and "message" not in fields:
+        if self._taken.isdisjoint(fields):
             return b"%b,%b,%b\n" % (head, self._tail, _encode(fields)[1:])
-        rest = {k: v for k, v in {**self._base, **fields}.items() if k not in _HEAD}
-        return b"%b,%b\n" % (head, _encode(rest)[1:])
+        rest = {**self._base, **fields}
+        rest.pop("message", None)
+        rest = {f"{k}_" if k in _HEAD else k: v for k, v in rest.items()}
+        return b"%b,%b\n" % (head, _encode(rest)[1:]) if rest else b"%b}\n" % head
 
     def _kind(self, level: str, event: str) -> bytes:
         if event not in SENTENCES:
@@ -126,7 +142,7 @@ class Renderer:
             self._kinds[event] = kind
         return kind
 
-    def _fill(self, sentence: str, fields: dict[str, Any]) -> str:
+    def _fill(self, sentence: str, fields: Mapping[str, Any]) -> str:
         try:
             return sentence.format_map(fields)
         except (KeyError, ValueError, IndexError):
@@ -135,8 +151,15 @@ class Renderer:
 
 _HEAD = ("timestamp", "level", "event", "message")
 
+_RESERVE = 6 * 1024
+"""Bytes kept for all but the fields: ``base``, ``event``, ``message``, names of what was cut."""
 
-def _fill(sentence: str, fields: dict[str, Any]) -> str:
+
+def _short(value: Any) -> Any:
+    return _cut(value, 256) if isinstance(value, str) else value
+
+
+def _fill(sentence: str, fields: Mapping[str, Any]) -> str:
     try:
         return sentence.format_map(fields)
     except (KeyError, ValueError, IndexError):
@@ -144,26 +167,59 @@ def _fill(sentence: str, fields: dict[str, Any]) -> str:
 
 
 def _format_exception(info: Any) -> str:
+    if not info:
+        return ""
     error = info if isinstance(info, BaseException) else sys.exc_info()[1]
     return "".join(traceback.format_exception(error)) if error else ""
 
 
-def shorten(fields: dict[str, Any], room: int) -> tuple[dict[str, Any], list[str]]:
+def _text(value: Any) -> str:
+    """Give a value's text, with what UTF-8 can't say (lone surrogates) written out."""
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except Exception as error:
+        text = f"<a {type(value).__name__}, whose repr raised {type(error).__name__}>"
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _writable(value: Any) -> Any:
+    try:
+        _encode(value)
+        f"{value}"  # a sentence may want it
+    except Exception:
+        return _text(value)
+    return value
+
+
+def shorten(fields: Mapping[str, Any], room: int) -> tuple[dict[str, Any], list[str]]:
     """Cut the largest fields until the rest fits ``room`` bytes; tells which were cut.
 
     Lists lose their first lines, texts their middle: the ends tell most.
     """
-    fields, cut = dict(fields), []
-    sizes = {name: len(_encode(value)) for name, value in fields.items()}
-    while sum(sizes.values()) + 10 * len(sizes) > room and sizes:
-        name = max(sizes, key=lambda key: sizes[key])
-        spare = room - (sum(sizes.values()) - sizes[name]) - 10 * len(sizes)
-        fields[name] = _cut(fields[name], max(spare, 256))
-        cut.append(name)
-        before, sizes[name] = sizes[name], len(_encode(fields[name]))
-        if sizes[name] >= before or len(cut) > 20:
-            del fields[name], sizes[name]
-    return fields, sorted(set(cut))
+    kept, cut = dict(fields), set[str]()
+    sizes = {name: _size(name, value) for name, value in kept.items()}
+    total = sum(sizes.values())
+    largest_first = sorted(sizes, key=lambda name: sizes[name], reverse=True)
+    for name in largest_first:
+        if total <= room:
+            break
+        others = total - sizes[name] + _size(name, 0)
+        kept[name] = _cut(kept[name], max(room - others, 256))
+        size = _size(name, kept[name])
+        if size < sizes[name]:
+            cut.add(name)
+        total, sizes[name] = total - sizes[name] + size, size
+    for name in largest_first:
+        if total <= room:
+            break
+        total -= sizes[name]
+        del kept[name]
+        cut.add(name)
+    return kept, sorted(cut)
+
+
+def _size(name: str, value: Any) -> int:
+    return len(_encode(name)) + len(_encode(value)) + 2
 
 
 def _cut(value: Any, room: int) -> Any:
@@ -174,7 +230,7 @@ def _cut(value: Any, room: int) -> Any:
             if room < 0:
                 break
             kept.insert(0, item)
-        return kept or [_cut(str(value[-1]), 200)]
+        return kept or [_cut(str(item), 200) for item in value[-1:]]
     text = value if isinstance(value, str) else _encode(value).decode()
     while len(encoded := _encode(text)) > room and len(text) > 8:
         keep = max(int(len(text) * room / len(encoded)) - 8, 8) // 2
@@ -182,7 +238,7 @@ def _cut(value: Any, room: int) -> Any:
     return text
 
 
-def bind(sink: Sink, base: dict[str, Any], level: str = "info") -> Logger:
+def bind(sink: Sink, base: Mapping[str, Any], level: str = "info") -> Logger:
     """Make a logger whose lines go to ``sink``, each with the fields of ``base``."""
     return cast(
         Logger,
@@ -200,32 +256,40 @@ def _color(level: str) -> str:
     return {"debug": "2", "info": "0", "warning": "33", "error": "31"}.get(level, "1;31")
 
 
+_QUIET = frozenset(
+    (
+        *_HEAD,
+        *("service", "host", "supervisor", "pid", "group"),
+        *("output_tail", "traceback", "text"),
+    )
+)
+"""Fields that a console line does not repeat."""
+
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != 9}
+"""What could move a terminal's cursor or change its colours, and what is shown in its place."""
+
+_CONTROLS_BUT_NEWLINE = {code: text for code, text in _CONTROLS.items() if code != 10}
+
+
 def console_line(line: bytes, *, color: bool) -> bytes:
-    """Write a JSON line for a person: time, level, event, message, and what is not in the message."""
+    """Write a JSON line for a person: time, level, event, message, what is not in the message.
+
+    What is no JSON object is passed on. A terminal gets no control characters of others.
+    """
     try:
         fields = msgspec.json.decode(line, type=dict[str, Any])
-    except msgspec.DecodeError:
-        return line
-    quiet = {
-        *_HEAD,
-        "service",
-        "host",
-        "supervisor",
-        "pid",
-        "group",
-        "output_tail",
-        "traceback",
-        "text",
-    }
+    except (ValueError, RecursionError):
+        return line.decode("utf-8", "replace").translate(_CONTROLS).encode() + b"\n"
     message = fields.get("text") if fields.get("event") == "output" else fields.get("message", "")
-    pairs = " ".join(f"{k}={v}" for k, v in fields.items() if k not in quiet and v is not None)
+    pairs = " ".join(f"{k}={v}" for k, v in fields.items() if k not in _QUIET and v is not None)
     clock = str(fields.get("timestamp", ""))[11:23]
-    level = str(fields.get("level", ""))
-    text = f"{clock} {level:7} {fields.get('event', ''):18} {message}"
+    level, event = str(fields.get("level", "")), str(fields.get("event", ""))
+    text = f"{clock} {level:7} {event:18} {message}".translate(_CONTROLS)
+    pairs = pairs.translate(_CONTROLS)
     if color:
         text = f"\x1b[{_color(level)}m{text}\x1b[0m\x1b[2m  {pairs}\x1b[0m"
     else:
         text = f"{text}  {pairs}".rstrip()
-    if fields.get("traceback"):
-        text += "\n" + str(fields["traceback"]).rstrip()
-    return text.encode() + b"\n"
+    if stack := fields.get("traceback"):
+        text += "\n" + str(stack).rstrip().translate(_CONTROLS_BUT_NEWLINE)
+    return text.encode("utf-8", "replace") + b"\n"

@@ -28,7 +28,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 # --- supervisor -> template --------------------------------------------------------------------
 
 
-class Boot(Message):
+class Boot(Message, frozen=True):
     """What to import, and how to reach Redis. Sent once; not in argv, which everyone can read."""
 
     path: list[str]
@@ -40,7 +40,7 @@ class Boot(Message):
     supervisor_pid: int
 
 
-class Spawn(Message):
+class Spawn(Message, frozen=True):
     """Fork a runner. With it ride: log pipe, output pipe, memory file for stacks."""
 
     slot: int
@@ -57,14 +57,14 @@ class Spawn(Message):
     max_memory_bytes: int | None
 
 
-class Leave(Message):
+class Leave(Message, frozen=True):
     """End: no more runners will be asked for."""
 
 
 # --- template -> supervisor --------------------------------------------------------------------
 
 
-class TemplateReady(Message):
+class TemplateReady(Message, frozen=True):
     """The job modules are imported."""
 
     jobs: list[str]
@@ -73,13 +73,13 @@ class TemplateReady(Message):
     app_version: str | None
 
 
-class TemplateFailed(Message):
+class TemplateFailed(Message, frozen=True):
     """A job module can't be imported; the template ends."""
 
     error: str
 
 
-class Spawned(Message):
+class Spawned(Message, frozen=True):
     """A runner was forked."""
 
     slot: int
@@ -87,7 +87,7 @@ class Spawned(Message):
     pid: int
 
 
-class SpawnFailed(Message):
+class SpawnFailed(Message, frozen=True):
     """No runner came of it."""
 
     slot: int
@@ -98,9 +98,11 @@ class SpawnFailed(Message):
 # --- supervisor -> keeper ----------------------------------------------------------------------
 
 
-class KeeperBoot(Message):
-    """Where Redis is, whose lease this is, and what to say of this host. ``leftovers`` are ids of
-    supervisors whose lock we hold: dead for certain."""
+class KeeperBoot(Message, frozen=True):
+    """Where Redis is, whose lease this is, and what to say of this host.
+
+    ``leftovers`` are ids of supervisors whose lock we hold: dead for certain.
+    """
 
     redis_url: str
     namespace: str
@@ -110,16 +112,16 @@ class KeeperBoot(Message):
     facts: dict[str, object]
     leftovers: list[str]
     ticking: bool = True
-    """Whether the scoreboard counts turns of a loop that has to be alive for the lease to be renewed."""
+    """Whether the scoreboard counts turns of a loop that must live for the lease to be renewed."""
 
 
-class Facts(Message):
+class Facts(Message, frozen=True):
     """What the next heartbeat tells of this host."""
 
     facts: dict[str, object]
 
 
-class Born(Message):
+class Born(Message, frozen=True):
     """A runner lives; ``own_group``: it leads the process group of its own pid."""
 
     slot: int
@@ -130,14 +132,14 @@ class Born(Message):
     own_group: bool = True
 
 
-class Gone(Message):
+class Gone(Message, frozen=True):
     """A runner is reaped; nothing of its process group is left."""
 
     slot: int
     incarnation: int
 
 
-class Died(Message):
+class Died(Message, frozen=True):
     """A runner died without leaving: move its job. ``record`` is a crash record as JSON."""
 
     slot: int
@@ -148,38 +150,38 @@ class Died(Message):
     record: msgspec.Raw
 
 
-class Close(Message):
+class Close(Message, frozen=True):
     """All runners are gone: hand in what is left, close the supervisor, end."""
 
 
 # --- keeper -> supervisor ----------------------------------------------------------------------
 
 
-class Registered(Message):
+class Registered(Message, frozen=True):
     """Redis answers and this supervisor is registered there."""
 
     supervisor: str
 
 
-class Expelled(Message):
-    """Redis does not know this supervisor (emptied), or gave its jobs away (lease): take a new id."""
+class Expelled(Message, frozen=True):
+    """Redis doesn't know this supervisor (emptied) or gave its jobs away (lease): take a new id."""
 
     supervisor: str
 
 
-class RedisLost(Message):
+class RedisLost(Message, frozen=True):
     """Redis does not answer."""
 
     error: str
 
 
-class RedisRefusedUs(Message):
+class RedisRefusedUs(Message, frozen=True):
     """Redis says no, for good: wrong credentials, too old."""
 
     error: str
 
 
-class Recorded(Message):
+class Recorded(Message, frozen=True):
     """Redis has a death: what became of the job."""
 
     slot: int

@@ -1,8 +1,8 @@
-"""What every runner is doing right now, in shared memory: answers "which job was it?" without Redis.
+"""What every runner is doing, in shared memory: answers "which job was it?" without Redis.
 
-One row a slot, 1 KiB, in a memory file that supervisor, template, runners and keeper share. A row is
-written by its runner alone, in microseconds, but for the last line of it, the control word, which is
-the supervisor's. Words are stored through ``memoryview.cast``: one machine store each
+One row a slot, 1 KiB, in a memory file that supervisor, template, runners and keeper share. A row
+is written by its runner alone, in microseconds, but for the last line of it, the control word,
+which is the supervisor's. Words are stored through ``memoryview.cast``: one machine store each
 (``struct.pack_into`` zero-fills first and is seen torn: 10-19 % of reads). A version counter is odd
 while a row changes; a reader that meets that looks again, a few times. It relies on x86's order of
 stores; a row that is torn for good (its writer died in it) reads as ``torn``.
@@ -49,7 +49,7 @@ class Control(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A slot as it was read. Times in nanoseconds are monotonic, ``started_ms`` is Redis's clock."""
+    """A slot as it was read. Nanoseconds are monotonic, ``started_ms`` is Redis's clock."""
 
     incarnation: int
     pid: int
@@ -83,10 +83,12 @@ class Scoreboard:
         self._map = mmap.mmap(fd, size)
         self._bytes = memoryview(self._map)
         self._words = self._bytes.cast("q")
+        self._turns = 0
 
     def tick(self) -> None:
-        """Count a turn of the supervisor's loop: its keeper renews no lease for a loop that stands still."""
-        self._words[0] += 1
+        """Count a turn of the supervisor's loop; a loop that stands still loses its lease."""
+        self._turns += 1
+        self._words[0] = self._turns
 
     @property
     def ticks(self) -> int:
@@ -107,12 +109,11 @@ class Scoreboard:
         self._words[at + _PHASE] = Phase.STARTING
 
     def executing_past(self, slot: int, now_ns: int) -> int:
-        """Tell the seq of a job past its deadline, else 0. Cheap: two words."""
-        at = (slot + 1) * _WORDS
-        deadline = self._words[at + _DEADLINE]
-        if deadline and deadline <= now_ns and self._words[at + _PHASE] == Phase.EXECUTING:
-            return self._words[at + _SEQ]
-        return 0
+        """Tell the seq of a job past its deadline, else 0. Cheap: a few words."""
+        w, at = self._words, (slot + 1) * _WORDS
+        seq, deadline = w[at + _SEQ], w[at + _DEADLINE]
+        late = 0 < deadline <= now_ns and w[at + _PHASE] == Phase.EXECUTING
+        return seq if late and w[at + _SEQ] == seq else 0  # a deadline of this very job
 
     def jobs_done(self, slot: int) -> int:
         """Tell how many jobs a slot's runner has executed. Cheap: one word."""
@@ -184,15 +185,16 @@ class SlotWriter:
         w = self._words
         text = text[:_TEXT_MAX]
         w[_VERSION] += 1
+        w[_DEADLINE] = 0  # first: the last job's, with this one's phase, would say that it is late
         w[_PHASE] = Phase.EXECUTING
         w[_SEQ] = seq
         w[_ATTEMPT] = attempt
         w[_FENCE] = fence
         w[_SINCE] = now_ns
-        w[_DEADLINE] = deadline_ns
         w[_STARTED] = started_ms
         self._text[: len(text)] = text
         w[_LENGTH] = len(text)
+        w[_DEADLINE] = deadline_ns
         w[_VERSION] += 1
 
     def finishing(self, jobs_done: int) -> None:

@@ -43,7 +43,7 @@ class Observer:
 
 
 class Pulse:
-    """Whether the supervisor's loop still turns: a keeper renews no lease for one that stands still."""
+    """Whether the supervisor's loop still turns: no lease is renewed for one that stands still."""
 
     def __init__(self, patience_s: float) -> None:
         self._patience_s = patience_s

@@ -1,7 +1,8 @@
 """The keeper: all that the supervisor needs of Redis, so that no network can stop the supervisor.
 
-Delivers deaths, renews the lease, promotes what is due, re-arms wake tokens, retires supervisors that
-are gone. Never runs jobs. When its supervisor is gone it performs the last rites (``rites``) and ends.
+Delivers deaths, renews the lease, promotes what is due, re-arms wake tokens, retires supervisors
+that are gone. Never runs jobs. When its supervisor is gone it performs the last rites (``rites``)
+and ends.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,6 +38,20 @@ PROMOTE_EVERY_S = 0.25
 KICK_EVERY_S = 1.0
 ROTATE_EVERY_S = 5.0
 PROMOTE_MOST = 1000
+
+
+@dataclass(slots=True)
+class Duty:
+    """Something to do every so many seconds; ``due`` is monotonic."""
+
+    do: Callable[[], object]
+    every_s: float
+    due: float = 0.0
+
+
+def _pids(facts: dict[str, object]) -> list[object]:
+    runners = facts.get("runners")
+    return [runner.get("pid") for runner in runners] if isinstance(runners, list) else []
 
 
 class Keeper:
@@ -74,7 +90,7 @@ class Keeper:
             (self._beat, beat_s),
             (self._observe, min(beat_s, 2.0)),
         )
-        self._duties = [[0.0, every_s, duty] for duty, every_s in duties]
+        self._duties = [Duty(duty, every_s) for duty, every_s in duties]
 
     @property
     def me(self) -> str:
@@ -105,18 +121,17 @@ class Keeper:
     def _serve(self) -> None:
         self._in_reach(self._deliver)
         now = time.monotonic()
-        for entry in self._duties:
-            due, every_s, duty = entry
-            if now >= due and self._registered:
-                entry[0] = now + every_s
-                self._in_reach(duty)
+        for duty in self._duties:
+            if now >= duty.due and self._registered:
+                duty.due = now + duty.every_s
+                self._in_reach(duty.do)
 
     def _until_due(self) -> float:
         if self._away or not self._registered:
             return 0.2
         if self.deaths and self._waiting:
             return 0.02
-        return max(0.0, min(float(due) for due, *_ in self._duties) - time.monotonic())
+        return max(0.0, min(duty.due for duty in self._duties) - time.monotonic())
 
     _waiting = False
 
@@ -143,11 +158,19 @@ class Keeper:
             case Died():
                 self.deaths.append(message)
             case Facts():
-                self._facts = message.facts
+                self._take_facts(message.facts)
             case Close():
                 self.closing = True
             case KeeperBoot():
                 pass  # heard once, before the loop
+
+    def _take_facts(self, facts: dict[str, object]) -> None:
+        """Keep what the next heartbeat tells; tell it at once where runners came or went."""
+        if _pids(facts) != _pids(self._facts):
+            for duty in self._duties:
+                if duty.do == self._beat:
+                    duty.due = 0.0
+        self._facts = facts
 
     # --- Redis, and its being away -------------------------------------------------------------
 
@@ -156,15 +179,16 @@ class Keeper:
         try:
             duty()
         except errors.RedisRefused as error:
-            self._lost(str(error))
+            self.lost(str(error))
             self.channel.send(messages.RedisRefusedUs(error=str(error)))
             return False
         except errors.HorusError as error:
-            self._lost(str(error))
+            self.lost(str(error))
             return False
         return True
 
-    def _lost(self, why: str) -> None:
+    def lost(self, why: str) -> None:
+        """Note that Redis is away; tell it once."""
         self._observer.forget()
         if not self._away:
             self._away = True
@@ -273,7 +297,7 @@ class Keeper:
 
 
 def main(channel_fd: int, board_fd: int, log_fd: int, *_held: int) -> None:
-    """Be a keeper until the supervisor ends it or is gone; ``_held``: lock and lifeline, kept open."""
+    """Be a keeper until the supervisor ends it or is gone; ``_held``: lock, lifeline, kept open."""
     linux.name_process("horus-keeper")
     channel: Channel[messages.ToKeeper] = Channel(
         socket.socket(fileno=channel_fd), messages.to_keeper

@@ -1,4 +1,4 @@
-"""Crash records of those who can't tell any more: their supervisor, or their whole host, is gone."""
+"""Crash records of those who can't tell any more: their supervisor, or their host, is gone."""
 
 from __future__ import annotations
 

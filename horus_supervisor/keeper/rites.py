@@ -1,7 +1,8 @@
 """The end of a supervisor, whichever it was: asked for, sudden, or long ago on this host.
 
-What can't be told to Redis now is written to ``state_dir/spool`` and told by the next keeper here:
-``ID.open`` stands for a supervisor that is not closed in Redis, ``*.call`` for calls of its runners.
+What can't be told to Redis now is written to ``state_dir/spool`` and told by the next keeper
+here: ``ID.open`` stands for a supervisor that is not closed in Redis, ``*.call`` for calls of its
+runners.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def _execute(keeper: Keeper, testament: Testament) -> None:
     try:
         settle(keeper, keeper.me, testament)
     except errors.HorusError as error:
-        keeper.log.error(Event.REDIS_LOST, error=str(error))
+        keeper.lost(str(error))
         pending.write_durably(keeper.spool / f"{keeper.me}.open", messages.encode(testament))
 
 

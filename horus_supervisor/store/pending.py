@@ -15,7 +15,7 @@ from horus_supervisor.store.operation import Operation, load_script
 
 
 class PendingCall(msgspec.Struct, frozen=True):
-    """An operation at rest. Texts stay texts, bytes travel as base64."""
+    """An operation at rest. Texts stay texts; arguments numbered in ``raw`` are bytes, as hex."""
 
     script: str
     prefix: str
@@ -37,14 +37,18 @@ def save(operation: Operation[Any], path: Path) -> None:
 
 
 def load(path: Path) -> Operation[Any]:
-    """Read a call back. Raises ``msgspec.DecodeError`` where the file is no such thing."""
+    """Read a call back. Raises ``ValueError`` where the file is no call that we know."""
     call = msgspec.json.decode(path.read_bytes(), type=PendingCall)
     args = [bytes.fromhex(v) if at in call.raw else v for at, v in enumerate(call.args)]
-    return Operation(load_script(call.script), call.prefix, tuple(args), lambda reply: reply)
+    try:
+        script = load_script(call.script)
+    except OSError as error:
+        raise ValueError(f"there is no script {call.script!r}") from error
+    return Operation(script, call.prefix, tuple(args), lambda reply: reply)
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Replace a file's content at once, and see it on the disk."""
+    """Replace a file's content at once, and see it and its name on the disk. Raises ``OSError``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(path.name + ".new")
     with open(scratch, "wb") as file:
@@ -52,3 +56,8 @@ def write_durably(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(scratch, path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

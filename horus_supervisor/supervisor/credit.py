@@ -1,7 +1,7 @@
 """The one policy by which everything is restarted.
 
-Twice the group's size in immediate restarts, refilled by one a second; past that, delays double up to
-30 s. Never a busy loop, never giving up, one group's trouble never slows another's. Pure.
+Twice the group's size in immediate restarts, earned again by one a second; past that, delays double
+up to 30 s. Never a busy loop, never giving up, one group's trouble never slows another's. Pure.
 """
 
 from __future__ import annotations
@@ -14,23 +14,33 @@ LONGEST_DELAY_S = 30.0
 
 @dataclass(slots=True)
 class Credit:
-    """What a group may still restart at once."""
+    """What a group may still restart at once. Times are monotonic seconds.
+
+    A delay holds for the whole group and earns nothing; the next one is short again once the
+    group has earned back all that it may have.
+    """
 
     most: int
-    left: float = -1.0
-    since: float = 0.0
-    delay_s: float = 0.0
+    _left: float = -1.0
+    _earning_since: float = 0.0
+    _delay_s: float = 0.0
 
     def charge(self, now: float) -> float:
         """Pay for one restart; tell the seconds to wait before it."""
-        if self.left < 0:
-            self.left, self.since = float(self.most), now
-        self.left = min(float(self.most), self.left + (now - self.since))
-        self.since = now
-        if self.left >= 1:
-            self.left -= 1
-            if self.left >= self.most / 2:
-                self.delay_s = 0.0
+        if now < self._earning_since:  # in a delay already: this one waits for its end too
+            return self._earning_since - now
+        earned = now - self._earning_since
+        self._left = min(float(self.most), self._left + earned if self._left >= 0 else self.most)
+        self._earning_since = now
+        if self._left >= self.most:
+            self._delay_s = 0.0
+        if self._left >= 1:
+            self._left -= 1
             return 0.0
-        self.delay_s = min(LONGEST_DELAY_S, self.delay_s * 2 or FIRST_DELAY_S)
-        return self.delay_s
+        self._delay_s = min(LONGEST_DELAY_S, self._delay_s * 2 or FIRST_DELAY_S)
+        self._earning_since = now + self._delay_s
+        return self._delay_s
+
+    def forfeit(self, now: float) -> None:
+        """Earn nothing for the time since the last charge: what was restarted never served."""
+        self._earning_since = max(self._earning_since, now)

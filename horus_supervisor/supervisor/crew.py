@@ -58,7 +58,6 @@ class Seat:
     runner: str
     group: GroupConfig
     slot: int
-    incarnation: int = 0
     ready_at: float = 0.0
     life: Life | None = None
 
@@ -74,6 +73,7 @@ class Crew:
     request: Callable[[Spawn, list[int]], bool]  # to the template; False: it can't be asked now
     seats: dict[str, Seat] = field(default_factory=dict)
     by_pid: dict[int, Seat] = field(default_factory=dict)
+    _lives: dict[int, int] = field(default_factory=dict)  # of a slot: it goes from seat to seat
     _free: list[int] = field(default_factory=lambda: list(range(SLOTS - 1, -1, -1)))
 
     # --- seats ---------------------------------------------------------------------------------
@@ -151,9 +151,7 @@ class Crew:
             )
 
         overdue = life.overdue_seq
-        if (
-            life.pid is None
-        ):  # the template never told of it: nothing to kill, let another be asked for
+        if life.pid is None:  # the template never told of it: let another be asked for
             self._close(life)
             seat.life = None
         elif children.kill_if_still(life.pid, still):
@@ -164,10 +162,10 @@ class Crew:
         out_r, out_w = make_pipe()
         stacks = linux.memory_file("horus-stacks")
         group = seat.group
-        seat.incarnation += 1
+        incarnation = self._lives[seat.slot] = self._lives.get(seat.slot, 0) + 1
         spec = Spawn(
             slot=seat.slot,
-            incarnation=seat.incarnation,
+            incarnation=incarnation,
             runner=seat.runner,
             group=group.name,
             queues=list(group.queues),
@@ -179,12 +177,10 @@ class Crew:
             max_jobs=group.max_jobs,
             max_memory_bytes=group.max_memory,
         )
-        self.board.clear(seat.slot, seat.incarnation)
+        self.board.clear(seat.slot, incarnation)
         output = OutputPipe(out_r, self.outlet, self.log, lambda: self._about(seat))
         lines = LinePipe(log_r, self.outlet, lambda rest: output.say(rest, cut=True))
-        life = Life(
-            identity, seat.incarnation, group, now, time.monotonic_ns(), lines, output, stacks
-        )
+        life = Life(identity, incarnation, group, now, time.monotonic_ns(), lines, output, stacks)
         asked = self.request(spec, [log_w, out_w, stacks])
         os.close(log_w)
         os.close(out_w)
@@ -254,7 +250,7 @@ class Crew:
         return [seat for seat in self.seats.values() if seat.life and seat.life.pid is None]
 
     def last_words(self, life: Life) -> str:
-        """Read all that a dead runner left in its pipes, and its stacks. Never waits for their end."""
+        """Read what a dead runner left in its pipes, and its stacks. Never waits for their end."""
         life.lines.drain(last=True)
         life.output.drain(last=True)
         size = os.fstat(life.stacks_fd).st_size

@@ -1,8 +1,8 @@
 """The one place where the supervisor waits: signals, pipes, sockets, room on standard output.
 
-Signal handlers are empty; the wake-up descriptor tells that something came, ``signals`` what. After the
-first log line it waits 10 ms more for what matters more, then all pipes are drained at once: a wake-up
-for each line would halve the rate of the runners.
+Signal handlers are empty; the wake-up descriptor tells that something came, ``signals`` what. After
+the first log line it waits 10 ms more for what matters more, then all pipes are drained at once: a
+wake-up for each line would halve the rate of the runners.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The lock on ``state_dir``: one service a folder, and proof that a predecessor is dead.
 
-``flock`` on a file that supervisor, template, keeper, guard and runners all hold open: whoever gets it
-knows that none of them is left. Job children let go of it.
+``flock`` on a file that supervisor, template, keeper, guard and runners all hold open: whoever gets
+it knows that none of them is left. Job children let go of it.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ def take(state_dir: Path, wait_s: float = WAIT_S) -> int:
             if time.monotonic() < until:
                 time.sleep(0.02)
                 continue
-            pids = [str(pid) for pid in linux.holders(path) if pid != os.getpid()]
+            pids = sorted(pid for pid in linux.holders(path) if pid != os.getpid())
             os.close(fd)
-            who = f"pid {', '.join(pids)}" if pids else "a process that we may not see"
+            who = f"pid {pids[0]}" if pids else "a process that we may not see"
             raise AlreadyRunning(
-                f"another service runs on {state_dir} ({who}); stop it, or give this one a state_dir of its own"
+                f"another service runs on {state_dir} ({who}); "
+                "stop it, or give this one a state_dir of its own"
             ) from None
         return fd

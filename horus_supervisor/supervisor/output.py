@@ -1,8 +1,9 @@
 """Everyone's lines, on their way to standard output: none broken, none waited for.
 
-The supervisor's only writer. Standard output may stop being read at any moment: it is written without
-blocking, and what can't be written waits in a bounded buffer, crash lines first. When that is full,
-``output`` lines are dropped and counted, and pipes are left unread: runners wait, the parent never does.
+The supervisor's only writer. Standard output may stop being read at any moment: it is written
+without blocking, and what can't be written waits in a bounded buffer, crash lines first. When that
+is full, ``output`` lines are dropped and counted, and pipes are left unread: runners wait, the
+parent never does.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class Outlet:
 
 
 def _unblocked(fd: int) -> tuple[int, Callable[[bytes], int]]:
-    """Open our own way to a descriptor: O_NONBLOCK on the inherited one would change the shell's too."""
+    """Open our own way to a descriptor: O_NONBLOCK on the inherited one would change the shell's."""
     mode = os.fstat(fd).st_mode
     if stat.S_ISSOCK(mode):
         sock = socket.socket(fileno=os.dup(fd))

@@ -42,7 +42,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class SeatSeen:
-    """A seat as it is: its runner, if any, and how far its last request went. Times are monotonic."""
+    """A seat as it is: its runner, if any, and how far its request went. Times are monotonic."""
 
     runner: str
     group: GroupConfig

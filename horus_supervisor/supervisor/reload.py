@@ -1,4 +1,4 @@
-"""The edited file: noticed by its content, taken once it has held still, refused whole or taken whole."""
+"""The edited file: noticed by its content, taken once it has held still, whole or not at all."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Watch:
         self._taken = self._seen = self._digest()
 
     def look(self, now: float, *, at_once: bool = False) -> bytes | None:
-        """Give the content's digest once it differs from what was taken and holds still, else None."""
+        """Give the content's digest once it differs from what was taken and holds still."""
         seen = self._digest()
         if seen != self._seen:
             self._seen, self._since = seen, now

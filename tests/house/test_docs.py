@@ -20,6 +20,7 @@ from horus_supervisor.store.operation import SCRIPTS
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 DESIGN = ROOT / "docs" / "design.md"
+TOUR = ROOT / "docs" / "tour.md"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*.md")])
 
 MOST_WORDS = 900
@@ -142,6 +143,18 @@ def test_every_file_that_is_named_exists(page: Path) -> None:
     rooms = [ROOT, ROOT / "deploy", package, *(p for p in package.rglob("*") if p.is_dir())]
     named = quoted(page, r"\w[\w./-]*\.(py|lua|md|toml|yaml|service)") - {"config.toml"}
     assert {file for file in named if not any((room / file).exists() for room in rooms)} == set()
+
+
+def test_the_tour_stops_at_seven_files_and_at_functions_that_are_there() -> None:
+    stops = re.split(r"^\d\. ", TOUR.read_text(), flags=re.MULTILINE)[1:]
+    assert len(stops) == 7
+    gone = []
+    for stop in stops:
+        files = [TOUR.parent / link for link in re.findall(r"\]\((\.\./[^)]+)\)", stop)]
+        source = "".join(file.read_text() for file in files)
+        named = re.findall(r"`(_\w+|run|turn)`", stop)
+        gone += [f"{files[0].name}: {word}" for word in named if f"def {word}(" not in source]
+    assert gone == []
 
 
 def test_the_readmes_toml_is_a_file_without_mistakes() -> None:

@@ -72,7 +72,9 @@ class Machine(RuleBasedStateMachine):
         operation = getattr(operations, call.name)(self.namespace, *call.args, **call.options)
         script = self.world.scripts.get(operation.script.name, operation.script)
         reply = plain(self.world.run(operation._replace(script=script)))
+        before = self.model.states()
         expected = getattr(self.model, call.name)(*call.args, **call.options)
+        promises.only_its_arrows(call.name, before, self.model.states())
         assert reply == expected, f"{call} answered {reply}, not {expected}"
         if call not in self.sent or reply is True:  # carried out: created, where an id came again
             self.ledger.heard(call, reply)

@@ -133,6 +133,11 @@ class Model:
             return self.jobs[job_id].state
         return self.finished.get(job_id) or self.finished_before.get(job_id) or "unknown"
 
+    def states(self) -> dict[str, str]:
+        """Tell the state of every job that is known."""
+        ended = self.finished_before | self.finished
+        return ended | {job_id: job.state for job_id, job in self.jobs.items()}
+
     # --- keepers -------------------------------------------------------------------------------
 
     def register(self, supervisor: str, *_: Any) -> Reply:

@@ -7,12 +7,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from horus_supervisor.lifecycle import ARROWS, JobState
 from tests.model.actors import Call, Runner
 from tests.model.model import Reply
 
 Key = tuple[str, int]
 State = dict[str, Any]
 """What ``seen.in_redis`` tells."""
+
+
+def only_its_arrows(script: str, before: dict[str, str], after: dict[str, str]) -> None:
+    """See a call move jobs along the arrows of ``lifecycle`` only; a finish and a fail claim too."""
+    allowed = set(ARROWS.get(script, ()))
+    if script in ("finish", "fail"):
+        allowed |= set(ARROWS["claim"])
+    if script == "rotate":
+        allowed |= {(end, JobState.UNKNOWN) for end in (JobState.SUCCEEDED, JobState.DISCARDED)}
+    for job_id in before | after:
+        arrow = JobState(before.get(job_id, "unknown")), JobState(after.get(job_id, "unknown"))
+        assert arrow[0] == arrow[1] or arrow in allowed, f"{script} moved {job_id}: {arrow}"
 
 
 def conservation(now: State) -> None:

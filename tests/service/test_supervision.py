@@ -156,3 +156,24 @@ def test_secrets_of_the_redis_url_never_appear(service: Service) -> None:
     service.wait_for("redis.lost")
     service.stop()
     assert "s3cr3t" not in service.tail()
+
+
+def test_a_slot_that_is_used_again_goes_on_counting_its_lives(
+    service: Service, client: Client
+) -> None:
+    service.write("[queues]\nq = 2\n")
+    service.start()
+    second = service.wait_for("runner.started", runner="q/2")
+    os.kill(second["pid"], signal.SIGKILL)
+    service.wait_for("runner.started", runner="q/2", count=2)
+    service.write("[queues]\nq = 1\n")
+    service.wait_for("runner.exited", runner="q/2")
+    service.write("[queues]\nq = 2\n")
+    third = service.wait_for("runner.started", runner="q/2", count=3)
+    os.kill(third["pid"], signal.SIGKILL)
+    service.wait_for("runner.started", runner="q/2", count=4)
+    wait_until(
+        lambda: len(service.events("job.crashed")) == 2, "both told", on_failure=service.tail
+    )
+    assert len({line["crash_id"] for line in service.events("job.crashed")}) == 2
+    assert service.events("runner.exited", reason="stale") == []

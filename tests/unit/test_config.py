@@ -12,6 +12,7 @@ from horus_supervisor.config import keys
 from horus_supervisor.config.describe import describe, notes
 from horus_supervisor.config.load import load, parse
 from horus_supervisor.config.schema import Config, GroupConfig, LogConfig
+from horus_supervisor.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = Path("/srv/app/config.toml")

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
--- crash: a runner died. Its slot is closed (a claim still in its socket is refused), its job moves,
--- the record is written, and what became of the job is kept for a repeat until the slot's next death.
+-- crash: running -> ready or scheduled or dead: a runner died. Its slot is closed (a claim still in its
+-- socket is refused), its job moves, the record is written, and what became of the job is kept for a
+-- repeat until the slot's next death.
 -- KEYS  1 namespace
 -- ARGV  1 slot 2 incarnation 3 supervisor 4 executing: seq of the claim whose job was in `execute`, or 0
 --       5 crashed | killed | interrupted: no record 6 record, JSON

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- discard: an operator's word: what does not run is given up.
+-- discard: ready or scheduled or dead -> discarded, by an operator's word.
 -- KEYS  1 namespace
 -- ARGV  1 id 2 its fence when the operator looked, or '': a late copy must not hit a later start's end
 -- REPLY ok | stale: it ran since | discarded: before | running | succeeded | unknown: nothing changed

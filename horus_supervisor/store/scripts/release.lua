@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- release: a runner leaves. What it holds goes back to the head, uncounted.
+-- release: running -> ready or dead: a runner leaves. What it holds goes back to the head, uncounted.
 -- A job that was started and may be started only once is dead instead.
 -- KEYS  1 namespace
 -- ARGV  1 slot 2 incarnation 3 seq 4 started: 1 where `execute` began 5 JSON for the history

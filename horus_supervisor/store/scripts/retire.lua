@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- retire: a supervisor is gone for good: every slot of its is settled, its id closed. The first caller wins.
+-- retire: running -> ready or scheduled or dead: a supervisor is gone for good. Every slot of its is
+-- settled, its id closed. The first caller wins.
 -- KEYS  1 namespace
 -- ARGV  1 supervisor 2 the heartbeat at which it stood still, or '' where its death is proven
 --       3 lost | interrupted: the death of slots not listed 4 their record, JSON

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- retry: an operator's word: dead -> ready with a new life, scheduled -> ready now.
+-- retry: dead or scheduled -> ready, by an operator's word: the dead with a new life.
 -- KEYS  1 namespace
 -- ARGV  1 id 2 its fence when the operator looked, or '': a late copy must not revive it once more
 -- REPLY ok | stale: it ran since | ready: it waits already | running | succeeded | discarded | unknown

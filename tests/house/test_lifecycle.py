@@ -1,0 +1,97 @@
+"""``lifecycle`` and the scripts say the same, and every script reads the way the others do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from horus_supervisor.lifecycle import ARROWS, DEATH_OF_CAUSE, Cause, JobState
+from horus_supervisor.store.operation import SCRIPTS
+
+PATHS = sorted(SCRIPTS.glob("*.lua"))
+PIECES = sorted((SCRIPTS / "pieces").glob("*.lua"))
+
+_HEADER = re.compile(r"-- (\w+): (.*)")
+_ARROWS = re.compile(r"(\w+(?: or \w+)*) -> (\w+(?: or \w+)*)\b")
+_WRITE = re.compile(
+    r"call\('(?:[HS]?SET|HDEL|HINCRBY|DEL|UNLINK|RENAME|[LR]PUSH|[LR]POP|LREM|LTRIM|SADD|ZADD|ZREM\w*|XADD)'"
+    r"|\b(?:claim_next|note_slot|note|to_\w+|settle|write_record|wake|rearm|repack|place)\("
+)
+script = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+file = pytest.mark.parametrize("path", [*PATHS, *PIECES], ids=lambda path: path.stem)
+
+
+def drawn(header: str) -> set[tuple[JobState, JobState]]:
+    """Read the arrows of a header line: ``a or b -> c or d``."""
+    match = _ARROWS.match(header)
+    if not match:
+        return set()
+    before, after = (side.split(" or ") for side in match.groups())
+    return {(JobState(a), JobState(b)) for a in before for b in after}
+
+
+def header(path: Path) -> str:
+    lines = path.read_text().splitlines()
+    match = _HEADER.match(lines[1])
+    assert match, f"{path.name} does not tell its name in its second line"
+    assert match[1] == path.stem
+    return match[2]
+
+
+@script
+def test_a_script_says_which_arrows_it_draws(path: Path) -> None:
+    assert drawn(header(path)) == set(ARROWS.get(path.stem, ()))
+
+
+def test_every_arrow_has_a_script() -> None:
+    assert ARROWS.keys() <= {path.stem for path in PATHS}
+
+
+def test_every_state_can_be_reached_and_left_but_for_the_ends() -> None:
+    arrows = [arrow for drawn_by in ARROWS.values() for arrow in drawn_by]
+    states = set(JobState) - {JobState.UNKNOWN}
+    assert {after for _, after in arrows} == states
+    ends = {JobState.SUCCEEDED, JobState.DISCARDED}
+    assert {before for before, _ in arrows} == set(JobState) - ends
+
+
+def test_every_cause_of_a_death_means_something_for_the_job() -> None:
+    assert DEATH_OF_CAUSE.keys() == set(Cause)
+
+
+@script
+def test_a_script_tells_keys_arguments_and_replies(path: Path) -> None:
+    text = path.read_text()
+    head = text.split("\n-- include:")[0]
+    lines = [line for line in head.splitlines() if re.match(r"-- [A-Z]+ ", line)]
+    told = [line.split()[1] for line in lines]
+    code = text.removeprefix(head)
+    assert told == (["KEYS", "ARGV", "REPLY"] if "ARGV" in code else ["KEYS", "REPLY"])
+
+
+@file
+def test_a_script_fits_on_a_page(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    assert len(lines) <= 80
+    assert max(map(len, lines)) <= 120
+
+
+@script
+def test_checks_come_first_and_then_only_writes(path: Path) -> None:
+    """A script is carried out whole or not at all: nothing is refused after the first write."""
+    text = path.read_text()
+    checks, marked, writes = text.partition("-- writes\n")
+    assert not _WRITE.search(re.sub(r"--.*", "", checks)), "a write before `-- writes`"
+    if "flags=no-writes" in text:
+        assert not marked
+    else:
+        assert _WRITE.search(writes)
+        assert "return {'stale'}" not in writes
+
+
+@script
+def test_a_script_takes_the_time_from_redis(path: Path) -> None:
+    assert "os.time" not in path.read_text()
+    assert "os.clock" not in path.read_text()

@@ -1,0 +1,67 @@
+"""The lock on a service's folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from horus_supervisor.supervisor import lock
+
+HOLD = """
+import sys
+from pathlib import Path
+from horus_supervisor.supervisor import lock
+fd = lock.take(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_taker_is_refused_and_told_the_holders_pid(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(lock.AlreadyRunning, match=rf"\b{holder.pid}\b"):
+            lock.take(tmp_path, wait_s=0.05)
+        holder.kill()
+    os.close(lock.take(tmp_path, wait_s=0.05))
+
+
+def test_whoever_inherits_the_descriptor_holds_the_lock(tmp_path: Path) -> None:
+    fd = lock.take(tmp_path)
+    heir = subprocess.Popen(["sleep", "60"], pass_fds=[fd])
+    os.close(fd)
+    try:
+        with pytest.raises(lock.AlreadyRunning, match=rf"\b{heir.pid}\b"):
+            lock.take(tmp_path, wait_s=0.05)
+    finally:
+        heir.kill()
+        heir.wait()
+    os.close(lock.take(tmp_path, wait_s=0.05))
+
+
+def test_the_lock_is_not_inherited_unasked(tmp_path: Path) -> None:
+    fd = lock.take(tmp_path)
+    assert not os.get_inheritable(fd)
+    os.close(fd)
+
+
+def test_a_refusal_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    fd = lock.take(tmp_path)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(lock.AlreadyRunning):
+        lock.take(tmp_path, wait_s=0.0)
+    assert len(os.listdir("/proc/self/fd")) == before
+    os.close(fd)
+
+
+def test_the_folder_is_made(tmp_path: Path) -> None:
+    os.close(lock.take(tmp_path / "a" / "b"))
+    assert (tmp_path / "a" / "b" / "lock").exists()

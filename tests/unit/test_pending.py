@@ -1,0 +1,67 @@
+"""Calls at rest: what is read back is the very call, and no file can hurt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from horus_supervisor.lifecycle import Death
+from horus_supervisor.store import operations, pending
+from horus_supervisor.store.operation import Operation
+from horus_supervisor.store.rows import Slot
+
+SLOT = Slot("abc", 3, 9)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        operations.finish("n", SLOT, 7, "succeeded", ("a", "b"), max_crashes=3, crash_delay_ms=5),
+        operations.release("n", SLOT, 7, ("a",), started=True),
+        operations.crash("n", SLOT, 7, Death.CRASHED, b'{"x":"\xc3\xbc\xff"}'),
+    ],
+    ids=["finish", "release", "crash"],
+)
+def test_a_call_is_read_back_as_it_was(operation: Operation[object], tmp_path: Path) -> None:
+    pending.save(operation, tmp_path / "spool" / "x.call")
+    again = pending.load(tmp_path / "spool" / "x.call")
+    assert (again.script, again.prefix) == (operation.script, operation.prefix)
+    assert [_wire(arg) for arg in again.args] == [_wire(arg) for arg in operation.args]
+
+
+def _wire(argument: str | bytes | int) -> bytes:
+    return argument if isinstance(argument, bytes) else str(argument).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        b'{"script":"finish"}',
+        b'{"script":"no_such","prefix":"{n}:","args":[],"raw":[]}',
+        b'{"script":"crash","prefix":"{n}:","args":["zz"],"raw":[0]}',
+    ],
+)
+def test_a_file_that_is_no_call_is_refused_in_one_way(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.call"
+    path.write_bytes(content)
+    with pytest.raises(ValueError):  # noqa: PT011 - whichever: one kind to catch
+        pending.load(path)
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "x.open"
+    pending.write_durably(path, b"one")
+    pending.write_durably(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert [found.name for found in path.parent.iterdir()] == ["x.open"]
+
+
+def test_a_folder_that_can_not_be_written_is_an_error_of_the_system(tmp_path: Path) -> None:
+    (tmp_path / "spool").write_text("in the way")
+    with pytest.raises(OSError, match="spool"):
+        pending.write_durably(tmp_path / "spool" / "x.open", b"")
