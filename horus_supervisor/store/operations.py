@@ -30,6 +30,9 @@ from horus_supervisor.store.rows import (
 )
 
 
+Args = tuple[str | bytes | int, ...]
+
+
 def prefix(namespace: str) -> str:
     """Tell how every key of a namespace begins: one hash tag, so one shard of a cluster."""
     return "{" + namespace + "}:"
@@ -102,7 +105,7 @@ def claim(
     woken: bool,
 ) -> Operation[Turn]:
     """Take the next job, from the first of ``queues`` that has one."""
-    args = (slot.key, slot.incarnation, seq, max_crashes, crash_delay_ms, int(woken), *queues)
+    args: Args = (slot.key, slot.incarnation, seq, max_crashes, crash_delay_ms, int(woken), *queues)
     return _call("claim", namespace, args, read_turn)
 
 
@@ -117,7 +120,7 @@ def finish(
     crash_delay_ms: int,
 ) -> Operation[Turn]:
     """End the held job as ``succeeded`` or ``discarded`` and claim the next (not from no queue)."""
-    args = (slot.key, slot.incarnation, seq, max_crashes, crash_delay_ms, 0, outcome, *queues)
+    args: Args = (slot.key, slot.incarnation, seq, max_crashes, crash_delay_ms, 0, outcome, *queues)
     return _call("finish", namespace, args, read_turn)
 
 
@@ -152,7 +155,7 @@ def release(
     note: bytes = b"{}",
 ) -> Operation[str]:
     """Leave, the held job going back: ``none`` ``requeued`` ``dead`` ``stale`` ``no member``."""
-    args = (slot.key, slot.incarnation, seq, int(started), note, *queues)
+    args: Args = (slot.key, slot.incarnation, seq, int(started), note, *queues)
     return _call("release", namespace, args, _word)
 
 

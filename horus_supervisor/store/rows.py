@@ -193,10 +193,15 @@ def unpack(value: bytes) -> Packed | None:
     head, newline, payload = value.partition(b"\n")
     try:
         *numbers, queue, name = head.decode().split(" ")
-        n = [int(number) if number else 0 for number in numbers]
-        return Packed(*n, queue, name, payload) if newline and len(n) == 9 else None
+        attempts, crashes, losses, fence, due, most, most_crashes, timeout, enqueued = (
+            int(number) if number else 0 for number in numbers
+        )
     except ValueError:
         return None
+    if not newline:
+        return None
+    counts = (attempts, crashes, losses, fence, due, most, most_crashes, timeout, enqueued)
+    return Packed(*counts, queue, name, payload)
 
 
 def read_turn(reply: Reply) -> Turn:
@@ -278,7 +283,8 @@ def read_overview(reply: Reply) -> Overview:
 def _queue_row(row: Reply) -> QueueRow:
     head = unpack(row[7]) if row[7] else None
     oldest = (head.due_ms or head.enqueued_ms) if head else None
-    return QueueRow(text(row[0]), *(int(value) for value in row[1:7]), oldest_ready_ms=oldest)  # type: ignore[arg-type, misc]
+    enqueued, succeeded, discarded, ready, scheduled, dead = (int(value) for value in row[1:7])
+    return QueueRow(text(row[0]), enqueued, succeeded, discarded, ready, scheduled, dead, oldest)
 
 
 def _supervisor_row(supervisor: str, value: bytes) -> SupervisorRow:

@@ -210,6 +210,16 @@ class Crew:
         ended = row.jobs_done - life.done_unheard
         return ended == 0 if row.phase == Phase.EXECUTING else ended == 1 and bool(row.job_id)
 
+    def busy(self) -> bool:
+        """Whether any runner executes a job, or is on its way in or out."""
+        return any(
+            seat.life is None
+            or seat.life.pid is None
+            or seat.life.draining
+            or self.board.executing(seat.slot)
+            for seat in self.seats.values()
+        )
+
     def heard(self) -> None:
         """Note, at the end of a turn, that pipes which were not readable at its start were empty."""
         for seat in self.seats.values():

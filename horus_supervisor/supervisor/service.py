@@ -30,9 +30,12 @@ from horus_supervisor.supervisor.plan import Wanted, plan
 from horus_supervisor.supervisor.programs import Program, Programs
 
 TURN_S = 0.25
-"""Longest wait of the loop: how late a timeout or an edited file may be noticed."""
+"""Longest wait of the loop while jobs run: how late a timeout may be noticed."""
 
-FACTS_EVERY_S = 2.0
+IDLE_TURN_S = 0.5
+"""Longest wait while none runs: how late an edited file may be noticed."""
+
+FACTS_EVERY_S = 5.0
 GOODBYE_S = 4.0
 
 
@@ -104,7 +107,7 @@ class Supervisor:
         """Turn until asked to stop and childless; tell the exit status."""
         self._log.info(Event.SUPERVISOR_STARTED, version=__version__, config=str(self.config.file))
         while not self._over():
-            self.turn(self._inbox.wait(TURN_S, bulk=not self._outlet.full))
+            self.turn(self._inbox.wait(self._turn_s(), bulk=not self._outlet.full))
         if not self._failed:
             self._log.info(Event.SUPERVISOR_STOPPED)
         self._outlet.flush()
@@ -127,6 +130,10 @@ class Supervisor:
         self._tend_programs(now)
         self._crew.heard()
         self._tell(now)
+
+    def _turn_s(self) -> float:
+        busy = self._stop or self._watch.unsettled or self._crew.busy()
+        return TURN_S if busy else IDLE_TURN_S
 
     def _over(self) -> bool:
         return (
@@ -219,6 +226,7 @@ class Supervisor:
         self, seat: Seat, pid: int, now: float, reaped: children.Reaped | None = None
     ) -> None:
         end = self._deaths.of_runner(seat, pid, reaped, self._app_version)
+        self._facts_at = 0.0
         if end.free:
             seat.ready_at = now
             return
@@ -369,6 +377,7 @@ class Supervisor:
             group=group.name,
         )
         self._deaths.born(born)
+        self._facts_at = 0.0
         self._log.info(
             Event.RUNNER_STARTED,
             runner=seat.runner,

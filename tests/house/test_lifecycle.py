@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from horus_supervisor.lifecycle import ARROWS, DEATH_OF_CAUSE, Cause, JobState
-from horus_supervisor.store.operation import SCRIPTS
+from horus_supervisor.store.operation import SCRIPTS, resolve_includes
 
 PATHS = sorted(SCRIPTS.glob("*.lua"))
 PIECES = sorted((SCRIPTS / "pieces").glob("*.lua"))
@@ -65,9 +65,9 @@ def test_every_cause_of_a_death_means_something_for_the_job() -> None:
 def test_a_script_tells_keys_arguments_and_replies(path: Path) -> None:
     text = path.read_text()
     head = text.split("\n-- include:")[0]
-    lines = [line for line in head.splitlines() if re.match(r"-- [A-Z]+ ", line)]
+    lines = [line for line in head.splitlines() if re.match(r"-- [A-Z]{4,} ", line)]
     told = [line.split()[1] for line in lines]
-    code = text.removeprefix(head)
+    code = resolve_includes(text.removeprefix(head), SCRIPTS)
     assert told == (["KEYS", "ARGV", "REPLY"] if "ARGV" in code else ["KEYS", "REPLY"])
 
 

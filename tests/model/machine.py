@@ -211,9 +211,7 @@ class Machine(RuleBasedStateMachine):
             for runner in self.living():
                 self._step(runner, ending)
 
-    def _step(
-        self, runner: Runner, ending: str, *, more: bool = True, lost: bool = False
-    ) -> None:
+    def _step(self, runner: Runner, ending: str, *, more: bool = True, lost: bool = False) -> None:
         if not runner.alive:
             return
         if runner.phase == "blocked" and not runner.zombie:

@@ -17,7 +17,7 @@ State = dict[str, Any]
 
 
 def only_its_arrows(script: str, before: dict[str, str], after: dict[str, str]) -> None:
-    """See a call move jobs along the arrows of ``lifecycle`` only; a finish and a fail claim too."""
+    """See a call move jobs along its arrows in ``lifecycle`` only; finish and fail claim too."""
     allowed = set(ARROWS.get(script, ()))
     if script in ("finish", "fail"):
         allowed |= set(ARROWS["claim"])
@@ -96,7 +96,7 @@ class Ledger:
                 self.tokens = {k: q for k, q in self.tokens.items() if not k[0].startswith(of_it)}
 
     def started(self, runner: Runner, others: list[Runner]) -> None:
-        """See a job begin: with a higher fence each time, alone, and once where that is promised."""
+        """See a job begin: with a higher fence each time, alone, once where that is promised."""
         if runner.zombie:
             return
         job_id, attempt, fence = runner.job

@@ -52,9 +52,7 @@ def test_the_job_in_execution_goes_back_to_the_head_with_one_record(
     assert [note.what for note in found.history] == ["crashed"]
 
 
-def test_a_claim_that_never_began_goes_back_to_the_head_uncounted(
-    store: Store, slot: Slot
-) -> None:
+def test_a_claim_that_never_began_goes_back_to_the_head_uncounted(store: Store, slot: Slot) -> None:
     reply = repeated(store, slot, executing=0)
     assert fate(reply) == NOTHING
     assert store.ready() == ["a", "b"]

@@ -56,7 +56,9 @@ def test_all_that_was_said_of_a_job_comes_back_and_its_payload_is_opaque(store: 
     assert (job.attempts, job.crashes, job.losses, job.fence, job.due_ms) == (0, 0, 0, 0, 0)
 
 
-@pytest.mark.parametrize("when", ["ready", "scheduled", "running", "dead", "succeeded", "discarded"])
+@pytest.mark.parametrize(
+    "when", ["ready", "scheduled", "running", "dead", "succeeded", "discarded"]
+)
 def test_an_id_that_is_known_is_not_enqueued_again(store: Store, when: str) -> None:
     slot = store.member()
     store.add("a", delay_ms=HOUR_MS if when == "scheduled" else None)

@@ -26,9 +26,7 @@ def bring(store: Store, slot: Slot, state: str) -> None:
         store.run(store.finish(slot, outcome=state))
 
 
-def test_a_dead_job_gets_a_new_life_whose_history_and_fence_go_on(
-    store: Store, slot: Slot
-) -> None:
+def test_a_dead_job_gets_a_new_life_whose_history_and_fence_go_on(store: Store, slot: Slot) -> None:
     bring(store, slot, "dead")
     assert store.repeated_once(operations.retry(store.namespace, "a")) == ("ok", "ready")
     found = store.found("a")

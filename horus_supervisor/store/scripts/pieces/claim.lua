@@ -24,8 +24,9 @@ local function claim_next(done, first)
         attempts, fence, job = '', '', '     1   ' .. started .. ' ' .. queue .. ' ?\n' .. job
         call('HSET', ns .. 'jobs', id, job)
       end
-      note_slot('held ' .. done .. ' ' .. id .. ' ' .. (fence == '' and '1' or fence + 1) .. ' '
-        .. (attempts == '' and '1' or attempts + 1) .. ' ' .. started .. ' ' .. ARGV[4] .. ' ' .. ARGV[5] .. ' ' .. queue)
+      note_slot('held ' .. done .. ' ' .. id .. ' ' .. (fence == '' and '1' or fence + 1)
+        .. ' ' .. (attempts == '' and '1' or attempts + 1) .. ' ' .. started
+        .. ' ' .. ARGV[4] .. ' ' .. ARGV[5] .. ' ' .. queue)
       if ARGV[6] == '1' then pass_token(first) end
       return {done, 'job', id, queue, started, job}
     end
