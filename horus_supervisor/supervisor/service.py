@@ -106,6 +106,7 @@ class Supervisor:
     def run(self) -> int:
         """Turn until asked to stop and childless; tell the exit status."""
         self._log.info(Event.SUPERVISOR_STARTED, version=__version__, config=str(self.config.file))
+        self.turn([])  # programs first: they take longest
         while not self._over():
             self.turn(self._inbox.wait(self._turn_s(), bulk=not self._outlet.full))
         if not self._failed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from horus_supervisor.lifecycle import Death
@@ -41,6 +41,12 @@ class Call:
                 return str(self.args[0])
             case _:
                 return ""
+
+    def without_queues(self) -> Call:
+        """Give the same call, but one that claims nothing and passes no token on."""
+        if self.name not in ("finish", "fail", "release"):
+            return self
+        return replace(self, args=(*self.args[:-1], ()))
 
     def final(self, reply: Reply) -> bool:
         """Tell whether a late copy must change nothing, ever after."""

@@ -246,7 +246,7 @@ class Machine(RuleBasedStateMachine):
     @rule(
         which=numbers,
         death=st.sampled_from([Death.CRASHED, Death.CRASHED, Death.KILLED, Death.INTERRUPTED]),
-        last_call=st.sampled_from(["none", "in the socket", "reply lost"]),
+        last_call=st.sampled_from(["none", "in the socket", "reply lost", "on disk"]),
         ending=st.sampled_from(ENDINGS),
         phase=st.sampled_from([*PHASES, "executing", "executing"]),
         report=st.booleans(),
@@ -267,6 +267,8 @@ class Machine(RuleBasedStateMachine):
         elif call:
             self.say(call)
             self._put_off_deferred(call)
+            if last_call == "on disk":  # Redis was away and a stop could not wait
+                self.say(call.without_queues())
         if report:
             self._report(runner)
 
@@ -307,40 +309,51 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.opened < MOST_SUPERVISORS)
     @rule(
-        how=st.sampled_from(["dies", "dies unread", "seems gone", "seemed gone"]),
+        how=st.sampled_from(["stops", "dies", "dies unread", "seems gone", "seemed gone"]),
         ending=st.sampled_from(ENDINGS),
         last_calls=st.booleans(),
         lost=st.booleans(),
     )
     def a_supervisor_is_lost(self, how: str, ending: str, last_calls: bool, lost: bool) -> None:
-        """It died with its runners, or a keeper elsewhere saw its heart stand still."""
+        """It stopped, or died with its runners, or seemed to have died to a keeper elsewhere."""
         supervisor = self.supervisors[0]
-        beat = None
-        rows = []
+        options = {"death": Death.LOST, "record": RECORD, "beat": None, "known": ()}
         match how:
-            case "dies" | "dies unread":
-                rows = self._die_together(supervisor, ending, last_calls)
+            case "stops":
+                self._die_together(supervisor, ending, last_calls)
+                self._report_all(supervisor)
+                options["death"] = Death.INTERRUPTED
+            case "dies":
+                self._report_all(supervisor)
+                options["known"] = self._die_together(supervisor, ending, last_calls)
+            case "dies unread":
+                self._die_together(supervisor, ending, last_calls)
             case _:
-                beat = self.model.supervisors[supervisor] - (how == "seemed gone")
-        known = () if how != "dies" else tuple(rows)
-        options = {"death": Death.LOST, "record": RECORD, "beat": beat, "known": known}
-        call = Call("retire", (supervisor,), {**options, "readable": how == "dies"})
+                late = how == "seemed gone"
+                options["beat"] = self.model.supervisors[supervisor] - late
+        call = Call("retire", (supervisor,), {**options, "readable": how in ("stops", "dies")})
         word = self.say(call)[0]
         if lost:
             assert self.say(call)[0] == ("gone" if word == "ok" else word)
         if word == "ok":
             self._after_retire(supervisor)
 
-    def _die_together(self, supervisor: str, ending: str, last_calls: bool) -> list[Any]:
+    def _report_all(self, supervisor: str) -> None:
+        """Hand in the deaths that a keeper still had, an earlier one in a slot first."""
+        for runner in self.unreported():
+            if runner.slot.supervisor == supervisor:
+                self._report(runner)
+
+    def _die_together(self, supervisor: str, ending: str, last_calls: bool) -> tuple[Any, ...]:
         rows = []
         for runner in self.living():
             if runner.slot.supervisor == supervisor:
                 if last_calls and (call := self._next_call(runner, ending)):
                     self.in_sockets.append(call)
-                runner.die(Death.LOST)
+                runner.die(Death.INTERRUPTED)
                 if runner.executing:
                     rows.append((runner.slot.key, runner.executing, Death.LOST, RECORD))
-        return rows
+        return tuple(rows)
 
     def _after_retire(self, supervisor: str) -> None:
         self.supervisors.remove(supervisor)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from horus_supervisor.lifecycle import Death
-from horus_supervisor.store.rows import CrashReply, Slot, Stale, Turned
+from horus_supervisor.store.rows import Claimed, CrashReply, Slot, Stale, Turned
 
 Reply = Any
 
@@ -24,7 +24,7 @@ def plain(reply: Any) -> Reply:
             return word
         case Turned(done, None):
             return (done.partition(":")[0],)
-        case Turned(done, job):
+        case Turned(done, Claimed() as job):
             return done.partition(":")[0], job.job_id, job.queue, job.attempt, job.fence
         case CrashReply(word, disposition, job_id, queue, attempt):
             return word, str(disposition), job_id, queue, attempt
@@ -93,7 +93,7 @@ class Model:
         max_attempts: int,
         max_crashes: int | None,
         delay_ms: int | None,
-        **_: Any,
+        **rest: Any,
     ) -> Reply:
         if self.knows(job_id):
             return False
@@ -140,7 +140,7 @@ class Model:
 
     # --- keepers -------------------------------------------------------------------------------
 
-    def register(self, supervisor: str, *_: Any) -> Reply:
+    def register(self, supervisor: str, *rest: Any) -> Reply:
         if supervisor in self.retired:
             return "retired"
         self.supervisors.setdefault(supervisor, 1)
@@ -201,7 +201,7 @@ class Model:
         death: Death,
         readable: bool,
         known: Iterable[tuple[str, int, Death, bytes]] = (),
-        **_: Any,
+        **rest: Any,
     ) -> Reply:
         if supervisor not in self.supervisors:
             return "gone", []

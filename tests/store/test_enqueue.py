@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from horus_supervisor.lifecycle import JobState
@@ -26,7 +28,7 @@ def test_jobs_of_a_queue_run_in_the_order_they_came(store: Store) -> None:
 
 
 @pytest.mark.parametrize("when", [{"delay_ms": HOUR_MS}, {"due_ms": 32_503_680_000_000}])
-def test_a_job_for_later_is_scheduled_and_wakes_nobody(store: Store, when: dict[str, int]) -> None:
+def test_a_job_for_later_is_scheduled_and_wakes_nobody(store: Store, when: dict[str, Any]) -> None:
     assert store.repeated_once(store.enqueue("a", **when)) == (True, False)
     assert store.state("a") == JobState.SCHEDULED
     assert store.tokens() == 0
@@ -41,7 +43,7 @@ def test_a_delay_counts_from_redis_own_clock(store: Store) -> None:
 
 
 @pytest.mark.parametrize("when", [{"delay_ms": 0}, {"due_ms": 1}])
-def test_a_job_due_now_or_before_is_ready(store: Store, when: dict[str, int]) -> None:
+def test_a_job_due_now_or_before_is_ready(store: Store, when: dict[str, Any]) -> None:
     store.add("a", **when)
     assert store.state("a") == JobState.READY
 

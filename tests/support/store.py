@@ -30,7 +30,7 @@ class Store:
         self._run = run
         self.namespace = namespace
         self.prefix = operations.prefix(namespace)
-        self.raw = raw
+        self.raw: Any = raw  # redis-py's types leave open what decode_responses decides
 
     def run(self, operation: Operation[T]) -> T:
         result: T = self._run(operation)
@@ -217,7 +217,7 @@ STALE = Stale("stale")
 NO_MEMBER = Stale("no member")
 
 
-def _read(raw: redis.Redis, key: bytes) -> Any:
+def _read(raw: Any, key: bytes) -> Any:
     match raw.type(key):
         case b"hash":
             return raw.hgetall(key)
