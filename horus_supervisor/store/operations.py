@@ -29,7 +29,6 @@ from horus_supervisor.store.rows import (
     text,
 )
 
-
 Args = tuple[str | bytes | int, ...]
 
 

@@ -59,7 +59,8 @@ def start_program(
 def ended() -> Iterator[int]:
     """Give the pids of children that have ended, without reaping them.
 
-    Each stays a zombie until ``reap``: its pid can't be used again while its process group is killed and its last words are read.
+    Each stays a zombie until ``reap``: its pid can't be used again while its process group is
+    killed and its last words are read.
     """
     seen: set[int] = set()
     while True:

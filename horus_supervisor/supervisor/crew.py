@@ -1,6 +1,6 @@
 """The runners: a seat for each that the file wants, and the life that sits in it.
 
-Owns slots, pipes and memory files of runners. Applies what ``plan`` decided; decides nothing itself.
+Owns slots, pipes and memory files of runners. Applies what ``plan`` decided; decides nothing.
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ class Crew:
         return about
 
     def _speaks(self, life: Life, row: Row) -> bool:
-        """Whether what is read now can only come from the row's job: none ended unheard in between."""
+        """Whether what is read now is the row's job's: no other ended unheard in between."""
         ended = row.jobs_done - life.done_unheard
         return ended == 0 if row.phase == Phase.EXECUTING else ended == 1 and bool(row.job_id)
 
@@ -221,7 +221,7 @@ class Crew:
         )
 
     def heard(self) -> None:
-        """Note, at the end of a turn, that pipes which were not readable at its start were empty."""
+        """Note, at the end of a turn, that what was written before it has been read."""
         for seat in self.seats.values():
             if seat.life:
                 seat.life.done_unheard = seat.life.done_then

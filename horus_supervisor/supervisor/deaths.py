@@ -39,7 +39,7 @@ class End:
 
 
 def left_open(state_dir: Path) -> list[str]:
-    """List supervisors here that Redis was not told the end of; we hold their lock: they are dead."""
+    """List supervisors here that Redis holds open; we have their lock, so they are dead."""
     return sorted(path.stem for path in (state_dir / "spool").glob("*.open"))
 
 

@@ -7,6 +7,7 @@ wake-up for each line would halve the rate of the runners.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -59,6 +60,15 @@ class Inbox:
         """Call ``handler`` when ``fd`` is readable, gathered with others."""
         self._bulk[fd] = handler
         self._all.register(fd, selectors.EVENT_READ, handler)
+
+    def watch_room(self, fd: int, handler: Handler, wanted: bool) -> None:
+        """Call ``handler`` when ``fd`` has room, as long as that is ``wanted``."""
+        if not wanted:
+            self.forget(fd)
+        elif fd not in self._all.get_map():
+            with contextlib.suppress(PermissionError):  # epoll(7): a regular file has always room
+                for selector in (self._urgent, self._all):
+                    selector.register(fd, selectors.EVENT_WRITE, handler)
 
     def forget(self, fd: int) -> None:
         """Stop watching a descriptor; before it is closed."""

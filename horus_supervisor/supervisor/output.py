@@ -98,7 +98,7 @@ class Outlet:
 
 
 def _unblocked(fd: int) -> tuple[int, Callable[[bytes], int]]:
-    """Open our own way to a descriptor: O_NONBLOCK on the inherited one would change the shell's."""
+    """Open our own way to a descriptor: O_NONBLOCK on the one we got would be the shell's too."""
     mode = os.fstat(fd).st_mode
     if stat.S_ISSOCK(mode):
         sock = socket.socket(fileno=os.dup(fd))
@@ -156,7 +156,7 @@ class LinePipe:
 
 
 class OutputPipe:
-    """What was written to descriptors 1 and 2: each line wrapped as ``output``, the last ones kept."""
+    """What was written to descriptors 1 and 2: lines wrapped as ``output``, the last ones kept."""
 
     def __init__(
         self, fd: int, outlet: Outlet, log: Logger, about: Callable[[], dict[str, object]]
@@ -170,7 +170,7 @@ class OutputPipe:
         self.ended = False
 
     def drain(self, *, last: bool = False) -> None:
-        """Wrap what has come, at most 64 KiB a turn; ``last``: to the end, with an unfinished line."""
+        """Wrap what has come, at most 64 KiB a turn; ``last``: all, with an unfinished line."""
         rounds = 64 if last else 1
         for _ in range(rounds):
             try:

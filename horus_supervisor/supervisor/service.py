@@ -1,17 +1,15 @@
 """The parent: owns every child, opens no connection, imports no job code.
 
-Why it can be trusted: it waits in one place (``Inbox.wait``), ``plan`` decides without side effects,
-and nothing that it applies can block: sockets and standard output are written without waiting, and
-everything slow (Redis, imports) lives in a child that it can do without.
+Why it can be trusted: it waits in one place (``Inbox.wait``), ``plan`` decides without side
+effects, and nothing that it applies can block: sockets and standard output are written without
+waiting, and everything slow (Redis, imports) lives in a child that it can do without.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-import secrets
 import signal
-import socket
 from collections.abc import Callable
 
 from horus_supervisor import __version__, linux, logs, messages
@@ -19,9 +17,8 @@ from horus_supervisor.clock import Clock, rfc3339
 from horus_supervisor.config.schema import Config, GroupConfig
 from horus_supervisor.errors import ConfigError
 from horus_supervisor.events import Event
-from horus_supervisor.messages import Identity
 from horus_supervisor.scoreboard import Scoreboard
-from horus_supervisor.supervisor import children, deaths, reload
+from horus_supervisor.supervisor import boots, children, deaths, reload
 from horus_supervisor.supervisor.credit import Credit
 from horus_supervisor.supervisor.crew import Crew, Seat, ask_template
 from horus_supervisor.supervisor.inbox import Inbox
@@ -77,29 +74,13 @@ class Supervisor:
         self._started_at = rfc3339(clock.wall())
         self._stop: Stop | None = None
         self._failed = False
-        self._outlet_watched = False
 
     def _name_ourselves(self) -> None:
-        """Take a supervisor id that was never used before."""
-        log = self.config.log
-        self.identity = Identity(
-            service=log.service,
-            host=socket.gethostname(),
-            supervisor=secrets.token_hex(6),
-            level=log.level,
-            args=log.args,
-        )
-        base = {
-            "service": log.service,
-            "host": self.identity.host,
-            "supervisor": self.identity.supervisor,
-        }
-        self._log = logs.bind(
-            lambda line: self._outlet.put(line), {**base, "pid": os.getpid()}, log.level
-        )
-        self._log_first = logs.bind(
-            lambda line: self._outlet.put_first(line), {**base, "pid": os.getpid()}, log.level
-        )
+        self.identity = me = boots.identity(self.config)
+        who = {"service": me.service, "host": me.host, "supervisor": me.supervisor}
+        base = {**who, "pid": os.getpid()}
+        self._log = logs.bind(self._outlet.put, base, me.level)
+        self._log_first = logs.bind(self._outlet.put_first, base, me.level)
 
     # --- the loop ------------------------------------------------------------------------------
 
@@ -231,18 +212,18 @@ class Supervisor:
         if end.free:
             seat.ready_at = now
             return
-        wait_s = self._credit(seat.group.name, seat.group).charge(now)
+        wait_s = self._charge(seat.group, now)
         seat.ready_at = now + wait_s
         if wait_s:
             self._log.error(
                 Event.CRASH_LOOP, group=seat.group.name, runner=seat.runner, delay_s=wait_s
             )
 
-    def _credit(self, name: str, group: GroupConfig) -> Credit:
-        runners = next((g.runners for g in self.config.groups if g.name == name), 1)
-        credit = self._credits.setdefault(name, Credit(2 * max(runners, 1)))
+    def _charge(self, group: GroupConfig, now: float) -> float:
+        runners = next((g.runners for g in self.config.groups if g.name == group.name), 1)
+        credit = self._credits.setdefault(group.name, Credit(1))
         credit.most = 2 * max(runners, 1)
-        return credit
+        return credit.charge(now)
 
     def _bury_program(self, program: Program, pid: int, now: float) -> None:
         reaped = children.reap(pid)
@@ -280,41 +261,20 @@ class Supervisor:
                 self.config.redis.url.removeprefix("embedded:"), self._lifeline[0], self._lock_fd
             )
         if not programs.template.running and now >= programs.template.ready_at and not self._stop:
-            boot = self._template_boot()
+            boot = boots.template(self.config)
             programs.start_template(boot, self._board.fd, self._lock_fd, self._hear_template)
         if not programs.keeper.running and now >= programs.keeper.ready_at:
             self._start_keeper()
 
     def _start_keeper(self) -> None:
         fds = [self._board.fd, self._lock_fd, *(self._lifeline[1:] if self._lifeline else ())]
-        supervisor = self.config.supervisor
-        boot = messages.KeeperBoot(
-            redis_url=self.config.redis.url,
-            namespace=self.config.redis.namespace,
-            identity=self.identity,
-            lease_s=supervisor.lease_s,
-            state_dir=str(supervisor.state_dir),
-            facts=self._facts(),
-            leftovers=self._leftovers,
-        )
+        boot = boots.keeper(self.config, self.identity, self._facts(), self._leftovers)
         self._programs.start_keeper(boot, fds, self._hear_keeper)
         for message in self._deaths.all_again():
             self._programs.tell_keeper(message)
 
-    def _template_boot(self) -> messages.Boot:
-        supervisor = self.config.supervisor
-        return messages.Boot(
-            path=[str(path) for path in supervisor.path],
-            imports=list(supervisor.imports),
-            redis_url=self.config.redis.url,
-            namespace=self.config.redis.namespace,
-            spool=str(supervisor.state_dir / "spool"),
-            max_payload_bytes=supervisor.max_payload_bytes,
-            supervisor_pid=os.getpid(),
-        )
-
     def _say_goodbye(self, stop: Stop, now: float) -> None:
-        """All runners are gone: the keeper hands in what is left, then everyone leaves, Redis last."""
+        """All runners are gone: the keeper hands in the rest, everyone leaves, Redis last."""
         programs = self._programs
         if stop.goodbye_at is None:
             stop.goodbye_at = now
@@ -357,9 +317,7 @@ class Supervisor:
                 seat = self._crew.stillborn(message.slot, message.incarnation)
                 if seat:
                     now = self._clock.monotonic()
-                    seat.ready_at = now + max(
-                        0.1, self._credit(seat.group.name, seat.group).charge(now)
-                    )
+                    seat.ready_at = now + max(0.1, self._charge(seat.group, now))
                 self._log.error(
                     Event.SUPERVISOR_FAULT, error=f"a runner could not be forked: {message.error}"
                 )
@@ -406,7 +364,7 @@ class Supervisor:
                 self._deaths.recorded(message)
 
     def _start_anew(self) -> None:
-        """Redis closed our id, or forgot it: go on under a new one. Runners of the old one leave by themselves."""
+        """Redis closed or forgot our id: take a new one; runners of the old one leave."""
         self._name_ourselves()
         self._programs.log = self._crew.log = self._log
         self._deaths.log = self._log_first
@@ -417,16 +375,9 @@ class Supervisor:
     # --- telling -------------------------------------------------------------------------------
 
     def _facts(self) -> dict[str, object]:
-        return {
-            "host": self.identity.host,
-            "pid": os.getpid(),
-            "version": __version__,
-            "app_version": self._app_version,
-            "started_at": self._started_at,
-            "groups": {group.name: group.runners for group in self.config.groups},
-            "queues": sorted({queue for group in self.config.groups for queue in group.queues}),
-            "runners": self._crew.rows(),
-        }
+        started_at, version = self._started_at, self._app_version
+        rows = self._crew.rows()
+        return boots.facts(self.config, self.identity, started_at, version, rows)
 
     def _tell(self, now: float) -> None:
         if now - self._facts_at >= FACTS_EVERY_S and not self._stop:
@@ -440,16 +391,4 @@ class Supervisor:
             self._log.error(Event.LOG_DROPPED, count=self._outlet.dropped)
             self._outlet.dropped = 0
         self._outlet.flush()
-        self._watch_outlet()
-
-    def _watch_outlet(self) -> None:
-        """Wait for room on standard output while lines wait for it."""
-        if self._outlet.writing and not self._outlet_watched:
-            try:
-                self._inbox.watch(self._outlet.fileno(), self._outlet.flush, write=True)
-            except (PermissionError, ValueError):  # a regular file has always room
-                return
-            self._outlet_watched = True
-        elif not self._outlet.writing and self._outlet_watched:
-            self._inbox.forget(self._outlet.fileno())
-            self._outlet_watched = False
+        self._inbox.watch_room(self._outlet.fileno(), self._outlet.flush, self._outlet.writing)

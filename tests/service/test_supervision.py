@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -92,11 +93,17 @@ def test_a_job_that_does_not_hear_the_interruption_is_killed_uncounted(
     assert service.events("job.crashed") == []
 
 
+def _alone(pid: int, name: str) -> bool:
+    return len(children(pid, name)) == 1
+
+
 def test_a_dead_template_or_keeper_harms_nobody(service: Service, client: Client) -> None:
     service.write("[queues]\nq = 1\n")
     service.start()
     [runner] = service.runner_pids()
     for name in ("horus-template", "horus-keeper"):
+        # a runner bears the template's name until it has given itself its own
+        wait_until(functools.partial(_alone, service.pid, name), name)
         [pid] = children(service.pid, name)
         os.kill(pid, signal.SIGKILL)
         service.wait_for("child.exited", pid=pid)

@@ -1,0 +1,71 @@
+"""Who this service is, and what its template, keeper and heartbeats are told of it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+
+from horus_supervisor import __version__, messages
+from horus_supervisor.config.schema import Config
+from horus_supervisor.messages import Identity
+
+
+def identity(config: Config) -> Identity:
+    """Take a supervisor id that was never used before."""
+    return Identity(
+        service=config.log.service,
+        host=socket.gethostname(),
+        supervisor=secrets.token_hex(6),
+        level=config.log.level,
+        args=config.log.args,
+    )
+
+
+def template(config: Config) -> messages.Boot:
+    """Tell the template what to import, and its runners where Redis is."""
+    supervisor = config.supervisor
+    return messages.Boot(
+        path=[str(path) for path in supervisor.path],
+        imports=list(supervisor.imports),
+        redis_url=config.redis.url,
+        namespace=config.redis.namespace,
+        spool=str(supervisor.state_dir / "spool"),
+        max_payload_bytes=supervisor.max_payload_bytes,
+        supervisor_pid=os.getpid(),
+    )
+
+
+def keeper(
+    config: Config, identity: Identity, facts: dict[str, object], leftovers: list[str]
+) -> messages.KeeperBoot:
+    """Tell a keeper where Redis is, and whose lease it keeps."""
+    return messages.KeeperBoot(
+        redis_url=config.redis.url,
+        namespace=config.redis.namespace,
+        identity=identity,
+        lease_s=config.supervisor.lease_s,
+        state_dir=str(config.supervisor.state_dir),
+        facts=facts,
+        leftovers=leftovers,
+    )
+
+
+def facts(
+    config: Config,
+    identity: Identity,
+    started_at: str,
+    app_version: str | None,
+    runners: list[dict[str, object]],
+) -> dict[str, object]:
+    """Tell what ``horus status`` shows of this host."""
+    return {
+        "host": identity.host,
+        "pid": os.getpid(),
+        "version": __version__,
+        "app_version": app_version,
+        "started_at": started_at,
+        "groups": {group.name: group.runners for group in config.groups},
+        "queues": sorted({queue for group in config.groups for queue in group.queues}),
+        "runners": runners,
+    }
