@@ -317,7 +317,7 @@ class Machine(RuleBasedStateMachine):
     def a_supervisor_is_lost(self, how: str, ending: str, last_calls: bool, lost: bool) -> None:
         """It stopped, or died with its runners, or seemed to have died to a keeper elsewhere."""
         supervisor = self.supervisors[0]
-        options = {"death": Death.LOST, "record": RECORD, "beat": None, "known": ()}
+        options: dict[str, Any] = {"death": Death.LOST, "record": RECORD, "beat": None, "known": ()}
         match how:
             case "stops":
                 self._die_together(supervisor, ending, last_calls)
