@@ -87,7 +87,7 @@ class Renderer:
     def __init__(self, base: Mapping[str, Any]) -> None:
         self._base = {name: _short(value) for name, value in base.items()}
         self._taken = frozenset((*self._base, *_HEAD))
-        self._tail = _encode(self._base)[1:-1]
+        self._tail = b"," + _encode(self._base)[1:-1] if base else b""
         self._stamp = _Stamp()
         self._kinds: dict[str, bytes] = {}  # each of our events has one level
 
@@ -125,9 +125,9 @@ class Renderer:
         words = (self._stamp().encode(), self._kind(level, event), _encode(message))
         head = b'{"timestamp":"%b",%b,"message":%b' % words
         if not fields:
-            return b"%b,%b}\n" % (head, self._tail)
+            return b"%b%b}\n" % (head, self._tail)
         if self._taken.isdisjoint(fields):
-            return b"%b,%b,%b\n" % (head, self._tail, _encode(fields)[1:])
+            return b"%b%b,%b\n" % (head, self._tail, _encode(fields)[1:])
         rest = {**self._base, **fields}
         rest.pop("message", None)
         rest = {f"{k}_" if k in _HEAD else k: v for k, v in rest.items()}

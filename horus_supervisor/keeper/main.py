@@ -122,12 +122,14 @@ class Keeper:
             self._register()
 
     def _serve(self) -> None:
-        self._in_reach(self._deliver)
+        if not self._in_reach(self._deliver) or self.closing:
+            return
         now = time.monotonic()
         for duty in self._duties:
             if now + TOGETHER_S >= duty.due and self._registered:
                 duty.due = now + duty.every_s
-                self._in_reach(duty.do)
+                if not self._in_reach(duty.do):
+                    return  # Redis may hang: hear the supervisor before the next call
 
     def _until_due(self) -> float:
         if self._away or not self._registered:

@@ -95,11 +95,12 @@ def _see_them_dead(pidfds: list[int]) -> None:
 
 
 def _execute(keeper: Keeper, testament: Testament) -> None:
+    """Settle it; on disk first, as Redis may hang and we may be ended meanwhile."""
+    pending.write_durably(keeper.spool / f"{keeper.me}.open", messages.encode(testament))
     try:
         settle(keeper, keeper.me, testament)
     except errors.HorusError as error:
         keeper.lost(str(error))
-        pending.write_durably(keeper.spool / f"{keeper.me}.open", messages.encode(testament))
 
 
 def leftover(keeper: Keeper, supervisor: str) -> None:

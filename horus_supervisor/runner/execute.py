@@ -91,7 +91,7 @@ def wait_before_retry_s(job: Job | None, attempt: int, error: BaseException) -> 
         return retry_in_s(attempt)
     try:
         wait_s = float(job.retry_in(attempt, error))
-    except Exception:
+    except BaseException:
         traceback.print_exc()
         wait_s = math.nan
     return wait_s if math.isfinite(wait_s) and wait_s >= 0 else retry_in_s(attempt)
@@ -107,12 +107,12 @@ def describe(error: BaseException) -> dict[str, str]:
     )
     try:
         message = str(error)
-    except Exception as broken:
+    except BaseException as broken:
         message = f"<no text: its __str__ raised {type(broken).__name__}>"
     stack = error.__traceback__.tb_next if error.__traceback__ else None
     try:
         text = "".join(traceback.format_exception(kind, error, stack))
-    except Exception as broken:
+    except BaseException as broken:
         text = f"<no traceback: formatting it raised {type(broken).__name__}>"
     if len(text) > _TRACEBACK_MAX:
         text = f"{text[:1024]}\n  [...]\n{text[-_TRACEBACK_MAX + 1024 :]}"

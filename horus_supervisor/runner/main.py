@@ -91,7 +91,8 @@ class Runner:
             "max_crashes": spec.max_crashes,
             "crash_delay_ms": int(spec.crash_delay_s * 1000),
         }
-        self._most_jobs = _jittered(spec.max_jobs)
+        spread = random.uniform(1.0, 1.1)  # those that started together do not leave together
+        self._most_jobs = int((spec.max_jobs or 0) * spread)
         self._memory_before = private_memory_bytes() if spec.max_memory_bytes else 0
         self._resident_before = resident_bytes()
         self._recycle: str | None = None
@@ -187,17 +188,24 @@ class Runner:
         if os.getpid() != self._pid:
             end_child(run.error)
         duration_s = (time.monotonic_ns() - began_ns) / 1e9
+        ending = self._unless_succeeded(claimed, run, timeout_s)
         self._done += 1
         self._slot.finishing(self._done)
         current.set_current(None)
         self._look_at_limits(duration_s)
         if run.error is None:
             return self._finish("succeeded"), lambda: self._succeeded(claimed, packed, duration_s)
-        if self.guard.interrupted:
-            return None, None
+        return ending, None if ending is None else self._tidy
+
+    def _unless_succeeded(
+        self, claimed: Claimed, run: Run, timeout_s: float | None
+    ) -> Ending | None:
+        """Tell how a job ends that raised; still under its deadline, as it asks the job's code."""
+        if run.error is None or self.guard.interrupted:
+            return None
         if run.job is None and isinstance(run.error, errors.PayloadError):
-            return self._refuse(str(run.error)), self._tidy
-        return self._failed(claimed, run, timeout_s), self._tidy
+            return self._refuse(str(run.error))
+        return self._failed(claimed, run, timeout_s)
 
     def _timeout_s(self, packed: Packed, job_class: type[definition.Job]) -> float | None:
         """Tell the seconds that the job may take: the enqueue's word, its class's, the group's."""
@@ -378,11 +386,6 @@ class Runner:
         if self._ears.fileno() in events:
             self._ears.recv(4096)
         return fd in events if fd is not None else bool(events)
-
-
-def _jittered(max_jobs: int | None) -> int:
-    """Up to a tenth more, so that runners that started together do not leave together."""
-    return max_jobs + random.randint(0, max_jobs // 10) if max_jobs else 0
 
 
 def _wakeup_pair() -> tuple[socket.socket, socket.socket]:

@@ -228,6 +228,9 @@ class Crew:
                 seat.life.done_then = self.board.jobs_done(seat.slot)
 
     def _drain(self, pipe: LinePipe | OutputPipe) -> None:
+        closed = pipe.ended  # by what was handled a moment ago; its number may be another's
+        if closed:
+            return
         pipe.drain()
         if pipe.ended:
             self.inbox.forget(pipe.fd)
@@ -283,8 +286,9 @@ class Crew:
         self._close_quietly(life)
 
     def _close_quietly(self, life: Life) -> None:
-        life.lines.close()
-        life.output.close()
+        for pipe in (life.lines, life.output):
+            pipe.ended = True
+            pipe.close()
         os.close(life.stacks_fd)
 
     # --- telling -------------------------------------------------------------------------------

@@ -14,9 +14,10 @@ from pathlib import Path
 import msgspec
 
 from horus_supervisor import linux, messages
-from horus_supervisor.crash_record import CrashRecord
+from horus_supervisor.clock import rfc3339
+from horus_supervisor.crash_record import CrashRecord, crash_id
 from horus_supervisor.events import Event
-from horus_supervisor.lifecycle import Disposition
+from horus_supervisor.lifecycle import Cause, Death, Disposition
 from horus_supervisor.logs import Logger
 from horus_supervisor.messages import Born, Died, Gone, Recorded
 from horus_supervisor.scoreboard import Row
@@ -136,6 +137,37 @@ class Deaths:
             death=fate,
             record=msgspec.Raw(_bounded(record)),
         )
+        self._hand_over(died, record)
+
+    def unborn(self, seat: Seat) -> None:
+        """Have Redis close a life that nobody told of: it may have joined, or still try to."""
+        life = seat.life
+        assert life is not None
+        identity = life.identity
+        record = CrashRecord(
+            crash_id=crash_id(identity.supervisor, seat.slot, life.incarnation),
+            timestamp=rfc3339(time.time()),
+            host=identity.host,
+            supervisor=identity.supervisor,
+            runner=seat.runner,
+            group=life.group.name,
+            pid=0,
+            cause=Cause.STUCK,
+            note="it was asked for, and the template ended or fell silent before it told of it",
+        )
+        self._hand_over(
+            Died(
+                slot=seat.slot,
+                incarnation=life.incarnation,
+                supervisor=identity.supervisor,
+                executing=0,
+                death=Death.KILLED,
+                record=msgspec.Raw(messages.encode(record)),
+            ),
+            record,
+        )
+
+    def _hand_over(self, died: Died, record: CrashRecord) -> None:
         self._pending[died.supervisor, died.slot, died.incarnation] = died, record
         self._programs.tell_keeper(died)
 

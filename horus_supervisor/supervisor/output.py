@@ -9,12 +9,14 @@ parent never does.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import select
 import socket
 import stat
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from horus_supervisor.events import Event
 from horus_supervisor.logs import Logger, console_line
@@ -22,9 +24,20 @@ from horus_supervisor.logs import Logger, console_line
 BUFFER_BYTES = 4 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
 LINE_MAX_BYTES = 8 * 1024
+"""Longest text of an ``output`` line; a longer one is told in pieces."""
+
 TAIL_LINES = 20
 PIPE_BYTES = 256 * 1024
 _F_SETPIPE_SZ = 1031
+_GONE = (errno.EPIPE, errno.EBADF, errno.ECONNRESET)
+_ROUNDS = 4
+_LAST_ROUNDS = 64
+"""Reads of a dead writer's pipe: all that it can hold. A stranger may hold it open and write on."""
+
+_FOR_NOW = (errno.EAGAIN, errno.EINTR, errno.ENOSPC, errno.EDQUOT, errno.ENOBUFS, errno.ENOMEM)
+"""Errors of a write that end by themselves, a full disk's too; after others nobody will read it."""
+
+Write = Callable[[bytes], int]
 
 
 class Outlet:
@@ -35,8 +48,9 @@ class Outlet:
         self._color = console and os.isatty(fd) and "NO_COLOR" not in os.environ
         self._urgent: deque[bytes] = deque()
         self._waiting: deque[bytes] = deque()
+        self._halfway = False  # the first of ``_waiting`` begins in mid-line
         self._size = 0
-        self._fd, self._write = _unblocked(fd)
+        self._fd, self._write, self._let_go = _unblocked(fd)
         self.dropped = 0
         self.closed = False
 
@@ -47,7 +61,7 @@ class Outlet:
     @property
     def writing(self) -> bool:
         """Whether lines wait for room."""
-        return bool(self._urgent or self._waiting) and not self.closed
+        return bool(self._urgent or self._waiting)
 
     @property
     def full(self) -> bool:
@@ -63,6 +77,8 @@ class Outlet:
         self._take(self._urgent, lines)
 
     def _take(self, queue: deque[bytes], lines: bytes) -> None:
+        if self.closed or not lines:
+            return
         if self._console:
             lines = b"".join(console_line(line, color=self._color) for line in lines.splitlines())
         queue.append(lines)
@@ -71,43 +87,67 @@ class Outlet:
     def flush(self) -> None:
         """Write what there is room for. Half a line stays at the head of its queue."""
         while self.writing:
-            queue = self._waiting if self._part or not self._urgent else self._urgent
-            lines = queue[0]
+            queue = self._waiting if self._halfway or not self._urgent else self._urgent
+            lines = queue.popleft()
+            overtaken = self._halfway and self._urgent  # as soon as this line is whole
             try:
-                written = self._write(lines)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:  # nobody will ever read it: go on working without a log
-                self.closed = True
-                self._urgent.clear()
-                self._waiting.clear()
-                self._size = 0
+                written = self._write(lines[: lines.index(b"\n") + 1] if overtaken else lines)
+            except OSError as error:
+                queue.appendleft(lines)
+                if error.errno not in _FOR_NOW:
+                    self._give_up()
                 return
             self._size -= written
-            self._part = (
-                written < len(lines)
-                and not lines[:written].endswith(b"\n")
-                and queue is self._waiting
-            )
             if written < len(lines):
-                queue[0] = lines[written:]
-            else:
-                queue.popleft()
+                queue.appendleft(lines[written:])
+            if queue is self._waiting and written:
+                self._halfway = lines[written - 1 : written] != b"\n"
 
-    _part = False
+    def close(self) -> None:
+        """Let go of our own descriptor; what was given to us stays open."""
+        self._give_up()
+        self._let_go()
+
+    def _give_up(self) -> None:
+        """Nobody will ever read it: the service goes on without a log."""
+        self.closed = True
+        self._urgent.clear()
+        self._waiting.clear()
+        self._size = 0
 
 
-def _unblocked(fd: int) -> tuple[int, Callable[[bytes], int]]:
-    """Open our own way to a descriptor: O_NONBLOCK on the one we got would be the shell's too."""
+def _unblocked(fd: int) -> tuple[int, Write, Callable[[], None]]:
+    """Open our own way to a descriptor: O_NONBLOCK on the one we got would be the shell's too.
+
+    A regular file never makes us wait.
+    """
     mode = os.fstat(fd).st_mode
     if stat.S_ISSOCK(mode):
         sock = socket.socket(fileno=os.dup(fd))
-        return sock.fileno(), lambda lines: sock.send(lines, socket.MSG_DONTWAIT)
+        return sock.fileno(), lambda lines: sock.send(lines, socket.MSG_DONTWAIT), sock.close
     if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
         with contextlib.suppress(OSError):
             own = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            return own, lambda lines: os.write(own, lines)
-    return fd, lambda lines: os.write(fd, lines)
+            return own, lambda lines: os.write(own, lines), lambda: os.close(own)
+        return fd, _asking_first(fd), _keep  # a pipe of another user, or no /proc
+    return fd, lambda lines: os.write(fd, lines), _keep
+
+
+def _keep() -> None:
+    """Close nothing: the descriptor is not ours."""
+
+
+def _asking_first(fd: int) -> Write:
+    """Write to a descriptor that blocks, without blocking: no more than it has room for."""
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+
+    def write(lines: bytes) -> int:
+        if not poll.poll(0):
+            raise BlockingIOError(errno.EAGAIN, "no room")
+        return os.write(fd, lines[: select.PIPE_BUF])  # so much goes in at once where any does
+
+    return write
 
 
 def make_pipe(size: int | None = None) -> tuple[int, int]:
@@ -120,88 +160,126 @@ def make_pipe(size: int | None = None) -> tuple[int, int]:
     return reading, writing
 
 
-class LinePipe:
+class Pipe:
+    """The reading end of a child's pipe. Owns the descriptor."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.ended = False
+        self.closed = False
+        self.closed = False
+
+    def _read(self, size: int, rounds: int) -> Iterator[bytes]:
+        """Give what is there, ``rounds`` times ``size`` bytes at most; nothing once closed.
+
+        Whoever closes a pipe may be told later in the same turn that it was readable.
+        """
+        for _ in range(rounds):
+            if self.closed:
+                return
+            try:
+                chunk = os.read(self.fd, size)
+            except BlockingIOError:
+                return
+            if not chunk:
+                self.ended = True
+                return
+            yield chunk
+            if len(chunk) < size:
+                return
+
+    def close(self) -> None:
+        """Close our end. Safe to repeat."""
+        if not self.closed:
+            self.closed = True
+            os.close(self.fd)
+
+
+class LinePipe(Pipe):
     """A pipe of lines that are JSON already: passed on in whole chunks, cut at the last newline."""
 
     def __init__(self, fd: int, outlet: Outlet, stray: Callable[[bytes], None]) -> None:
-        self.fd = fd
+        super().__init__(fd)
         self._outlet = outlet
         self._stray = stray
         self._rest = b""
-        self.ended = False
+        self._skipping = False  # to the end of a line that is too long to be one of ours
 
     def drain(self, *, last: bool = False) -> None:
         """Pass on what has come; ``last``: its writer is dead, half a line is a stray."""
-        while not self._outlet.full or last:
-            try:
-                chunk = os.read(self.fd, PIPE_BYTES)
-            except BlockingIOError:
-                break
-            if not chunk:
-                self.ended = True
-                break
-            whole, newline, rest = (self._rest + chunk).rpartition(b"\n")
-            if newline:
-                self._outlet.put(whole + newline)
-            self._rest = rest
-            if not last and len(chunk) < PIPE_BYTES:
+        if self._outlet.full and not last:
+            return
+        for chunk in self._read(PIPE_BYTES, _LAST_ROUNDS if last else _ROUNDS):
+            self._take(chunk)
+            if self._outlet.full and not last:
                 break
         if last and self._rest:
             self._stray(self._rest)
             self._rest = b""
 
-    def close(self) -> None:
-        """Close our end."""
-        os.close(self.fd)
+    def _take(self, chunk: bytes) -> None:
+        if self._skipping:
+            _, newline, chunk = chunk.partition(b"\n")
+            self._skipping = not newline
+        whole, newline, self._rest = (self._rest + chunk).rpartition(b"\n")
+        self._outlet.put(whole + newline)
+        if len(self._rest) > CHUNK_BYTES:
+            self._stray(self._rest[:LINE_MAX_BYTES])
+            self._rest, self._skipping = b"", True
 
 
-class OutputPipe:
+class OutputPipe(Pipe):
     """What was written to descriptors 1 and 2: lines wrapped as ``output``, the last ones kept."""
 
     def __init__(
         self, fd: int, outlet: Outlet, log: Logger, about: Callable[[], dict[str, object]]
     ) -> None:
-        self.fd = fd
+        super().__init__(fd)
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._outlet = outlet
         self._log = log
         self._about = about
         self._rest = b""
-        self.ended = False
 
     def drain(self, *, last: bool = False) -> None:
-        """Wrap what has come, at most 64 KiB a turn; ``last``: all, with an unfinished line."""
-        rounds = 64 if last else 1
-        for _ in range(rounds):
-            try:
-                chunk = os.read(self.fd, CHUNK_BYTES)
-            except BlockingIOError:
-                break
-            if not chunk:
-                self.ended = True
-                break
+        """Wrap what has come, 64 KiB a turn at most; ``last``: to its end, half a line too."""
+        for chunk in self._read(CHUNK_BYTES, _LAST_ROUNDS if last else 1):
             *lines, self._rest = (self._rest + chunk).split(b"\n")
             for line in lines:
                 self.say(line)
-            while len(self._rest) > LINE_MAX_BYTES:
-                self.say(self._rest[:LINE_MAX_BYTES], cut=True)
-                self._rest = self._rest[LINE_MAX_BYTES:]
+            *pieces, self._rest = _pieces(self._rest)
+            for piece in pieces:
+                self._say(piece, cut=True)
         if last and self._rest:
             self.say(self._rest, cut=True)
             self._rest = b""
 
     def say(self, line: bytes, *, cut: bool = False) -> None:
-        """Make an ``output`` line of it, or count it where there is no room."""
-        text = line[:LINE_MAX_BYTES].decode("utf-8", "replace").rstrip("\r")
+        """Make ``output`` of it, several where it is long; ``cut``: it would have gone on."""
+        *pieces, rest = _pieces(line)
+        for piece in pieces:
+            self._say(piece, cut=True)
+        self._say(rest, cut=cut)
+
+    def _say(self, piece: bytes, *, cut: bool) -> None:
+        text = piece.decode("utf-8", "replace").rstrip("\r")
         self.tail.append(text)
         if self._outlet.full:
             self._outlet.dropped += 1
             return
         fields = {"text": text, **self._about()}
-        if cut or len(line) > LINE_MAX_BYTES:
+        if cut:
             fields["cut"] = True
         self._log.info(Event.OUTPUT, **fields)
 
-    def close(self) -> None:
-        """Close our end."""
-        os.close(self.fd)
+
+def _pieces(line: bytes) -> Iterator[bytes]:
+    """Part a line that is too long, between characters; the last piece is what is left."""
+    start = 0
+    while len(line) - start > LINE_MAX_BYTES:
+        end = start + LINE_MAX_BYTES
+        while end > start + LINE_MAX_BYTES - 4 and line[end] & 0xC0 == 0x80:
+            end -= 1
+        yield line[start:end]
+        start = end
+    yield line[start:]

@@ -6,6 +6,7 @@ Starts each, listens to it, starts it again by the one policy. Owns their socket
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from horus_supervisor.supervisor import children
 from horus_supervisor.supervisor.credit import Credit
 from horus_supervisor.supervisor.inbox import Inbox
 from horus_supervisor.supervisor.output import PIPE_BYTES, LinePipe, Outlet, OutputPipe, make_pipe
+
+KEEPER_GOODBYE_S = 4.0
+GUARD_GOODBYE_S = 12.0
 
 
 @dataclass(slots=True)
@@ -50,6 +54,7 @@ class Programs:
         self.guard = Program("embedded redis", "horus_supervisor.guard", Credit(2))
         self.template_socket: socket.socket | None = None
         self.channel: Channel[messages.FromKeeper] | None = None
+        self._hears_keeper: Callable[[], None] | None = None
 
     def by_pid(self, pid: int) -> Program | None:
         """Find the program whose process that is."""
@@ -94,7 +99,8 @@ class Programs:
         self._inbox.watch_bulk(log_r, lambda: self._drain(lines))
         channel: Channel[messages.FromKeeper] = Channel(ours, messages.from_keeper)
         self.channel = channel
-        self._inbox.watch(channel.fileno(), lambda: self._hear_keeper(channel, hear))
+        self._hears_keeper = lambda: self._hear_keeper(channel, hear)
+        self._watch_keeper(channel)
         channel.send(boot)
 
     def _hear_keeper(
@@ -105,6 +111,13 @@ class Programs:
             hear(message)
         if channel.closed:
             self._inbox.forget(channel.fileno())
+        else:
+            self._watch_keeper(channel)
+
+    def _watch_keeper(self, channel: Channel[messages.FromKeeper]) -> None:
+        """Listen to the keeper, and for room as long as something waits to be sent."""
+        assert self._hears_keeper is not None
+        self._inbox.watch(channel.fileno(), self._hears_keeper, write=channel.writing)
 
     def start_guard(self, folder: str, lifeline_fd: int, lock_fd: int) -> None:
         """Start the embedded Redis under its guard."""
@@ -120,6 +133,9 @@ class Programs:
         self._inbox.watch_bulk(out_r, lambda: self._drain(output))
 
     def _drain(self, pipe: LinePipe | OutputPipe) -> None:
+        closed = pipe.ended
+        if closed:
+            return
         pipe.drain()
         if pipe.ended:
             self._inbox.forget(pipe.fd)
@@ -128,8 +144,7 @@ class Programs:
         """Send the keeper a message, if there is one."""
         if self.channel and not self.channel.closed:
             self.channel.send(message)
-            if self.channel.writing:
-                self._inbox.watch(self.channel.fileno(), self.channel.flush, write=True)
+            self._watch_keeper(self.channel)
 
     def ended(self, program: Program) -> list[str]:
         """Let go of a program's pipes; give the last lines that it wrote."""
@@ -139,6 +154,7 @@ class Programs:
             if pipe:
                 pipe.drain(last=True)
                 self._inbox.forget(pipe.fd)
+                pipe.ended = True
                 pipe.close()
         if program.output:
             tail = list(program.output.tail)
@@ -152,3 +168,18 @@ class Programs:
             self.channel.close()
             self.channel = None
         return tail
+
+    def say_goodbye(self, since_s: float) -> None:
+        """All runners are gone: the keeper hands in the rest, everyone leaves, Redis last.
+
+        Called again and again; ``since_s``: seconds since the first time.
+        """
+        if not since_s:
+            self.tell_keeper(messages.Close())
+            if self.template.pid:
+                children.send_signal(self.template.pid, signal.SIGKILL)  # it holds nothing
+        if self.keeper.pid and since_s > KEEPER_GOODBYE_S:
+            children.send_signal(self.keeper.pid, signal.SIGKILL)
+        if self.guard.pid and not self.keeper.running:
+            late = since_s > GUARD_GOODBYE_S
+            children.send_signal(self.guard.pid, signal.SIGKILL if late else signal.SIGTERM)

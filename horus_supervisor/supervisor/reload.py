@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from horus_supervisor.config.load import parse
@@ -12,6 +12,11 @@ from horus_supervisor.errors import ConfigError
 
 STILL_S = 0.25
 """Seconds that a file's content must not change before it is read: editors write in pieces."""
+
+RECENT_S = 2.0
+"""Seconds after a change in which stamps prove nothing: two edits may fall into one tick."""
+
+_MISSING = b"missing"
 
 
 @dataclass(slots=True)
@@ -22,39 +27,41 @@ class Watch:
     _taken: bytes = b""
     _seen: bytes = b""
     _since: float = 0.0
-    _stat: tuple[int, ...] = field(default=())
+    _stamp: tuple[int, ...] = ()
+    _digest: bytes = _MISSING
 
     def __post_init__(self) -> None:
-        self._taken = self._seen = self._digest()
+        self._taken = self._seen = self._look(trusted=False)
 
-    def look(self, now: float, *, at_once: bool = False) -> bytes | None:
-        """Give the content's digest once it differs from what was taken and holds still."""
-        seen = self._digest()
+    def look(self, now: float, *, at_once: bool = False) -> bool:
+        """Tell whether the content differs from what was taken and holds still: take it then.
+
+        ``at_once``: without waiting for it to hold still.
+        """
+        seen = self._look(trusted=now - self._since > RECENT_S)
         if seen != self._seen:
             self._seen, self._since = seen, now
         if seen == self._taken or (now - self._since < STILL_S and not at_once):
-            return None
+            return False
         self._taken = seen
-        return seen
+        return True
 
     @property
     def unsettled(self) -> bool:
         """Whether a change was seen and not taken yet."""
         return self._seen != self._taken
 
-    def _digest(self) -> bytes:
+    def _look(self, *, trusted: bool) -> bytes:
+        """Digest the content; ``trusted``: unless the file's stamp is what it was."""
         try:
             status = self.path.stat()
-            stamp = (status.st_ino, status.st_mtime_ns, status.st_size, status.st_ctime_ns)
-            if stamp != self._stat:
-                self._content = hashlib.sha256(self.path.read_bytes()).digest()
-                self._stat = stamp
+            stamp = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            if stamp != self._stamp or not trusted:
+                self._digest = hashlib.sha256(self.path.read_bytes()).digest()
+                self._stamp = stamp
         except OSError:
-            self._stat = ()
-            return b"missing"
-        return self._content
-
-    _content: bytes = b""
+            self._stamp, self._digest = (), _MISSING
+        return self._digest
 
 
 def read(path: Path, in_force: Config) -> tuple[Config, list[str]]:

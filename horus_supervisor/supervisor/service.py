@@ -23,7 +23,7 @@ from horus_supervisor.supervisor.credit import Credit
 from horus_supervisor.supervisor.crew import Crew, Seat, ask_template
 from horus_supervisor.supervisor.inbox import Inbox
 from horus_supervisor.supervisor.output import Outlet
-from horus_supervisor.supervisor.plan import Wanted, plan
+from horus_supervisor.supervisor.plan import Do, Wanted, plan
 from horus_supervisor.supervisor.programs import Program, Programs
 
 TURN_S = 0.25
@@ -33,7 +33,6 @@ IDLE_TURN_S = 0.5
 """Longest wait while none runs: how late an edited file may be noticed."""
 
 FACTS_EVERY_S = 5.0
-GOODBYE_S = 4.0
 
 
 @dataclasses.dataclass(slots=True)
@@ -108,7 +107,13 @@ class Supervisor:
         self._look_at_file(now)
         self._crew.seat(self._wanted_seats())
         for action in plan(self._crew.seen(now), self._wanted(), now):
-            self._crew.apply(action, now, self.identity)
+            seat = self._crew.seats[action.runner]
+            if action.do == Do.KILL and seat.life and seat.life.pid is None:
+                self._settle_unborn(seat, now)
+            else:
+                self._crew.apply(action, now, self.identity)
+        if not self._crew.unborn():
+            self._deaths.unnamed.clear()  # orphans that some job left behind
         self._tend_programs(now)
         self._crew.heard()
         self._tell(now)
@@ -156,7 +161,7 @@ class Supervisor:
     def _look_at_file(self, now: float, *, at_once: bool = False) -> None:
         if self._stop or not (self.config.supervisor.reload_on_save or at_once):
             return
-        if self._watch.look(now, at_once=at_once) is None:
+        if not self._watch.look(now, at_once=at_once):
             return
         try:
             config, restart = reload.read(self.config.file, self.config)
@@ -225,6 +230,22 @@ class Supervisor:
         credit.most = 2 * max(runners, 1)
         return credit.charge(now)
 
+    def _settle_unborn(self, seat: Seat, now: float) -> None:
+        """Nobody will tell of a runner that was asked for: adopt it, or close what it began.
+
+        Its slot's pid is a hint only: the process must be our child.
+        """
+        assert seat.life is not None
+        incarnation, row = seat.life.incarnation, self._board.read(seat.slot)
+        ours = row.pid in self._deaths.unnamed or linux.parent_of(row.pid) == os.getpid()
+        if row.incarnation == incarnation and ours:
+            pid = row.pid
+            self._hear_spawned(messages.Spawned(slot=seat.slot, incarnation=incarnation, pid=pid))
+            return
+        self._deaths.unborn(seat)
+        self._crew.stillborn(seat.slot, incarnation)
+        seat.ready_at = now + max(0.1, self._charge(seat.group, now))
+
     def _bury_program(self, program: Program, pid: int, now: float) -> None:
         reaped = children.reap(pid)
         linux.kill_group(pid)
@@ -232,8 +253,7 @@ class Supervisor:
         if program is self._programs.template:
             self._template_ready = False
             for seat in self._crew.unborn():
-                if seat.life and (lost := self._crew.stillborn(seat.slot, seat.life.incarnation)):
-                    lost.ready_at = now
+                self._settle_unborn(seat, now)
         if program is self._programs.keeper:
             self._registered = False
         program.ready_at = now + program.credit.charge(now)
@@ -254,7 +274,9 @@ class Supervisor:
     def _tend_programs(self, now: float) -> None:
         programs = self._programs
         if self._stop and not self._crew.seats:
-            self._say_goodbye(self._stop, now)
+            if self._stop.goodbye_at is None:
+                self._stop.goodbye_at = now
+            programs.say_goodbye(now - self._stop.goodbye_at)
             return
         if self._lifeline and not programs.guard.running and now >= programs.guard.ready_at:
             programs.start_guard(
@@ -272,23 +294,6 @@ class Supervisor:
         self._programs.start_keeper(boot, fds, self._hear_keeper)
         for message in self._deaths.all_again():
             self._programs.tell_keeper(message)
-
-    def _say_goodbye(self, stop: Stop, now: float) -> None:
-        """All runners are gone: the keeper hands in the rest, everyone leaves, Redis last."""
-        programs = self._programs
-        if stop.goodbye_at is None:
-            stop.goodbye_at = now
-            programs.tell_keeper(messages.Close())
-            if programs.template.pid:
-                children.send_signal(programs.template.pid, signal.SIGKILL)  # it holds nothing
-        late = now - stop.goodbye_at > GOODBYE_S
-        if programs.keeper.pid and late:
-            children.send_signal(programs.keeper.pid, signal.SIGKILL)
-        if programs.guard.pid and not programs.keeper.running:
-            children.send_signal(
-                programs.guard.pid,
-                signal.SIGKILL if late and now - stop.goodbye_at > 12 else signal.SIGTERM,
-            )
 
     def _request(self, spec: messages.Spawn, fds: list[int]) -> bool:
         return ask_template(self._programs.template_socket, spec, fds)

@@ -1,0 +1,192 @@
+"""The edited file: when it is taken, what of it counts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from horus_supervisor.config.load import parse
+from horus_supervisor.config.schema import Config
+from horus_supervisor.errors import ConfigError
+from horus_supervisor.supervisor.reload import RECENT_S, STILL_S, Watch, changes, read
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text("one")
+    return path
+
+
+@pytest.fixture
+def watch(file: Path) -> Watch:
+    return Watch(file)
+
+
+def taken(watch: Watch, now: float) -> bool:
+    """Look, and again when the content has held still."""
+    return watch.look(now) or watch.look(now + STILL_S)
+
+
+def test_a_file_that_nobody_edits_is_not_taken(watch: Watch) -> None:
+    assert not any(watch.look(float(now)) for now in range(10))
+
+
+def test_an_edit_is_taken_once_it_has_held_still(file: Path, watch: Watch) -> None:
+    file.write_text("two")
+    assert not watch.look(100)
+    assert not watch.look(100 + STILL_S - 0.01)
+    assert watch.look(100 + STILL_S)
+    assert not watch.look(200)
+
+
+def test_a_file_that_is_written_in_pieces_is_taken_when_it_is_done(
+    file: Path, watch: Watch
+) -> None:
+    now = 100.0
+    for piece in range(10):
+        with file.open("a") as open_file:
+            open_file.write(f"piece {piece}\n")
+        assert not watch.look(now)
+        now += STILL_S * 0.9
+    assert watch.look(now + STILL_S)
+
+
+def test_an_edit_that_was_undone_is_none(file: Path, watch: Watch) -> None:
+    file.write_text("two")
+    assert not watch.look(100)
+    file.write_text("one")
+    assert not taken(watch, 100 + STILL_S)
+
+
+def test_touching_a_file_is_no_edit(file: Path, watch: Watch) -> None:
+    os.utime(file, (1, 1))
+    assert not taken(watch, 100)
+
+
+def test_an_edit_of_the_same_size_is_taken(file: Path, watch: Watch) -> None:
+    file.write_text("two")
+    assert taken(watch, 100)
+
+
+def test_an_edit_that_leaves_every_stamp_as_it_was_is_taken_where_it_follows_another(
+    file: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text("two")
+    assert taken(watch, 100)
+    same = file.stat()
+    file.write_text("six")
+    monkeypatch.setattr(Path, "stat", lambda *_: same)
+    assert taken(watch, 101)
+
+
+def test_a_file_whose_stamps_are_old_is_not_read_again(
+    file: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> bytes:
+        raise AssertionError("read though nothing changed")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert not watch.look(RECENT_S + 1)
+
+
+def test_a_rename_over_the_file_is_taken(file: Path, watch: Watch) -> None:
+    scratch = file.with_suffix(".new")
+    scratch.write_text("two")
+    scratch.replace(file)
+    assert taken(watch, 100)
+
+
+def test_a_file_that_is_missing_for_a_moment_is_the_same_file(file: Path, watch: Watch) -> None:
+    away = file.rename(file.with_suffix(".away"))
+    assert not watch.look(100)
+    away.rename(file)
+    assert not taken(watch, 100.1)
+
+
+def test_a_file_that_stays_missing_is_told_once_and_so_is_its_return(
+    file: Path, watch: Watch
+) -> None:
+    away = file.rename(file.with_suffix(".away"))
+    assert taken(watch, 100)
+    assert not taken(watch, 110)
+    away.rename(file)
+    assert taken(watch, 120)
+
+
+def test_a_link_that_is_swapped_on_the_way_to_the_file_is_followed(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.toml").write_text(name)
+    current = tmp_path / "current"
+    current.symlink_to("first")
+    watch = Watch(current / "config.toml")
+    swap = tmp_path / "swap"
+    swap.symlink_to("second")
+    swap.replace(current)
+    assert taken(watch, 100)
+
+
+def test_at_once_does_not_wait_for_it_to_hold_still(file: Path, watch: Watch) -> None:
+    assert not watch.look(99, at_once=True)
+    file.write_text("two")
+    assert watch.look(100, at_once=True)
+
+
+# --- what is read ------------------------------------------------------------------------------
+
+BEFORE = """
+[supervisor]
+imports = ["app"]
+[queues]
+a = 1
+b = 2
+"""
+
+
+def config(text: str) -> Config:
+    return parse(text, Path("/srv/config.toml"))
+
+
+def test_what_needs_a_restart_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    in_force = parse(BEFORE, path)
+    path.write_text(BEFORE.replace('["app"]', '["other"]') + '[log]\nlevel = "debug"\n')
+    assert read(path, in_force)[1] == ["supervisor", "log"]
+    path.write_text(BEFORE.replace("a = 1", "a = 5"))
+    after, restart = read(path, in_force)
+    assert restart == []
+    assert [group.runners for group in after.groups] == [5, 2]
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe", b"not = [ toml", b"[queues]\na = -1\n"])
+def test_a_file_that_can_not_be_taken_is_refused_in_words(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "config.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError) as refused:
+        read(path, config(BEFORE))
+    assert all(
+        "config.toml" in mistake or "queues.a" in mistake for mistake in refused.value.mistakes
+    )
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (("a = 1", "a = 3"), "a 1 -> 3"),
+        (("a = 1\n", ""), "a vanishes"),
+        (("b = 2", "b = 2\nc = 1"), "c appears"),
+        (
+            ("[queues]", '[defaults]\njob_timeout = "5s"\n[queues]'),
+            "a has new settings, b has new settings",
+        ),
+        (("[queues]", '[log]\nlevel = "debug"\n[queues]'), "nothing that runs"),
+    ],
+)
+def test_what_changed_is_told_in_words(edit: tuple[str, str], told: str) -> None:
+    assert changes(config(BEFORE), config(BEFORE.replace(*edit))) == told
