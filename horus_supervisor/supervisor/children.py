@@ -17,7 +17,7 @@ from pathlib import Path
 from horus_supervisor import linux
 
 _FIRST_FD = 200
-"""Descriptors that a program gets are numbered from here, out of the way of all that is open."""
+"""Descriptors that a program gets are numbered from here, or from above what they are here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,11 @@ def start_program(
 ) -> int:
     """Start ``module.main(*fds, *arguments)`` in a fresh interpreter; tell its pid.
 
-    It leads its own process group, reads nothing, and writes to ``output_fd``.
+    It leads its own process group, reads nothing, and writes to ``output_fd``. Raises ``OSError``.
     """
     root = str(Path(__file__).resolve().parents[2])
-    numbers = [_FIRST_FD + at for at in range(len(fds))]
+    first = max(_FIRST_FD, *(fd + 1 for fd in fds))  # no copy may hit one not copied yet
+    numbers = [first + at for at in range(len(fds))]
     call = ", ".join(repr(value) for value in (*numbers, *arguments))
     code = f"import sys; sys.path.append({root!r}); from {module} import main; main({call})"
     actions: list[tuple[object, ...]] = [
@@ -78,6 +79,15 @@ def reap(pid: int) -> Reaped:
     """Take a child's exit status; its pid may be used again from now on."""
     pid, status, rusage = os.wait4(pid, 0)
     return Reaped(pid, status, rusage)
+
+
+def is_ours(pid: int) -> bool:
+    """Tell whether a process is a child of ours that was not reaped yet; it may have ended."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except (ChildProcessError, OverflowError):
+        return False
+    return pid > 1
 
 
 def send_signal(pid: int, number: int) -> bool:

@@ -23,7 +23,14 @@ from horus_supervisor.messages import Born, Died, Gone, Recorded
 from horus_supervisor.scoreboard import Row
 from horus_supervisor.supervisor import children
 from horus_supervisor.supervisor.crew import Crew, Seat
-from horus_supervisor.supervisor.diagnose import Ended, death, diagnose, how, left_in_order
+from horus_supervisor.supervisor.diagnose import (
+    Ended,
+    death,
+    diagnose,
+    how,
+    left_in_order,
+    signal_name,
+)
 from horus_supervisor.supervisor.programs import Programs
 
 AT_ONCE_S = 0.05
@@ -47,7 +54,7 @@ def left_open(state_dir: Path) -> list[str]:
 def in_words(status: int) -> str:
     """Say an exit status."""
     if os.WIFSIGNALED(status):
-        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+        return f"killed by {signal_name(os.WTERMSIG(status))}"
     return f"exited with {os.WEXITSTATUS(status)}"
 
 

@@ -91,7 +91,7 @@ def diagnose(ended: Ended, row: Row, identity: Identity) -> CrashRecord:
         group=ended.group,
         pid=ended.pid,
         cause=cause,
-        signal=_signal_name(os.WTERMSIG(ended.status)) if signaled else None,
+        signal=signal_name(os.WTERMSIG(ended.status)) if signaled else None,
         exit_code=None if signaled else os.WEXITSTATUS(ended.status),
         core_dumped=os.WCOREDUMP(ended.status) if signaled else False,
         job_id=row.job_id if flying else None,
@@ -113,7 +113,8 @@ def diagnose(ended: Ended, row: Row, identity: Identity) -> CrashRecord:
     )
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
+    """Name a signal; real-time ones by their number."""
     try:
         return signal.Signals(number).name
     except ValueError:

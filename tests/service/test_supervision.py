@@ -184,3 +184,32 @@ def test_a_slot_that_is_used_again_goes_on_counting_its_lives(
     )
     assert len({line["crash_id"] for line in service.events("job.crashed")}) == 2
     assert service.events("runner.exited", reason="stale") == []
+
+
+def test_a_fork_that_fails_is_told_and_tried_again(service: Service) -> None:
+    fails = service.path("fails")
+    jobs.mark(fails)
+    service.write("[queues]\nq = 2\n")
+    service.start(ready=False, env={"HORUS_TEST_FORK_FAILS": fails})
+    service.wait_for("supervisor.fault", count=3)
+    os.unlink(fails)
+    service.wait_for("supervisor.ready")
+
+
+def test_a_keeper_that_stood_still_in_a_storm_of_crashes_is_heard_again(
+    service: Service, client: Client
+) -> None:
+    service.write("[queues]\nq = 8\n")
+    service.start()
+    wait_until(functools.partial(_alone, service.pid, "horus-keeper"), "one keeper")
+    [keeper] = children(service.pid, "horus-keeper")
+    os.kill(keeper, signal.SIGSTOP)
+    for count in (8, 16):
+        for pid in service.runner_pids():
+            os.kill(pid, signal.SIGKILL)
+        service.wait_for("runner.crashed", count=count)
+        service.wait_for("runner.started", count=8 + count, within_s=20)
+    os.kill(keeper, signal.SIGCONT)
+    service.wait_for("job.crashed", count=16, within_s=20)
+    job = client.enqueue(jobs.Quick())
+    service.wait_for("job.succeeded", job_id=job.id)

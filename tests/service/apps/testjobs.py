@@ -265,3 +265,12 @@ class Grow(Job, queue="q"):
 
 
 KEPT: list[bytearray] = []
+
+
+def _fail_to_fork() -> None:
+    if os.path.exists(os.environ["HORUS_TEST_FORK_FAILS"]):
+        os._exit(1)
+
+
+if "HORUS_TEST_FORK_FAILS" in os.environ:  # a file: as long as it is there, no child lives
+    os.register_at_fork(after_in_child=_fail_to_fork)

@@ -1,0 +1,171 @@
+"""What to do next, rule by rule, without a process."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from horus_supervisor.config.schema import GroupConfig
+from horus_supervisor.lifecycle import Cause
+from horus_supervisor.supervisor.plan import (
+    SPAWN_WITHIN_S,
+    STACK_WITHIN_S,
+    Action,
+    Do,
+    SeatSeen,
+    Wanted,
+    plan,
+)
+
+GROUP = GroupConfig(
+    name="q",
+    queues=("q",),
+    weights=(1,),
+    runners=0,
+    job_timeout_s=None,
+    kill_after_s=5.0,
+    max_jobs=None,
+    max_memory=None,
+    hard_memory=None,
+    max_crashes=3,
+    crash_delay_s=15.0,
+    unknown_job_after_s=3600.0,
+)
+OTHER = dataclasses.replace(GROUP, max_jobs=7)
+RUN = Wanted({"q/1": GROUP})
+STOP = Wanted({"q/1": GROUP}, stopping=True, interrupt_at=100.0)
+
+
+def seat(**seen: Any) -> SeatSeen:
+    return SeatSeen("q/1", GROUP, **seen)
+
+
+def done(seen: SeatSeen, wanted: Wanted, now: float = 50.0) -> list[Do]:
+    return [action.do for action in plan([seen], wanted, now)]
+
+
+# --- empty seats -------------------------------------------------------------------------------
+
+
+def test_an_empty_seat_that_is_wanted_gets_a_runner() -> None:
+    assert done(seat(), RUN) == [Do.SPAWN]
+
+
+def test_a_seat_waits_for_its_restart_delay() -> None:
+    assert done(seat(ready_at=50.1), RUN, now=50.0) == []
+    assert done(seat(ready_at=50.1), RUN, now=50.1) == [Do.SPAWN]
+
+
+def test_no_runner_is_asked_for_before_template_and_keeper_are_ready() -> None:
+    assert done(seat(), dataclasses.replace(RUN, may_spawn=False)) == []
+
+
+def test_a_runner_that_was_asked_for_is_not_asked_for_again() -> None:
+    assert done(seat(asked_at=49.0), RUN) == []
+
+
+@pytest.mark.parametrize("wanted", [Wanted({}), Wanted({"q/2": GROUP}), STOP])
+def test_an_empty_seat_that_nobody_wants_is_forgotten(wanted: Wanted) -> None:
+    assert done(seat(), wanted) == [Do.FORGET]
+
+
+def test_an_empty_seat_is_forgotten_in_its_delay_too() -> None:
+    assert done(seat(ready_at=1000.0), STOP) == [Do.FORGET]
+
+
+def test_a_seat_of_a_group_with_new_settings_is_filled_by_them() -> None:
+    assert done(seat(), Wanted({"q/1": OTHER})) == [Do.SPAWN]
+
+
+# --- runners -----------------------------------------------------------------------------------
+
+
+def test_a_runner_that_is_wanted_is_left_alone() -> None:
+    assert done(seat(pid=7), RUN) == []
+
+
+@pytest.mark.parametrize("wanted", [Wanted({}), Wanted({"q/1": OTHER}), STOP])
+def test_a_runner_that_is_not_wanted_as_it_is_leaves_after_its_job(wanted: Wanted) -> None:
+    assert done(seat(pid=7), wanted) == [Do.DRAIN]
+    assert done(seat(pid=7, draining=True), wanted) == []
+
+
+def test_a_runner_that_was_asked_to_leave_leaves_though_it_is_wanted_again() -> None:
+    assert done(seat(pid=7, draining=True), RUN) == []
+
+
+def test_only_what_changed_is_touched() -> None:
+    seen = [dataclasses.replace(seat(pid=n), runner=f"q/{n}") for n in (1, 2, 3)]
+    wanted = Wanted({"q/1": GROUP, "q/2": OTHER, "q/3": GROUP})
+    assert plan(seen, wanted, 50.0) == [Action(Do.DRAIN, "q/2")]
+
+
+def test_a_runner_that_the_template_never_told_of_is_given_up() -> None:
+    unborn = seat(asked_at=10.0)
+    assert done(unborn, RUN, now=10.0 + SPAWN_WITHIN_S) == []
+    actions = plan([unborn], RUN, 10.1 + SPAWN_WITHIN_S)
+    assert actions == [Action(Do.KILL, "q/1", Cause.STUCK)]
+
+
+def test_who_was_killed_is_waited_for() -> None:
+    late = seat(pid=7, killed=True, draining=True, interrupted_at=1.0, overdue_since=1.0)
+    assert done(late, STOP, now=1000.0) == []
+
+
+# --- a stop that can't wait --------------------------------------------------------------------
+
+
+def test_running_jobs_may_finish_until_the_shutdown_timeout() -> None:
+    assert done(seat(pid=7, draining=True), STOP, now=99.9) == []
+    assert done(seat(pid=7, draining=True), STOP, now=100.0) == [Do.INTERRUPT]
+
+
+def test_an_interrupted_runner_is_reminded_and_then_killed_uncounted() -> None:
+    interrupted = seat(pid=7, draining=True, interrupted_at=100.0)
+    assert done(interrupted, STOP, now=104.9) == [Do.REMIND]
+    assert plan([interrupted], STOP, 105.0) == [Action(Do.KILL, "q/1", None)]
+
+
+def test_a_stop_that_is_urgent_at_once_drains_and_interrupts() -> None:
+    assert done(seat(pid=7), STOP, now=100.0) == [Do.DRAIN, Do.INTERRUPT]
+
+
+def test_a_runner_that_is_not_born_yet_is_stopped_too() -> None:
+    assert done(seat(asked_at=99.0), STOP, now=100.0) == [Do.DRAIN, Do.INTERRUPT]
+
+
+def test_an_interruption_goes_before_a_timeout() -> None:
+    both = seat(pid=7, draining=True, overdue_since=10.0, dumped_at=15.0, stack_left=True)
+    assert done(both, STOP, now=100.0) == [Do.INTERRUPT]
+
+
+# --- timeouts ----------------------------------------------------------------------------------
+
+
+def test_a_late_job_is_told_so_until_it_has_had_its_time() -> None:
+    assert done(seat(pid=7, overdue_since=50.0), RUN, now=50.0) == [Do.REMIND]
+    assert done(seat(pid=7, overdue_since=50.0), RUN, now=54.9) == [Do.REMIND]
+
+
+def test_then_its_stack_is_asked_for_and_waited_for_a_moment() -> None:
+    assert done(seat(pid=7, overdue_since=50.0), RUN, now=55.0) == [Do.DUMP]
+    dumped = seat(pid=7, overdue_since=50.0, dumped_at=55.0)
+    assert done(dumped, RUN, now=55.0 + STACK_WITHIN_S - 0.01) == [Do.REMIND]
+
+
+@pytest.mark.parametrize(("stack_left", "now"), [(True, 55.01), (False, 55.0 + STACK_WITHIN_S)])
+def test_then_it_is_killed(stack_left: bool, now: float) -> None:
+    dumped = seat(pid=7, overdue_since=50.0, dumped_at=55.0, stack_left=stack_left)
+    assert plan([dumped], RUN, now) == [Action(Do.KILL, "q/1", Cause.TIMEOUT)]
+
+
+def test_the_time_that_a_late_job_has_is_that_of_its_own_group() -> None:
+    patient = dataclasses.replace(GROUP, kill_after_s=60.0)
+    late = SeatSeen("q/1", patient, pid=7, draining=True, overdue_since=50.0)
+    assert done(late, RUN, now=100.0) == [Do.REMIND]
+
+
+def test_a_late_job_of_a_runner_that_leaves_is_not_forgotten() -> None:
+    assert done(seat(pid=7, draining=True, overdue_since=50.0), Wanted({}), now=55.0) == [Do.DUMP]
