@@ -9,8 +9,10 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 LINUX = sys.platform == "linux"
@@ -159,3 +161,13 @@ def holders(path: Path) -> list[int]:
                         found.append(int(entry.name))
                         break
     return found
+
+
+def wakeup_pair() -> tuple[socket.socket, socket.socket]:
+    """A signal writes a byte into it, so that a wait for Redis ends at a signal too."""
+    ears, mouth = socket.socketpair()
+    ears.setblocking(False)
+    mouth.setblocking(False)
+    if threading.current_thread() is threading.main_thread():
+        signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
+    return ears, mouth

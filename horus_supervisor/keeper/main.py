@@ -26,7 +26,7 @@ from horus_supervisor.keeper.records import lost_record
 from horus_supervisor.lifecycle import Cause, Death
 from horus_supervisor.messages import Born, Close, Died, Facts, Gone, KeeperBoot, Recorded
 from horus_supervisor.scoreboard import Scoreboard
-from horus_supervisor.store import operations
+from horus_supervisor.store import operations, pending
 from horus_supervisor.store.connection import Connection, connect
 from horus_supervisor.store.operation import Operation
 from horus_supervisor.store.rows import Slot
@@ -238,11 +238,15 @@ class Keeper:
         for _ in range(len(self.deaths)):
             death = self.deaths[0]
             slot = Slot(death.supervisor, death.slot, death.incarnation)
+            last_call = self.spool / pending.file_name(slot)
+            if last_call.exists():  # it left while Redis was away: what it had to say comes first
+                self.ask(pending.load(last_call))
             reply = self.ask(
                 operations.crash(
                     self.boot.namespace, slot, death.executing, death.death, bytes(death.record)
                 )
             )
+            last_call.unlink(missing_ok=True)
             self.deaths.popleft()
             if reply.word == "wait":  # an earlier death in this slot is still on its way
                 self.deaths.append(death)

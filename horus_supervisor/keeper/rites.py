@@ -22,6 +22,7 @@ from horus_supervisor.keeper.records import lost_record
 from horus_supervisor.lifecycle import Cause, Death, Disposition
 from horus_supervisor.logs import Logger
 from horus_supervisor.messages import Died
+from horus_supervisor.scoreboard import SLOTS
 from horus_supervisor.store import operations, pending
 from horus_supervisor.store.rows import Crash, Slot
 
@@ -79,6 +80,15 @@ def supervisor_lost(keeper: Keeper) -> None:
             )
             slot = Slot(keeper.me, born.slot, born.incarnation).key
             known.append(Known(slot, row.executing_seq, Death.LOST, msgspec.Raw(record)))
+    told = {born.slot for born in keeper.runners.values()}
+    for number in sorted(set(range(SLOTS)) - told):  # a runner that we were not told of yet
+        if keeper.board.executing(number):
+            row = keeper.board.read(number)
+            record = lost_record(
+                Cause.SUPERVISOR_LOST, keeper.boot.identity.host, keeper.me, None, row
+            )
+            key = Slot(keeper.me, number, row.incarnation).key
+            known.append(Known(key, row.executing_seq, Death.LOST, msgspec.Raw(record)))
     _execute(keeper, Testament(readable=True, known=known, deaths=list(keeper.deaths)))
 
 

@@ -13,8 +13,6 @@ import os
 import random
 import select
 import signal
-import socket
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,7 +23,7 @@ import msgspec
 from horus_supervisor import errors
 from horus_supervisor.events import Event
 from horus_supervisor.job import current, definition
-from horus_supervisor.linux import private_memory_bytes, resident_bytes
+from horus_supervisor.linux import private_memory_bytes, resident_bytes, wakeup_pair
 from horus_supervisor.messages import Spawn
 from horus_supervisor.runner.execute import (
     Guard,
@@ -50,6 +48,12 @@ _MEMORY_LOOK_EVERY = 256
 
 Ending = Callable[[Sequence[str]], Operation[Turn]]
 """How the held job ends, once it is known from which queues to claim the next."""
+
+
+AWAY = "Redis is away"
+
+LEFT_UNHEARD = 3
+"""Exit status of a runner that left while Redis was away: Redis must be told by the keeper."""
 
 
 class Left(Exception):
@@ -99,12 +103,12 @@ class Runner:
         self._asked = False
         self._away_s = 0.0
         self.guard = Guard(slot)
-        self._ears, self._mouth = _wakeup_pair()
+        self._ears, self._mouth = wakeup_pair()
 
     # --- the loop ------------------------------------------------------------------------------
 
-    def run(self) -> None:
-        """Claim, execute, hand in, until told to leave."""
+    def run(self) -> int:
+        """Claim, execute, hand in, until told to leave; tell the exit status."""
         self._household = Household()
         try:
             self._join()
@@ -128,6 +132,7 @@ class Runner:
             elif str(left) in ("stale", "no member"):
                 self._voice.log.warning(Event.RUNNER_EXITED, reason=str(left))
             self._voice.flush()
+            return LEFT_UNHEARD if str(left) == AWAY else 0
 
     def _join(self) -> None:
         wait_s = 0.002
@@ -354,9 +359,8 @@ class Runner:
     ) -> None:
         if self._leaving():
             if again_without:
-                name = f"{self._me.supervisor}.{self._me.number}.{self._me.incarnation}.call"
-                pending.save(again_without(()), self._spool / name)
-            raise Left("Redis is away")
+                pending.save(again_without(()), self._spool / pending.file_name(self._me))
+            raise Left(AWAY)
         self._away_s = min(self._away_s * 1.5 + 0.02, 0.4)
         self._hear(self._away_s * random.uniform(0.7, 1.0))
 
@@ -386,13 +390,3 @@ class Runner:
         if self._ears.fileno() in events:
             self._ears.recv(4096)
         return fd in events if fd is not None else bool(events)
-
-
-def _wakeup_pair() -> tuple[socket.socket, socket.socket]:
-    """A signal writes a byte into it, so that a wait for Redis ends at a signal too."""
-    ears, mouth = socket.socketpair()
-    ears.setblocking(False)
-    mouth.setblocking(False)
-    if threading.current_thread() is threading.main_thread():
-        signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
-    return ears, mouth

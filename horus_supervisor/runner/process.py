@@ -59,8 +59,7 @@ def become_runner(
     )
     _take_signals(runner)
     os.register_at_fork(after_in_child=lambda: _let_go(wire, (log_fd, lock_fd)))
-    runner.run()
-    return 0
+    return runner.run()
 
 
 def _adopted(middle: int, supervisor: int) -> bool:

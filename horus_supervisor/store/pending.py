@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from horus_supervisor.store.operation import Operation, load_script
+from horus_supervisor.store.rows import Slot
 
 
 class PendingCall(msgspec.Struct, frozen=True):
@@ -21,6 +22,11 @@ class PendingCall(msgspec.Struct, frozen=True):
     prefix: str
     args: list[str]
     raw: list[int]
+
+
+def file_name(slot: Slot) -> str:
+    """Name the file in which a life in a slot leaves the call that it could not make."""
+    return f"{slot.supervisor}.{slot.number}.{slot.incarnation}.call"
 
 
 def save(operation: Operation[Any], path: Path) -> None:

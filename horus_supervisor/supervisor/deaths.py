@@ -29,6 +29,7 @@ from horus_supervisor.supervisor.diagnose import (
     diagnose,
     how,
     left_in_order,
+    left_unheard,
     signal_name,
 )
 from horus_supervisor.supervisor.programs import Programs
@@ -120,7 +121,8 @@ class Deaths:
             at_ns=time.monotonic_ns(),
             born_ns=life.asked_ns,
             killed_for=life.killed_for,
-            interrupted=life.killed and life.killed_for is None,
+            interrupted=(life.killed and life.killed_for is None)
+            or left_unheard(reaped.status, row, life.incarnation),
             oom_kills=self._new_oom_kills(reaped.status),
             others=self._others(reaped.status),
             stacks=stacks,

@@ -43,6 +43,11 @@ def left_in_order(status: int, row: Row, incarnation: int) -> bool:
     return os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0 and _has_left(row, incarnation)
 
 
+def left_unheard(status: int, row: Row, incarnation: int) -> bool:
+    """Tell whether it went of its own accord while Redis was away, which has to be told yet."""
+    return os.WIFEXITED(status) and os.WEXITSTATUS(status) == 3 and _has_left(row, incarnation)
+
+
 def _has_left(row: Row, incarnation: int) -> bool:
     return row.phase == Phase.LEFT and row.incarnation == incarnation
 

@@ -140,3 +140,26 @@ def test_an_emptied_redis_is_served_anew(
         job = client.enqueue(jobs.Quick())
         wait_until(lambda: job.status() == "succeeded", "served again", on_failure=outage.tail)
     assert outage.events("runner.crashed") == []
+
+
+def test_a_seat_given_up_while_redis_is_away_can_be_taken_again(
+    outage: Service, own_redis: RedisServer, namespace: str
+) -> None:
+    outage.write("[queues]\nq = 1\n")
+    outage.start()
+    with Client(own_redis.url, namespace=namespace) as client:
+        job = client.enqueue(jobs.Hang(outage.path("ran"), done=outage.path("done")))
+        outage.wait_for("job.started", job_id=job.id)
+        [pid] = outage.runner_pids()
+        own_redis.kill()
+        outage.wait_for("redis.lost")
+        jobs.mark(outage.path("done"))
+        outage.write("[queues]\nq = 0\n")
+        wait_until(lambda: not alive(pid), "the runner has left", on_failure=outage.tail)
+        own_redis.start()
+        outage.wait_for("redis.restored")
+        outage.write("[queues]\nq = 1\n")
+        after = client.enqueue(jobs.Quick())
+        wait_until(lambda: after.status() == "succeeded", "served", on_failure=outage.tail)
+        assert job.status() == "succeeded"
+    assert len(jobs.marks(outage.path("ran"))) == 1

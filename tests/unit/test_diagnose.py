@@ -186,8 +186,8 @@ def test_a_torn_row_is_noted() -> None:
 def test_whatever_job_code_wrote_into_the_row_makes_a_record(word: int) -> None:
     names = ("seq", "attempt", "fence", "since_ns", "deadline_ns", "jobs_done", "started_ms")
     row = dataclasses.replace(BUSY, job_id="\ufffd\0", job="\x1b", torn=True)
-    for name in names:
-        row = dataclasses.replace(row, **{name: word})
+    words: dict[str, Any] = dict.fromkeys(names, word)
+    row = dataclasses.replace(row, **words)
     found = record(KILL, row)
     assert msgspec.json.decode(messages.encode(found), type=CrashRecord) == found
 

@@ -4,86 +4,25 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import pty
 import socket
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from horus_supervisor import logs
 from horus_supervisor.supervisor.output import (
     BUFFER_BYTES,
     LINE_MAX_BYTES,
     PIPE_BYTES,
-    TAIL_LINES,
     LinePipe,
     Outlet,
-    OutputPipe,
-    make_pipe,
 )
+from tests.support.outlets import Ends, Reader, ends, fill, line, numbers, outlet, reader
 
-
-class Reader:
-    """Standard output as a test reads it."""
-
-    def __init__(self) -> None:
-        self.fd, self.writing = make_pipe()
-
-    def read(self, size: int = 1 << 20) -> bytes:
-        found = b""
-        while size > len(found):
-            try:
-                chunk = os.read(self.fd, size - len(found))
-            except BlockingIOError:
-                break
-            if not chunk:
-                break
-            found += chunk
-        return found
-
-    def read_all(self, outlet: Outlet) -> bytes:
-        found = b""
-        while outlet.writing:
-            outlet.flush()
-            found += self.read()
-        return found + self.read()
-
-
-@pytest.fixture
-def reader() -> Iterator[Reader]:
-    reader = Reader()
-    yield reader
-    os.close(reader.fd)
-    os.close(reader.writing)
-
-
-@pytest.fixture
-def outlet(reader: Reader) -> Iterator[Outlet]:
-    with closing(Outlet(reader.writing)) as outlet:
-        yield outlet
-
-
-def line(n: int, size: int = 100) -> bytes:
-    return b'{"n":%d,"text":"%s"}\n' % (n, b"x" * size)
-
-
-def numbers(text: bytes) -> list[int]:
-    """Every line is whole JSON; their numbers."""
-    assert text.endswith(b"\n")
-    return [json.loads(found)["n"] for found in text.splitlines()]
-
-
-def fill(outlet: Outlet) -> None:
-    """Put more than the buffer takes, into a pipe that nobody reads."""
-    while not outlet.full:
-        outlet.put(line(0, 60_000))
-        outlet.flush()
-
+__all__ = ["ends", "outlet", "reader"]  # fixtures
 
 # --- the outlet --------------------------------------------------------------------------------
 
@@ -236,41 +175,6 @@ def test_a_console_gets_lines_for_people(reader: Reader) -> None:
 # --- lines that are JSON already ---------------------------------------------------------------
 
 
-class Ends:
-    """A child's pipe: its writing end, and what the supervisor makes of what comes."""
-
-    def __init__(self, outlet: Outlet) -> None:
-        self.fd, self.writing = make_pipe(PIPE_BYTES)
-        self.strays: list[bytes] = []
-        self.lines = LinePipe(self.fd, outlet, self.strays.append)
-        self._log = logs.bind(outlet.put, {})
-        self.output = OutputPipe(self.fd, outlet, self._log, lambda: {"runner": "q/1"})
-
-    def write(self, text: bytes, drain: Callable[[], None]) -> None:
-        """Write it all, draining whenever the pipe is full."""
-        os.set_blocking(self.writing, False)
-        while text:
-            try:
-                text = text[os.write(self.writing, text) :]
-            except BlockingIOError:
-                drain()
-        drain()
-
-    def end(self) -> None:
-        os.close(self.writing)
-        self.writing = -1
-
-
-@pytest.fixture
-def ends(outlet: Outlet) -> Iterator[Ends]:
-    ends = Ends(outlet)
-    yield ends
-    if ends.writing >= 0:
-        os.close(ends.writing)
-    if not (ends.lines.closed or ends.output.closed):
-        os.close(ends.fd)
-
-
 def test_lines_are_passed_on_as_they_are(reader: Reader, outlet: Outlet, ends: Ends) -> None:
     text = b"".join(line(n) for n in range(50))
     ends.write(text, ends.lines.drain)
@@ -335,112 +239,3 @@ def test_a_stranger_who_writes_on_for_ever_does_not_hold_us(outlet: Outlet, ends
 
     os.write(ends.writing, b"\n" * PIPE_BYTES)
     Endless(ends.fd, outlet, ends.strays.append).drain(last=True)
-
-
-# --- what was printed --------------------------------------------------------------------------
-
-
-def printed(reader: Reader, outlet: Outlet) -> list[dict[str, Any]]:
-    return [json.loads(found) for found in reader.read_all(outlet).splitlines()]
-
-
-def texts(reader: Reader, outlet: Outlet) -> list[str]:
-    return [found["text"] for found in printed(reader, outlet)]
-
-
-def test_each_printed_line_becomes_a_log_line(reader: Reader, outlet: Outlet, ends: Ends) -> None:
-    ends.write(b"one\ntwo\r\n\nthree", ends.output.drain)
-    found = printed(reader, outlet)
-    assert [each["text"] for each in found] == ["one", "two", ""]
-    assert found[0]["event"] == "output"
-    assert found[0]["runner"] == "q/1"
-    ends.write(b" and more\n", ends.output.drain)
-    assert texts(reader, outlet) == ["three and more"]
-
-
-def test_an_unfinished_line_of_the_dead_is_told_as_cut(
-    reader: Reader, outlet: Outlet, ends: Ends
-) -> None:
-    os.write(ends.writing, b"done\nhalf a li")
-    ends.output.drain(last=True)
-    found = printed(reader, outlet)
-    assert [(each["text"], each.get("cut")) for each in found] == [
-        ("done", None),
-        ("half a li", True),
-    ]
-
-
-def test_bytes_that_are_no_text_are_shown_as_such(
-    reader: Reader, outlet: Outlet, ends: Ends
-) -> None:
-    ends.write(b"\xff\xfe ok \xc3\n\xc3\xbc\n", ends.output.drain)
-    assert texts(reader, outlet) == ["\ufffd\ufffd ok \ufffd", "ü"]
-
-
-def test_a_character_that_came_in_two_pieces_is_whole(
-    reader: Reader, outlet: Outlet, ends: Ends
-) -> None:
-    ends.write(b"\xc3", ends.output.drain)
-    ends.write(b"\xbc\n", ends.output.drain)
-    assert texts(reader, outlet) == ["ü"]
-
-
-@pytest.mark.parametrize("end", [b"\n", b""], ids=["with its end", "without"])
-def test_a_long_line_is_told_in_pieces_between_characters(
-    reader: Reader, outlet: Outlet, ends: Ends, end: bytes
-) -> None:
-    text = "a" + "ü" * 20_000
-    os.write(ends.writing, text.encode() + end)
-    ends.output.drain(last=True)
-    found = printed(reader, outlet)
-    assert "".join(each["text"] for each in found) == text
-    assert [each.get("cut", False) for each in found] == [True] * 4 + [end == b""]
-
-
-def test_a_line_of_100_mb_is_bounded_and_the_next_one_whole(
-    reader: Reader, outlet: Outlet, ends: Ends
-) -> None:
-    def drain() -> None:
-        ends.output.drain()
-        assert len(ends.output._rest) <= LINE_MAX_BYTES
-        reader.read_all(outlet)
-
-    piece = b"x" * 1_000_000
-    for _ in range(100):
-        ends.write(piece, drain)
-    ends.write(b"\nnext\n", drain)
-    ends.output.drain(last=True)
-    assert texts(reader, outlet)[-1] == "next"
-
-
-def test_what_is_printed_without_room_is_counted_not_kept(
-    reader: Reader, outlet: Outlet, ends: Ends
-) -> None:
-    fill(outlet)
-    size = outlet._size
-    os.write(ends.writing, b"lost\n" * 10)
-    ends.output.drain()
-    assert (outlet.dropped, outlet._size) == (10, size)
-    assert list(ends.output.tail) == ["lost"] * 10
-
-
-def test_the_last_printed_lines_are_kept_for_the_crash_record(outlet: Outlet, ends: Ends) -> None:
-    os.write(ends.writing, b"".join(b"%d\n" % n for n in range(100)))
-    ends.output.drain()
-    assert list(ends.output.tail) == [str(n) for n in range(100 - TAIL_LINES, 100)]
-
-
-def test_the_end_of_a_pipe_is_noticed(ends: Ends) -> None:
-    ends.output.drain()
-    assert not ends.output.ended
-    ends.end()
-    ends.output.drain()
-    assert ends.output.ended
-
-
-def test_a_pipe_that_was_closed_meanwhile_is_not_read(outlet: Outlet, ends: Ends) -> None:
-    for pipe in (ends.lines, OutputPipe(os.dup(ends.fd), outlet, ends._log, dict)):
-        pipe.close()
-        pipe.close()
-        pipe.drain()
-        pipe.drain(last=True)
