@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -29,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--log-format", choices=("json", "console"), help="over the file's setting")
     parser.add_argument("--version", action="version", version=f"horus-supervisor {__version__}")
     options = parser.parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGINT):  # before anything runs, a stop is just an exit
+        signal.signal(number, lambda *_: sys.exit(0))
     try:
         config = load(options.config)
     except ConfigError as error:
