@@ -54,14 +54,19 @@ class Channel(Generic[T]):
 
     def receive(self) -> list[T]:
         """Take all whole messages that have come; ``closed`` is set at the end of the stream."""
-        try:
-            while chunk := self._sock.recv(1 << 16):
-                self._in += chunk
-            self.closed = True
-        except (BlockingIOError, InterruptedError):
-            pass
-        except OSError:
-            self.closed = True
+        while True:
+            try:
+                chunk = self._sock.recv(1 << 16)
+            except (BlockingIOError, InterruptedError):
+                break
+            except ConnectionResetError:  # words of ours were left unread; theirs come after
+                continue
+            except OSError:
+                chunk = b""
+            if not chunk:
+                self.closed = True
+                break
+            self._in += chunk
         *lines, rest = self._in.split(b"\n")
         self._in = bytearray(rest)
         return [self._decoder.decode(line) for line in lines if line]

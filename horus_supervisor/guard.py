@@ -19,6 +19,10 @@ from horus_supervisor.errors import HorusError
 
 RITES_S = 1.2
 STOP_S = 0.5
+"""Seconds for the server to end once the supervisor is gone."""
+
+ASKED_STOP_S = 6.0
+"""Seconds for the server to end in a stop that was asked for: it may have much to write."""
 
 
 def main(lifeline_fd: int, lock_fd: int, folder: str) -> None:
@@ -53,7 +57,7 @@ def main(lifeline_fd: int, lock_fd: int, folder: str) -> None:
             os.read(wakeup_r, 4096)
         if lifeline_fd in ready:
             break
-    _stop(server)
+    _stop(server, asked)
 
 
 def _start(folder: Path) -> int:
@@ -76,11 +80,11 @@ def _start(folder: Path) -> int:
     return pid
 
 
-def _stop(server: int) -> None:
+def _stop(server: int, asked: list[int]) -> None:
     """End the server: it writes what it has; killed where it does not end in time."""
     os.kill(server, signal.SIGTERM)
-    until = time.monotonic() + STOP_S
-    while time.monotonic() < until:
+    began = time.monotonic()
+    while time.monotonic() - began < (STOP_S if signal.SIGUSR1 in asked else ASKED_STOP_S):
         if os.waitpid(server, os.WNOHANG)[0]:
             return
         time.sleep(0.01)

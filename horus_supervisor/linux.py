@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import socket
 import sys
@@ -53,6 +54,14 @@ def adopt_orphans() -> None:
 def name_process(name: str) -> None:
     """Set the name that ``ps -o comm`` and ``top`` show, at most 15 bytes. prctl(2)."""
     _prctl(_PR_SET_NAME, name.encode()[:15])
+
+
+def allow_descriptors(most: int = 16384) -> None:
+    """Raise our soft limit of open files to the hard one, ``most`` at most. setrlimit(2)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def memory_file(name: str) -> int:

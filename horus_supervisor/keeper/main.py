@@ -7,6 +7,7 @@ and ends.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -79,8 +80,8 @@ class Keeper:
         self.runners: dict[tuple[int, int], Born] = {}
         self.pidfds: dict[tuple[int, int], int] = {}
         self.closing = False
+        self.registered = False
         self._facts = boot.facts
-        self._registered = False
         self._away = False
         self._observer = Observer()
         self._pulse = Pulse(boot.lease_s / 2)
@@ -118,7 +119,7 @@ class Keeper:
         while self._leftovers:
             rites.leftover(self, self._leftovers[0])
             self._leftovers.pop(0)
-        if not self._registered:
+        if not self.registered:
             self._register()
 
     def _serve(self) -> None:
@@ -126,13 +127,13 @@ class Keeper:
             return
         now = time.monotonic()
         for duty in self._duties:
-            if now + TOGETHER_S >= duty.due and self._registered:
+            if now + TOGETHER_S >= duty.due and self.registered:
                 duty.due = now + duty.every_s
                 if not self._in_reach(duty.do):
                     return  # Redis may hang: hear the supervisor before the next call
 
     def _until_due(self) -> float:
-        if self._away or not self._registered:
+        if self._away or not self.registered:
             return 0.2
         if self.deaths and self._waiting:
             return 0.02
@@ -218,16 +219,14 @@ class Keeper:
         if word == "retired":
             self._expelled()
             return
-        rites.mark_open(self.spool, self.me)
-        self._registered = True
+        rites.mark_open(self)
+        self.registered = True
         self.channel.send(messages.Registered(supervisor=self.me))
 
     def _expelled(self) -> None:
-        self._registered = False
+        self.registered = False
         self.channel.send(messages.Expelled(supervisor=self.me))
-        self._listen(
-            1.0
-        )  # the supervisor answers by ending us and starting a keeper for its new id
+        self._listen(1.0)  # the supervisor answers by ending us and starting another keeper
 
     def _facts_json(self) -> bytes:
         return messages.encode(self._facts)
@@ -240,13 +239,14 @@ class Keeper:
             slot = Slot(death.supervisor, death.slot, death.incarnation)
             last_call = self.spool / pending.file_name(slot)
             if last_call.exists():  # it left while Redis was away: what it had to say comes first
-                self.ask(pending.load(last_call))
+                rites.hand_in(self, last_call)
             reply = self.ask(
                 operations.crash(
                     self.boot.namespace, slot, death.executing, death.death, bytes(death.record)
                 )
             )
-            last_call.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                last_call.unlink(missing_ok=True)
             self.deaths.popleft()
             if reply.word == "wait":  # an earlier death in this slot is still on its way
                 self.deaths.append(death)
@@ -319,7 +319,11 @@ def main(channel_fd: int, board_fd: int, log_fd: int, *_held: int) -> None:
         return
     boot, *rest = rest
     assert isinstance(boot, KeeperBoot)
-    sink = lambda line: os.write(log_fd, line)  # noqa: E731
+
+    def sink(line: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError):  # the supervisor is gone: nobody reads it
+            os.write(log_fd, line)
+
     base = {
         "service": boot.identity.service,
         "host": boot.identity.host,

@@ -8,7 +8,6 @@ runners.
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import time
 from pathlib import Path
@@ -50,9 +49,22 @@ class Testament(msgspec.Struct, frozen=True):
     deaths: list[Died] = []
 
 
-def mark_open(spool: Path, supervisor: str) -> None:
-    """Note on disk that a supervisor is registered and will have to be closed."""
-    pending.write_durably(spool / f"{supervisor}.open", messages.encode(Testament()))
+def mark_open(keeper: Keeper) -> None:
+    """Note on disk that our supervisor is registered and will have to be closed."""
+    _write(keeper, Testament())
+
+
+def _write(keeper: Keeper, testament: Testament) -> None:
+    """Leave a testament; where the disk takes none, whoever retires us knows less."""
+    path = _open(keeper, keeper.me)
+    try:
+        pending.write_durably(path, messages.encode(testament))
+    except OSError as error:
+        keeper.log.error(Event.SUPERVISOR_FAULT, file=str(path), error=f"can't be written: {error}")
+
+
+def _open(keeper: Keeper, supervisor: str) -> Path:
+    return keeper.spool / f"{supervisor}.open"
 
 
 def left_open(spool: Path) -> list[str]:
@@ -62,6 +74,8 @@ def left_open(spool: Path) -> list[str]:
 
 def closed(keeper: Keeper) -> None:
     """Close our own supervisor after an orderly stop: nothing of it runs any more."""
+    if not (keeper.registered or keeper.deaths or _open(keeper, keeper.me).exists()):
+        return  # Redis never heard of it
     _execute(keeper, Testament(readable=True, death=Death.INTERRUPTED, deaths=list(keeper.deaths)))
 
 
@@ -106,7 +120,7 @@ def _see_them_dead(pidfds: list[int]) -> None:
 
 def _execute(keeper: Keeper, testament: Testament) -> None:
     """Settle it; on disk first, as Redis may hang and we may be ended meanwhile."""
-    pending.write_durably(keeper.spool / f"{keeper.me}.open", messages.encode(testament))
+    _write(keeper, testament)
     try:
         settle(keeper, keeper.me, testament)
     except errors.HorusError as error:
@@ -115,9 +129,9 @@ def _execute(keeper: Keeper, testament: Testament) -> None:
 
 def leftover(keeper: Keeper, supervisor: str) -> None:
     """Close a predecessor on this host; we hold its lock, so it is dead for certain."""
-    path = keeper.spool / f"{supervisor}.open"
     try:
-        testament = msgspec.json.decode(path.read_bytes(), type=Testament)
+        text = _open(keeper, supervisor).read_bytes()
+        testament = msgspec.json.decode(text, type=Testament)
     except (OSError, msgspec.DecodeError):
         testament = Testament()
     settle(keeper, supervisor, testament)
@@ -131,10 +145,7 @@ def settle(keeper: Keeper, supervisor: str, testament: Testament) -> None:
     namespace, host = keeper.boot.namespace, keeper.boot.identity.host
     calls = sorted(keeper.spool.glob(f"{supervisor}.*.call"))
     for path in calls:
-        try:
-            keeper.ask(pending.load(path))
-        except msgspec.DecodeError as error:
-            keeper.log.error(Event.SUPERVISOR_FAULT, file=str(path), error=f"not a call: {error}")
+        hand_in(keeper, path)
     for death in testament.deaths:
         slot = Slot(death.supervisor, death.slot, death.incarnation)
         keeper.ask(
@@ -154,9 +165,21 @@ def settle(keeper: Keeper, supervisor: str, testament: Testament) -> None:
         keeper.connection.kill_clients(f"horus:{supervisor}:")
         for crash in lost:
             tell_lost(keeper.log, crash, host, supervisor, Cause.SUPERVISOR_LOST)
-    for path in (*calls, keeper.spool / f"{supervisor}.open"):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+    for path in (*calls, _open(keeper, supervisor)):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def hand_in(keeper: Keeper, path: Path) -> None:
+    """Make a call that a runner could not make; a file that is none is told and set aside."""
+    try:
+        call = pending.load(path)
+    except (OSError, ValueError) as error:
+        keeper.log.error(Event.SUPERVISOR_FAULT, file=str(path), error=f"not a call: {error}")
+        with contextlib.suppress(OSError):
+            path.rename(path.with_suffix(".unreadable"))
+        return
+    keeper.ask(call)
 
 
 def tell_lost(log: Logger, crash: Crash, host: str, supervisor: str, cause: Cause) -> None:

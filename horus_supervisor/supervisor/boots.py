@@ -1,4 +1,4 @@
-"""Who this service is, and what its template, keeper and heartbeats are told of it."""
+"""Who this service is, and what its processes and heartbeats are told of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import secrets
 import socket
 
 from horus_supervisor import __version__, messages
-from horus_supervisor.config.schema import Config
+from horus_supervisor.config.schema import Config, GroupConfig
 from horus_supervisor.messages import Identity
 
 
@@ -33,6 +33,26 @@ def template(config: Config) -> messages.Boot:
         spool=str(supervisor.state_dir / "spool"),
         max_payload_bytes=supervisor.max_payload_bytes,
         supervisor_pid=os.getpid(),
+    )
+
+
+def runner(
+    identity: Identity, group: GroupConfig, runner: str, slot: int, incarnation: int
+) -> messages.Spawn:
+    """Tell the template what the next runner is to be."""
+    return messages.Spawn(
+        slot=slot,
+        incarnation=incarnation,
+        runner=runner,
+        group=group.name,
+        queues=list(group.queues),
+        identity=identity,
+        job_timeout_s=group.job_timeout_s,
+        unknown_job_after_s=group.unknown_job_after_s,
+        max_crashes=group.max_crashes,
+        crash_delay_s=group.crash_delay_s,
+        max_jobs=group.max_jobs,
+        max_memory_bytes=group.max_memory,
     )
 
 

@@ -19,6 +19,8 @@ from horus_supervisor import linux
 _FIRST_FD = 200
 """Descriptors that a program gets are numbered from here, or from above what they are here."""
 
+_PID_MAX = 1 << 22  # proc_sys_kernel(5)
+
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
@@ -83,11 +85,24 @@ def reap(pid: int) -> Reaped:
 
 def is_ours(pid: int) -> bool:
     """Tell whether a process is a child of ours that was not reaped yet; it may have ended."""
+    if not 1 < pid < _PID_MAX:
+        return False
     try:
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except (ChildProcessError, OverflowError):
+    except ChildProcessError:
         return False
-    return pid > 1
+    return True
+
+
+def killed(pid: int) -> bool:
+    """Tell whether a child has ended by SIGKILL and was not reaped yet."""
+    try:
+        found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return (
+        found is not None and found.si_status == signal.SIGKILL and found.si_code == os.CLD_KILLED
+    )
 
 
 def send_signal(pid: int, number: int) -> bool:

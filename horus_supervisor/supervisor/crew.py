@@ -19,12 +19,14 @@ from horus_supervisor.lifecycle import Cause
 from horus_supervisor.logs import Logger
 from horus_supervisor.messages import Identity, Spawn
 from horus_supervisor.scoreboard import SLOTS, Control, Phase, Row, Scoreboard
-from horus_supervisor.supervisor import children
+from horus_supervisor.supervisor import boots, children
 from horus_supervisor.supervisor.inbox import Inbox
 from horus_supervisor.supervisor.output import PIPE_BYTES, LinePipe, Outlet, OutputPipe, make_pipe
 from horus_supervisor.supervisor.plan import Action, Do, SeatSeen
 
 _STACKS_MAX = 32 * 1024
+_FAULT_S = 1.0
+"""Seconds without a request after one that failed for want of descriptors or memory."""
 
 
 @dataclass(slots=True)
@@ -40,6 +42,7 @@ class Life:
     output: OutputPipe
     stacks_fd: int
     pid: int | None = None
+    untold: bool = False  # the template ended before it told the pid
     draining: bool = False
     interrupted_at: float | None = None
     overdue_seq: int = 0
@@ -73,6 +76,8 @@ class Crew:
     request: Callable[[Spawn, list[int]], bool]  # to the template; False: it can't be asked now
     seats: dict[str, Seat] = field(default_factory=dict)
     by_pid: dict[int, Seat] = field(default_factory=dict)
+    _spawn_from: float = 0.0  # no request before
+    _refused_at: float = -1.0  # the template had no room in this turn
     _lives: dict[int, int] = field(default_factory=dict)  # of a slot: it goes from seat to seat
     _free: list[int] = field(default_factory=lambda: list(range(SLOTS - 1, -1, -1)))
 
@@ -82,9 +87,9 @@ class Crew:
         """Make a seat for each runner that is wanted and has none."""
         for runner, group in wanted.items():
             seat = self.seats.get(runner)
-            if seat is None:
+            if seat is None and self._free:
                 self.seats[runner] = Seat(runner, group, self._free.pop())
-            elif seat.life is None:
+            elif seat and seat.life is None:
                 seat.group = group
 
     def seen(self, now: float) -> list[SeatSeen]:
@@ -98,6 +103,8 @@ class Crew:
             return SeatSeen(seat.runner, seat.group, ready_at=seat.ready_at)
         overdue = self.board.executing_past(seat.slot, now_ns) if life.pid else 0
         if overdue != life.overdue_seq:
+            if life.dumped_at:
+                _empty(life.stacks_fd)  # that job gave way in the end: its stack is no crash's
             life.overdue_seq, life.dumped_at = overdue, None
             life.overdue_since = now if overdue else None
         return SeatSeen(
@@ -151,45 +158,47 @@ class Crew:
             )
 
         overdue = life.overdue_seq
-        if life.pid is None:  # the template never told of it: let another be asked for
-            self._close(life)
-            seat.life = None
-        elif children.kill_if_still(life.pid, still):
+        if life.pid and children.kill_if_still(life.pid, still):
             life.killed, life.killed_for = True, cause
 
     def _spawn(self, seat: Seat, now: float, identity: Identity) -> None:
-        log_r, log_w = make_pipe(PIPE_BYTES)
-        out_r, out_w = make_pipe()
-        stacks = linux.memory_file("horus-stacks")
-        group = seat.group
+        if now < self._spawn_from or now == self._refused_at:
+            return
+        ours: list[int] = []
+        theirs: list[int] = []
+        asked = False
+        try:
+            for size in (PIPE_BYTES, None):
+                reading, writing = make_pipe(size)
+                ours.append(reading)
+                theirs.append(writing)
+            ours.append(linux.memory_file("horus-stacks"))
+            asked = self._ask(seat, now, identity, ours, [*theirs, ours[-1]])
+        except OSError as error:  # no descriptors left, or no memory
+            self._spawn_from = now + _FAULT_S
+            self.log.error(Event.SUPERVISOR_FAULT, error=f"no runner can be asked for: {error}")
+        finally:
+            for fd in theirs if asked else theirs + ours:
+                os.close(fd)
+
+    def _ask(
+        self, seat: Seat, now: float, identity: Identity, ours: list[int], theirs: list[int]
+    ) -> bool:
+        """Ask the template for a runner and seat it; False where it has no room, or is gone."""
         incarnation = self._lives[seat.slot] = self._lives.get(seat.slot, 0) + 1
-        spec = Spawn(
-            slot=seat.slot,
-            incarnation=incarnation,
-            runner=seat.runner,
-            group=group.name,
-            queues=list(group.queues),
-            identity=identity,
-            job_timeout_s=group.job_timeout_s,
-            unknown_job_after_s=group.unknown_job_after_s,
-            max_crashes=group.max_crashes,
-            crash_delay_s=group.crash_delay_s,
-            max_jobs=group.max_jobs,
-            max_memory_bytes=group.max_memory,
-        )
         self.board.clear(seat.slot, incarnation)
+        group, place = seat.group, (seat.runner, seat.slot, incarnation)
+        if not self.request(boots.runner(identity, group, *place), theirs):
+            self._refused_at = now
+            return False
+        log_r, out_r, stacks = ours
         output = OutputPipe(out_r, self.outlet, self.log, lambda: self._about(seat))
         lines = LinePipe(log_r, self.outlet, lambda rest: output.say(rest, cut=True))
-        life = Life(identity, incarnation, group, now, time.monotonic_ns(), lines, output, stacks)
-        asked = self.request(spec, [log_w, out_w, stacks])
-        os.close(log_w)
-        os.close(out_w)
-        if not asked:
-            self._close_quietly(life)
-            return
+        since_ns = time.monotonic_ns()
+        seat.life = Life(identity, incarnation, group, now, since_ns, lines, output, stacks)
         self.inbox.watch_bulk(log_r, lambda: self._drain(lines))
         self.inbox.watch_bulk(out_r, lambda: self._drain(output))
-        seat.life = life
+        return True
 
     def _about(self, seat: Seat) -> dict[str, object]:
         row = self.board.read(seat.slot)
@@ -228,35 +237,40 @@ class Crew:
                 seat.life.done_then = self.board.jobs_done(seat.slot)
 
     def _drain(self, pipe: LinePipe | OutputPipe) -> None:
-        closed = pipe.ended  # by what was handled a moment ago; its number may be another's
-        if closed:
-            return
         pipe.drain()
-        if pipe.ended:
+        if pipe.ended and not pipe.closed:
             self.inbox.forget(pipe.fd)
 
     # --- births and deaths ---------------------------------------------------------------------
 
     def born(self, slot: int, incarnation: int, pid: int) -> Seat | None:
-        """Note that the template forked a runner; None where nobody asked for it any more."""
-        for seat in self.seats.values():
+        """Note that a runner was forked; None where nobody waits for it any more."""
+        seat = self.find_unborn(slot, incarnation)
+        if seat and seat.life:
+            seat.life.pid = pid
+            self.by_pid[pid] = seat
+            if seat.life.draining:  # asked to leave before it had a pid
+                children.send_signal(pid, linux.WAKE_SIGNAL)
+        return seat
+
+    def stillborn(self, seat: Seat) -> None:
+        """Note that no runner came of a request."""
+        if seat.life:
+            self._close(seat.life)
+            seat.life = None
+
+    def find_unborn(self, slot: int, incarnation: int) -> Seat | None:
+        """Find the seat that waits for this very runner."""
+        for seat in self.unborn():
             if seat.slot == slot and seat.life and seat.life.incarnation == incarnation:
-                seat.life.pid = pid
-                self.by_pid[pid] = seat
-                if seat.life.draining:  # asked to leave before it had a pid
-                    children.send_signal(pid, linux.WAKE_SIGNAL)
                 return seat
         return None
 
-    def stillborn(self, slot: int, incarnation: int) -> Seat | None:
-        """Note that no runner came of a request."""
-        for seat in self.seats.values():
-            life = seat.life
-            if seat.slot == slot and life and life.incarnation == incarnation and life.pid is None:
-                self._close(life)
-                seat.life = None
-                return seat
-        return None
+    def template_answered(self, now: float) -> None:
+        """Note a sign of the template's life: it has others to fork first."""
+        for seat in self.unborn():
+            if seat.life and not seat.life.untold:
+                seat.life.asked_at = now
 
     def unborn(self) -> list[Seat]:
         """Give the seats whose runner was asked for and has not been told of."""
@@ -281,13 +295,8 @@ class Crew:
         return row
 
     def _close(self, life: Life) -> None:
-        self.inbox.forget(life.lines.fd)
-        self.inbox.forget(life.output.fd)
-        self._close_quietly(life)
-
-    def _close_quietly(self, life: Life) -> None:
         for pipe in (life.lines, life.output):
-            pipe.ended = True
+            self.inbox.forget(pipe.fd)
             pipe.close()
         os.close(life.stacks_fd)
 
@@ -341,3 +350,9 @@ def ask_template(sock: socket.socket | None, spec: Spawn, fds: list[int]) -> boo
     except (BlockingIOError, OSError):
         return False
     return True
+
+
+def _empty(fd: int) -> None:
+    """Forget what was written to a file that another process goes on writing to."""
+    os.ftruncate(fd, 0)
+    os.lseek(fd, 0, os.SEEK_SET)

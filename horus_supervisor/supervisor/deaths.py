@@ -22,7 +22,7 @@ from horus_supervisor.logs import Logger
 from horus_supervisor.messages import Born, Died, Gone, Recorded
 from horus_supervisor.scoreboard import Row
 from horus_supervisor.supervisor import children
-from horus_supervisor.supervisor.crew import Crew, Seat
+from horus_supervisor.supervisor.crew import Crew, Life, Seat
 from horus_supervisor.supervisor.diagnose import (
     Ended,
     death,
@@ -32,10 +32,8 @@ from horus_supervisor.supervisor.diagnose import (
     left_unheard,
     signal_name,
 )
+from horus_supervisor.supervisor.oom import OomWatch
 from horus_supervisor.supervisor.programs import Programs
-
-AT_ONCE_S = 0.05
-"""Seconds within which two deaths count as one moment, where the kernel's counter names neither."""
 
 _YOUNG_S = 1.0
 
@@ -64,18 +62,21 @@ class Deaths:
 
     def __init__(self, crew: Crew, programs: Programs, log: Logger) -> None:
         self.log = log
-        self.unnamed: dict[int, children.Reaped] = {}
         self._crew = crew
         self._programs = programs
         self._alive: dict[tuple[int, int], Born] = {}
         self._pending: dict[tuple[str, int, int], tuple[Died, CrashRecord]] = {}
-        self._oom_kills = linux.oom_kills()
-        self._last_kill = 0.0
+        self._oom = OomWatch()
 
     def born(self, born: Born) -> None:
         """Tell the keeper of a living runner."""
         self._alive[born.slot, born.incarnation] = born
         self._programs.tell_keeper(born)
+
+    @property
+    def pending(self) -> bool:
+        """Whether Redis may not know of a death yet."""
+        return bool(self._pending)
 
     def all_again(self) -> list[messages.ToKeeper]:
         """Give all that a new keeper has to hear."""
@@ -100,15 +101,9 @@ class Deaths:
             or time.monotonic_ns() - life.asked_ns > _YOUNG_S * 1e9
         )
         if left_in_order(reaped.status, row, life.incarnation):
-            self.log.info(
-                Event.RUNNER_EXITED,
-                runner=seat.runner,
-                group=seat.group.name,
-                pid=pid,
-                jobs_done=row.jobs_done,
-                uptime_s=round((time.monotonic_ns() - life.asked_ns) / 1e9, 3),
-            )
+            self._tell_exit(seat, life, pid, row.jobs_done)
             return End(free=asked)
+        oom_kills, others = self._oom_of(reaped.status)
         ended = Ended(
             runner=seat.runner,
             group=life.group.name,
@@ -123,8 +118,8 @@ class Deaths:
             killed_for=life.killed_for,
             interrupted=(life.killed and life.killed_for is None)
             or left_unheard(reaped.status, row, life.incarnation),
-            oom_kills=self._new_oom_kills(reaped.status),
-            others=self._others(reaped.status),
+            oom_kills=oom_kills,
+            others=others,
             stacks=stacks,
             output_tail=tail,
             app_version=app_version,
@@ -132,12 +127,23 @@ class Deaths:
         self._record(ended, row, life.identity)
         return End(free=ended.interrupted)
 
+    def _tell_exit(self, seat: Seat, life: Life, pid: int, jobs_done: int) -> None:
+        self.log.info(
+            Event.RUNNER_EXITED,
+            runner=seat.runner,
+            group=seat.group.name,
+            pid=pid,
+            jobs_done=jobs_done,
+            uptime_s=round((time.monotonic_ns() - life.asked_ns) / 1e9, 3),
+        )
+
     def _record(self, ended: Ended, row: Row, identity: messages.Identity) -> None:
         record = diagnose(ended, row, identity)
         fate = death(ended, record.cause)
         if not ended.interrupted:
-            fields = {k: v for k, v in record.fields().items() if v is not None}
-            self.log.error(Event.RUNNER_CRASHED, how=how(record), **fields)
+            known = {name: value for name, value in record.fields().items() if value is not None}
+            del known["timestamp"]  # the line has its own
+            self.log.error(Event.RUNNER_CRASHED, how=how(record), **known)
         died = Died(
             slot=ended.slot,
             incarnation=ended.incarnation,
@@ -148,33 +154,28 @@ class Deaths:
         )
         self._hand_over(died, record)
 
-    def unborn(self, seat: Seat) -> None:
+    def unborn(self, seat: Seat, life: Life) -> None:
         """Have Redis close a life that nobody told of: it may have joined, or still try to."""
-        life = seat.life
-        assert life is not None
-        identity = life.identity
+        me = life.identity
         record = CrashRecord(
-            crash_id=crash_id(identity.supervisor, seat.slot, life.incarnation),
+            crash_id=crash_id(me.supervisor, seat.slot, life.incarnation),
             timestamp=rfc3339(time.time()),
-            host=identity.host,
-            supervisor=identity.supervisor,
+            host=me.host,
+            supervisor=me.supervisor,
             runner=seat.runner,
             group=life.group.name,
             pid=0,
-            cause=Cause.STUCK,
-            note="it was asked for, and the template ended or fell silent before it told of it",
+            cause=Cause.EXIT,
         )
-        self._hand_over(
-            Died(
-                slot=seat.slot,
-                incarnation=life.incarnation,
-                supervisor=identity.supervisor,
-                executing=0,
-                death=Death.KILLED,
-                record=msgspec.Raw(messages.encode(record)),
-            ),
-            record,
+        died = Died(
+            slot=seat.slot,
+            incarnation=life.incarnation,
+            supervisor=me.supervisor,
+            executing=0,
+            death=Death.INTERRUPTED,
+            record=msgspec.Raw(messages.encode(record)),
         )
+        self._hand_over(died, record)
 
     def _hand_over(self, died: Died, record: CrashRecord) -> None:
         self._pending[died.supervisor, died.slot, died.incarnation] = died, record
@@ -222,18 +223,17 @@ class Deaths:
                 Event.JOB_DEAD, reason=message.disposition, crash_id=record.crash_id, **job
             )
 
-    def _new_oom_kills(self, status: int) -> int:
-        if not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL):
-            return 0
-        before, self._oom_kills = self._oom_kills, linux.oom_kills()
-        return max(0, self._oom_kills - before)
+    def look(self, now: float) -> None:
+        """Keep the memory of the kernel's counter fresh."""
+        self._oom.look(now)
 
-    def _others(self, status: int) -> int:
+    def _oom_of(self, status: int) -> tuple[int, int]:
+        """Tell how many kills for memory the kernel counted, and how many deaths may be meant."""
         if not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL):
-            return 0
-        now = time.monotonic()
-        before, self._last_kill = self._last_kill, now
-        return int(now - before < AT_ONCE_S)
+            return 0, 0
+        return self._oom.died(
+            time.monotonic(), lambda: sum(children.killed(pid) for pid in self._crew.by_pid)
+        )
 
 
 def _bounded(record: CrashRecord) -> bytes:

@@ -13,6 +13,7 @@ from horus_supervisor.clock import SystemClock
 from horus_supervisor.config.load import load
 from horus_supervisor.config.schema import Config
 from horus_supervisor.errors import ConfigError, HorusError
+from horus_supervisor.supervisor.reload import Watch
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--log-format", choices=("json", "console"), help="over the file's setting")
     parser.add_argument("--version", action="version", version=f"horus-supervisor {__version__}")
     options = parser.parse_args(arguments)
+    _open_standard_descriptors()
+    watch = Watch(options.config)  # before it is read: no edit is missed
     for number in (signal.SIGTERM, signal.SIGINT):  # before anything runs, a stop is just an exit
         signal.signal(number, lambda *_: sys.exit(0))
     try:
@@ -40,10 +43,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if options.check:
         return check(config)
-    return serve(config, options.log_format)
+    return serve(config, watch, options.log_format)
 
 
-def serve(config: Config, log_format: str | None) -> int:
+def _open_standard_descriptors() -> None:
+    """Open those of 0 to 2 that are closed: else the next file would be standard output."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+
+
+def serve(config: Config, watch: Watch, log_format: str | None) -> int:
     """Take the lock and run the service."""
     from horus_supervisor.supervisor import lock
     from horus_supervisor.supervisor.service import Supervisor
@@ -54,7 +64,7 @@ def serve(config: Config, log_format: str | None) -> int:
     except (HorusError, OSError) as error:
         print(f"horus-supervisor: {error}", file=sys.stderr)
         return 1
-    return Supervisor(config, lock_fd, SystemClock(), wanted).run()
+    return Supervisor(config, watch, lock_fd, SystemClock(), wanted).run()
 
 
 def check(config: Config) -> int:

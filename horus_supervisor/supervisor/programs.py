@@ -5,6 +5,7 @@ Starts each, listens to it, starts it again by the one policy. Owns their socket
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -22,6 +23,9 @@ from horus_supervisor.supervisor.output import PIPE_BYTES, LinePipe, Outlet, Out
 
 KEEPER_GOODBYE_S = 4.0
 GUARD_GOODBYE_S = 12.0
+
+_MESSAGE_MAX = 1 << 18
+"""Bytes of a message of the template: the names of all job classes are in one."""
 
 
 @dataclass(slots=True)
@@ -54,6 +58,7 @@ class Programs:
         self.guard = Program("embedded redis", "horus_supervisor.guard", Credit(2))
         self.template_socket: socket.socket | None = None
         self.channel: Channel[messages.FromKeeper] | None = None
+        self._hears_template: Callable[[], None] | None = None
         self._hears_keeper: Callable[[], None] | None = None
 
     def by_pid(self, pid: int) -> Program | None:
@@ -63,23 +68,30 @@ class Programs:
     def start_template(
         self, boot: messages.Boot, board_fd: int, lock_fd: int, hear: Callable[[Any], None]
     ) -> None:
-        """Start the template and ask it to import the job code."""
+        """Start the template and ask it to import the job code. Raises ``OSError``."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        self._start(self.template, (), [theirs.fileno(), board_fd, lock_fd])
-        theirs.close()
-        ours.send(messages.encode(boot))
+        with theirs, contextlib.ExitStack() as undo:
+            undo.enter_context(ours)
+            self._start(self.template, (), [theirs.fileno(), board_fd, lock_fd])
+            undo.pop_all()
         self.template_socket = ours
-        self._inbox.watch(ours.fileno(), lambda: self._hear_template(ours, hear))
+        self._hears_template = lambda: self._hear_template(ours, hear)
+        self._inbox.watch(ours.fileno(), self._hears_template)
+        with contextlib.suppress(BrokenPipeError):  # it has ended already
+            ours.send(messages.encode(boot))
 
     def _hear_template(self, sock: socket.socket, hear: Callable[[Any], None]) -> None:
-        try:
-            while data := sock.recv(1 << 16):
-                hear(messages.from_template.decode(data))
-        except BlockingIOError:
-            return
-        except OSError:
-            pass  # its end is told by the kernel, when it is reaped
+        while True:
+            try:
+                data = sock.recv(_MESSAGE_MAX)
+            except BlockingIOError:
+                return
+            except ConnectionResetError:  # it left words of ours unread; its own come after
+                continue
+            if not data:  # its end is told by the kernel, when it is reaped
+                break
+            hear(messages.from_template.decode(data))
         self._inbox.forget(sock.fileno())
 
     def start_keeper(
@@ -87,21 +99,23 @@ class Programs:
     ) -> None:
         """Start a keeper; ``fds``: scoreboard, lock, the guard's lifeline (or none)."""
         ours, theirs = socket.socketpair()
-        log_r, log_w = make_pipe(PIPE_BYTES)
         board_fd, *held = fds
-        self._start(self.keeper, (), [theirs.fileno(), board_fd, log_w, *held])
-        theirs.close()
-        os.close(log_w)
-        output = self.keeper.output
-        assert output is not None
+        with theirs, contextlib.ExitStack() as undo:
+            undo.enter_context(ours)
+            log_r, log_w = make_pipe(PIPE_BYTES)
+            undo.callback(os.close, log_r)
+            try:
+                output = self._start(self.keeper, (), [theirs.fileno(), board_fd, log_w, *held])
+            finally:
+                os.close(log_w)
+            undo.pop_all()
         lines = LinePipe(log_r, self._outlet, lambda rest: output.say(rest, cut=True))
         self.keeper.lines = lines
         self._inbox.watch_bulk(log_r, lambda: self._drain(lines))
         channel: Channel[messages.FromKeeper] = Channel(ours, messages.from_keeper)
         self.channel = channel
         self._hears_keeper = lambda: self._hear_keeper(channel, hear)
-        self._watch_keeper(channel)
-        channel.send(boot)
+        self.tell_keeper(boot)
 
     def _hear_keeper(
         self, channel: Channel[messages.FromKeeper], hear: Callable[[Any], None]
@@ -123,22 +137,29 @@ class Programs:
         """Start the embedded Redis under its guard."""
         self._start(self.guard, (folder,), [lifeline_fd, lock_fd])
 
-    def _start(self, program: Program, arguments: tuple[object, ...], fds: list[int]) -> None:
+    def _start(self, program: Program, arguments: tuple[object, ...], fds: list[int]) -> OutputPipe:
         out_r, out_w = make_pipe()
-        program.pid = children.start_program(program.module, arguments, fds, out_w)
-        os.close(out_w)
+        try:
+            program.pid = children.start_program(program.module, arguments, fds, out_w)
+        except OSError:
+            os.close(out_r)
+            raise
+        finally:
+            os.close(out_w)
         about = {"child": program.name, "pid": program.pid}
-        output = OutputPipe(out_r, self._outlet, self.log, lambda: about)
-        program.output = output
+        program.output = output = OutputPipe(out_r, self._outlet, self.log, lambda: about)
         self._inbox.watch_bulk(out_r, lambda: self._drain(output))
+        return output
 
     def _drain(self, pipe: LinePipe | OutputPipe) -> None:
-        closed = pipe.ended
-        if closed:
-            return
         pipe.drain()
-        if pipe.ended:
+        if pipe.ended and not pipe.closed:
             self._inbox.forget(pipe.fd)
+
+    @property
+    def keeper_lags(self) -> bool:
+        """Whether the keeper has yet to read what it was told before."""
+        return self.channel is not None and self.channel.writing
 
     def tell_keeper(self, message: messages.ToKeeper) -> None:
         """Send the keeper a message, if there is one."""
@@ -147,23 +168,22 @@ class Programs:
             self._watch_keeper(self.channel)
 
     def ended(self, program: Program) -> list[str]:
-        """Let go of a program's pipes; give the last lines that it wrote."""
-        tail: list[str] = []
+        """Hear what a program said last, let go of it; give the last lines that it wrote."""
         program.pid = None
         for pipe in (program.lines, program.output):
             if pipe:
                 pipe.drain(last=True)
                 self._inbox.forget(pipe.fd)
-                pipe.ended = True
                 pipe.close()
-        if program.output:
-            tail = list(program.output.tail)
+        tail = list(program.output.tail) if program.output else []
         program.lines = program.output = None
-        if program is self.template and self.template_socket:
+        if program is self.template and self.template_socket and self._hears_template:
+            self._hears_template()
             self._inbox.forget(self.template_socket.fileno())
             self.template_socket.close()
             self.template_socket = None
-        if program is self.keeper and self.channel:
+        if program is self.keeper and self.channel and self._hears_keeper:
+            self._hears_keeper()
             self._inbox.forget(self.channel.fileno())
             self.channel.close()
             self.channel = None

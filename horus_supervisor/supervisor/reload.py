@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from horus_supervisor.config.load import parse
-from horus_supervisor.config.schema import Config
+from horus_supervisor.config.schema import Config, GroupConfig
 from horus_supervisor.errors import ConfigError
+from horus_supervisor.events import Event
+from horus_supervisor.logs import Logger
 
 STILL_S = 0.25
 """Seconds that a file's content must not change before it is read: editors write in pieces."""
@@ -62,6 +65,47 @@ class Watch:
         except OSError:
             self._stamp, self._digest = (), _MISSING
         return self._digest
+
+
+class Settings:
+    """The file's settings in force, and the seats that they want filled."""
+
+    def __init__(self, config: Config, watch: Watch) -> None:
+        self._watch = watch
+        self._put_in_force(config)
+
+    def _put_in_force(self, config: Config) -> None:
+        self.config = config
+        self.seats: dict[str, GroupConfig] = {
+            f"{group.name}/{at}": dataclasses.replace(group, runners=0)
+            for group in config.groups
+            for at in range(1, group.runners + 1)
+        }
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a change was seen and not taken yet."""
+        return self._watch.unsettled
+
+    def look(self, now: float, log: Logger, *, at_once: bool = False) -> bool:
+        """Take an edited file, or refuse it; tell whether other settings are in force now."""
+        before = self.config
+        if not (before.supervisor.reload_on_save or at_once):
+            return False
+        if not self._watch.look(now, at_once=at_once):
+            return False
+        file = str(before.file)
+        try:
+            config, restart = read(before.file, before)
+        except ConfigError as error:
+            log.warning(Event.CONFIG_REJECTED, config=file, mistakes=error.mistakes)
+            return False
+        kept = {name: getattr(before, name) for name in restart}
+        self._put_in_force(dataclasses.replace(config, **kept))
+        fields = {"needs_restart": restart} if restart else {}
+        told = changes(before, self.config)
+        log.info(Event.SUPERVISOR_RELOADED, config=file, changes=told, **fields)
+        return True
 
 
 def read(path: Path, in_force: Config) -> tuple[Config, list[str]]:

@@ -15,16 +15,18 @@ from collections.abc import Callable
 from horus_supervisor import __version__, linux, logs, messages
 from horus_supervisor.clock import Clock, rfc3339
 from horus_supervisor.config.schema import Config, GroupConfig
-from horus_supervisor.errors import ConfigError
 from horus_supervisor.events import Event
+from horus_supervisor.lifecycle import Cause
 from horus_supervisor.scoreboard import Scoreboard
-from horus_supervisor.supervisor import boots, children, deaths, reload
+from horus_supervisor.supervisor import boots, children, deaths
+from horus_supervisor.supervisor.births import Births
 from horus_supervisor.supervisor.credit import Credit
 from horus_supervisor.supervisor.crew import Crew, Seat, ask_template
 from horus_supervisor.supervisor.inbox import Inbox
 from horus_supervisor.supervisor.output import Outlet
-from horus_supervisor.supervisor.plan import Do, Wanted, plan
+from horus_supervisor.supervisor.plan import Wanted, plan
 from horus_supervisor.supervisor.programs import Program, Programs
+from horus_supervisor.supervisor.reload import Settings, Watch
 
 TURN_S = 0.25
 """Longest wait of the loop while jobs run: how late a timeout may be noticed."""
@@ -34,6 +36,9 @@ IDLE_TURN_S = 0.5
 
 FACTS_EVERY_S = 5.0
 
+LAST_LINES_S = 2.0
+"""Longest wait at the end for who reads standard output."""
+
 
 @dataclasses.dataclass(slots=True)
 class Stop:
@@ -42,18 +47,21 @@ class Stop:
     asked_at: float
     interrupt_at: float
     goodbye_at: float | None = None
+    keepers: int = 2  # how many may yet be started for what one that died left over
+    closed: bool = False  # the keeper has handed in all that it could
 
 
 class Supervisor:
     """One service: its file, its children, what it wants of them."""
 
-    def __init__(self, config: Config, lock_fd: int, clock: Clock, log_format: str) -> None:
+    def __init__(
+        self, config: Config, watch: Watch, lock_fd: int, clock: Clock, log_format: str
+    ) -> None:
         linux.adopt_orphans()
-        self.config = config
+        linux.allow_descriptors()
+        self._settings = Settings(config, watch)
         self._clock = clock
         self._lock_fd = lock_fd
-        self._seats_of: Config | None = None
-        self._seats: dict[str, GroupConfig] = {}
         self._board = Scoreboard(linux.memory_file("horus-scoreboard"))
         self._inbox = Inbox()
         self._outlet = Outlet(1, console=log_format == "console")
@@ -61,18 +69,26 @@ class Supervisor:
         self._programs = Programs(self._inbox, self._outlet, self._log)
         self._crew = Crew(self._board, self._inbox, self._outlet, self._log, self._request)
         self._deaths = deaths.Deaths(self._crew, self._programs, self._log_first)
-        self._watch = reload.Watch(config.file)
+        self._births = Births(
+            self._crew, self._deaths, self._programs, self._log, self._bury_runner
+        )
         self._credits: dict[str, Credit] = {}
         self._leftovers = deaths.left_open(config.supervisor.state_dir)
         self._lifeline = os.pipe() if config.redis.url.startswith("embedded:") else None
         self._template_ready = False
-        self._registered = False
+        self._registered = self._was_registered = False
         self._told_ready = False
+        self._faults = Credit(10)
         self._facts_at = 0.0
         self._app_version: str | None = None
         self._started_at = rfc3339(clock.wall())
         self._stop: Stop | None = None
         self._failed = False
+
+    @property
+    def config(self) -> Config:
+        """The settings in force."""
+        return self._settings.config
 
     def _name_ourselves(self) -> None:
         self.identity = me = boots.identity(self.config)
@@ -86,13 +102,24 @@ class Supervisor:
     def run(self) -> int:
         """Turn until asked to stop and childless; tell the exit status."""
         self._log.info(Event.SUPERVISOR_STARTED, version=__version__, config=str(self.config.file))
-        self.turn([])  # programs first: they take longest
-        while not self._over():
-            self.turn(self._inbox.wait(self._turn_s(), bulk=not self._outlet.full))
-        if not self._failed:
-            self._log.info(Event.SUPERVISOR_STOPPED)
-        self._outlet.flush()
+        try:
+            self._try_turn([])  # programs first: they take longest
+            while not self._over():
+                self._try_turn(self._inbox.wait(self._turn_s(), bulk=not self._outlet.full))
+            if not self._failed:
+                self._log.info(Event.SUPERVISOR_STOPPED)
+        finally:
+            self._say_the_rest()
         return 1 if self._failed else 0
+
+    def _try_turn(self, arrived: list[Callable[[], object]]) -> None:
+        """Turn; what can't happen is logged and outlived, unless it happens again and again."""
+        try:
+            self.turn(arrived)
+        except Exception:
+            if self._faults.charge(self._clock.monotonic()):
+                raise
+            self._log_first.error(Event.SUPERVISOR_FAULT, exc_info=True)
 
     def turn(self, arrived: list[Callable[[], object]]) -> None:
         """Hear, reap, plan, apply, tell."""
@@ -104,22 +131,21 @@ class Supervisor:
             self._hear_signal(number, now)
         for pid in children.ended():
             self._bury(pid, now)
+        self._deaths.look(now)
+        self._births.look()
         self._look_at_file(now)
         self._crew.seat(self._wanted_seats())
         for action in plan(self._crew.seen(now), self._wanted(), now):
-            seat = self._crew.seats[action.runner]
-            if action.do == Do.KILL and seat.life and seat.life.pid is None:
-                self._settle_unborn(seat, now)
+            if action.cause == Cause.STUCK:
+                self._births.overdue(self._crew.seats[action.runner])
             else:
                 self._crew.apply(action, now, self.identity)
-        if not self._crew.unborn():
-            self._deaths.unnamed.clear()  # orphans that some job left behind
         self._tend_programs(now)
         self._crew.heard()
         self._tell(now)
 
     def _turn_s(self) -> float:
-        busy = self._stop or self._watch.unsettled or self._crew.busy()
+        busy = self._stop or self._settings.unsettled or self._crew.busy()
         return TURN_S if busy else IDLE_TURN_S
 
     def _over(self) -> bool:
@@ -135,19 +161,7 @@ class Supervisor:
     # --- what is wanted ------------------------------------------------------------------------
 
     def _wanted_seats(self) -> dict[str, GroupConfig]:
-        if self._stop:
-            return {}
-        if self._seats_of is not self.config:  # a hundred seats, four times a second
-            self._seats_of, self._seats = self.config, self._seats_wanted()
-        return self._seats
-
-    def _seats_wanted(self) -> dict[str, GroupConfig]:
-        groups = self.config.groups
-        return {
-            f"{g.name}/{at}": dataclasses.replace(g, runners=0)
-            for g in groups
-            for at in range(1, g.runners + 1)
-        }
+        return {} if self._stop else self._settings.seats
 
     def _wanted(self) -> Wanted:
         stop = self._stop
@@ -159,24 +173,8 @@ class Supervisor:
         )
 
     def _look_at_file(self, now: float, *, at_once: bool = False) -> None:
-        if self._stop or not (self.config.supervisor.reload_on_save or at_once):
-            return
-        if not self._watch.look(now, at_once=at_once):
-            return
-        try:
-            config, restart = reload.read(self.config.file, self.config)
-        except ConfigError as error:
-            self._log.warning(
-                Event.CONFIG_REJECTED, config=str(self.config.file), mistakes=error.mistakes
-            )
-            return
-        before = self.config
-        kept = {name: getattr(before, name) for name in restart}
-        self.config = dataclasses.replace(config, **kept)
-        fields = {"needs_restart": restart} if restart else {}
-        told = reload.changes(before, self.config)
-        self._log.info(Event.SUPERVISOR_RELOADED, config=str(config.file), changes=told, **fields)
-        self._facts_at = 0.0
+        if not self._stop and self._settings.look(now, self._log, at_once=at_once):
+            self._facts_at = 0.0
 
     def _hear_signal(self, number: int, now: float) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
@@ -201,17 +199,12 @@ class Supervisor:
         if program := self._programs.by_pid(pid):
             self._bury_program(program, pid, now)
         elif seat := self._crew.by_pid.get(pid):
-            self._bury_runner(seat, pid, now)
-        elif self._crew.unborn():
-            self._deaths.unnamed[pid] = children.reap(
-                pid
-            )  # the template is about to tell whose it was
+            self._bury_runner(seat, pid)
         else:
-            children.reap(pid)  # an orphan that some job left behind
+            self._births.reap(pid)
 
-    def _bury_runner(
-        self, seat: Seat, pid: int, now: float, reaped: children.Reaped | None = None
-    ) -> None:
+    def _bury_runner(self, seat: Seat, pid: int, reaped: children.Reaped | None = None) -> None:
+        now = self._clock.monotonic()
         end = self._deaths.of_runner(seat, pid, reaped, self._app_version)
         self._facts_at = 0.0
         if end.free:
@@ -230,32 +223,19 @@ class Supervisor:
         credit.most = 2 * max(runners, 1)
         return credit.charge(now)
 
-    def _settle_unborn(self, seat: Seat, now: float) -> None:
-        """Nobody will tell of a runner that was asked for: adopt it, or close what it began.
-
-        Its slot's pid is a hint only: the process must be our child.
-        """
-        assert seat.life is not None
-        incarnation, row = seat.life.incarnation, self._board.read(seat.slot)
-        ours = row.pid in self._deaths.unnamed or linux.parent_of(row.pid) == os.getpid()
-        if row.incarnation == incarnation and ours:
-            pid = row.pid
-            self._hear_spawned(messages.Spawned(slot=seat.slot, incarnation=incarnation, pid=pid))
-            return
-        self._deaths.unborn(seat)
-        self._crew.stillborn(seat.slot, incarnation)
-        seat.ready_at = now + max(0.1, self._charge(seat.group, now))
-
     def _bury_program(self, program: Program, pid: int, now: float) -> None:
         reaped = children.reap(pid)
         linux.kill_group(pid)
         tail = self._programs.ended(program)
         if program is self._programs.template:
+            if not self._template_ready:
+                program.credit.forfeit(now)  # an import that fails late must not earn a restart
             self._template_ready = False
-            for seat in self._crew.unborn():
-                self._settle_unborn(seat, now)
+            self._births.template_ended(now)
         if program is self._programs.keeper:
             self._registered = False
+            if self._stop and self._stop.goodbye_at:
+                self._stop.closed = reaped.status == 0
         program.ready_at = now + program.credit.charge(now)
         if not self._stop:
             how = deaths.in_words(reaped.status)
@@ -274,19 +254,32 @@ class Supervisor:
     def _tend_programs(self, now: float) -> None:
         programs = self._programs
         if self._stop and not self._crew.seats:
-            if self._stop.goodbye_at is None:
-                self._stop.goodbye_at = now
-            programs.say_goodbye(now - self._stop.goodbye_at)
+            self._say_goodbye(self._stop, now)
             return
-        if self._lifeline and not programs.guard.running and now >= programs.guard.ready_at:
-            programs.start_guard(
-                self.config.redis.url.removeprefix("embedded:"), self._lifeline[0], self._lock_fd
-            )
-        if not programs.template.running and now >= programs.template.ready_at and not self._stop:
-            boot = boots.template(self.config)
-            programs.start_template(boot, self._board.fd, self._lock_fd, self._hear_template)
-        if not programs.keeper.running and now >= programs.keeper.ready_at:
-            self._start_keeper()
+        if self._lifeline:
+            self._start(programs.guard, self._start_guard, now)
+        if not self._stop:
+            self._start(programs.template, self._start_template, now)
+        self._start(programs.keeper, self._start_keeper, now)
+
+    def _start(self, program: Program, start: Callable[[], None], now: float) -> None:
+        if program.running or now < program.ready_at:
+            return
+        try:
+            start()
+        except OSError as error:  # no descriptors left, or no memory
+            program.ready_at = now + max(1.0, program.credit.charge(now))
+            text = f"the {program.name} process can't be started: {error}"
+            self._log.error(Event.SUPERVISOR_FAULT, error=text)
+
+    def _start_guard(self) -> None:
+        assert self._lifeline is not None
+        folder = self.config.redis.url.removeprefix("embedded:")
+        self._programs.start_guard(folder, self._lifeline[0], self._lock_fd)
+
+    def _start_template(self) -> None:
+        boot = boots.template(self.config)
+        self._programs.start_template(boot, self._board.fd, self._lock_fd, self._hear_template)
 
     def _start_keeper(self) -> None:
         fds = [self._board.fd, self._lock_fd, *(self._lifeline[1:] if self._lifeline else ())]
@@ -294,6 +287,20 @@ class Supervisor:
         self._programs.start_keeper(boot, fds, self._hear_keeper)
         for message in self._deaths.all_again():
             self._programs.tell_keeper(message)
+        if self._stop and self._stop.goodbye_at:
+            self._programs.tell_keeper(messages.Close())
+
+    def _say_goodbye(self, stop: Stop, now: float) -> None:
+        """All runners are gone. A keeper that died with something to hand in is replaced first."""
+        if stop.goodbye_at is None:
+            stop.goodbye_at = now
+        since_s = now - stop.goodbye_at
+        owing = not stop.closed and (self._was_registered or self._deaths.pending)
+        if owing and stop.keepers and not self._programs.keeper.running:
+            stop.keepers -= 1
+            self._programs.keeper.ready_at = now
+            self._start(self._programs.keeper, self._start_keeper, now)
+        self._programs.say_goodbye(since_s)
 
     def _request(self, spec: messages.Spawn, fds: list[int]) -> bool:
         return ask_template(self._programs.template_socket, spec, fds)
@@ -317,46 +324,24 @@ class Supervisor:
             case messages.TemplateFailed():
                 self._log.error(Event.TEMPLATE_FAILED, traceback=message.error)
             case messages.Spawned():
-                self._hear_spawned(message)
+                self._crew.template_answered(self._clock.monotonic())
+                self._births.hear(message)
+                self._facts_at = 0.0
             case messages.SpawnFailed():
-                seat = self._crew.stillborn(message.slot, message.incarnation)
-                if seat:
-                    now = self._clock.monotonic()
+                now = self._clock.monotonic()
+                self._crew.template_answered(now)
+                if seat := self._births.failed(message, now):
                     seat.ready_at = now + max(0.1, self._charge(seat.group, now))
-                self._log.error(
-                    Event.SUPERVISOR_FAULT, error=f"a runner could not be forked: {message.error}"
-                )
-
-    def _hear_spawned(self, message: messages.Spawned) -> None:
-        seat = self._crew.born(message.slot, message.incarnation, message.pid)
-        if seat is None:
-            children.send_signal(message.pid, signal.SIGKILL)  # asked for by nobody any more
-            return
-        group = seat.group
-        born = messages.Born(
-            slot=message.slot,
-            incarnation=message.incarnation,
-            pid=message.pid,
-            runner=seat.runner,
-            group=group.name,
-        )
-        self._deaths.born(born)
-        self._facts_at = 0.0
-        self._log.info(
-            Event.RUNNER_STARTED,
-            runner=seat.runner,
-            group=group.name,
-            pid=message.pid,
-            queues=", ".join(group.queues),
-        )
-        if reaped := self._deaths.unnamed.pop(message.pid, None):
-            self._bury_runner(seat, message.pid, self._clock.monotonic(), reaped)
+                text = f"a runner could not be forked: {message.error}"
+                self._log.error(Event.SUPERVISOR_FAULT, error=text)
 
     def _hear_keeper(self, message: messages.FromKeeper) -> None:
         match message:
-            case messages.Registered():
-                self._registered = True
+            case messages.Registered() if message.supervisor == self.identity.supervisor:
+                self._registered = self._was_registered = True
                 self._leftovers = []
+            case messages.Registered():
+                pass  # by the keeper of an id that we had before
             case messages.Expelled():
                 self._start_anew()
             case messages.RedisLost():
@@ -371,7 +356,7 @@ class Supervisor:
     def _start_anew(self) -> None:
         """Redis closed or forgot our id: take a new one; runners of the old one leave."""
         self._name_ourselves()
-        self._programs.log = self._crew.log = self._log
+        self._programs.log = self._crew.log = self._births.log = self._log
         self._deaths.log = self._log_first
         self._registered = False
         if self._programs.keeper.pid:
@@ -385,7 +370,8 @@ class Supervisor:
         return boots.facts(self.config, self.identity, started_at, version, rows)
 
     def _tell(self, now: float) -> None:
-        if now - self._facts_at >= FACTS_EVERY_S and not self._stop:
+        lags = self._stop or self._programs.keeper_lags
+        if now - self._facts_at >= FACTS_EVERY_S and not lags:
             self._facts_at = now
             self._programs.tell_keeper(messages.Facts(facts=self._facts()))
         ready = self._registered and all(s.life and s.life.pid for s in self._crew.seats.values())
@@ -396,4 +382,16 @@ class Supervisor:
             self._log.error(Event.LOG_DROPPED, count=self._outlet.dropped)
             self._outlet.dropped = 0
         self._outlet.flush()
+        self._watch_outlet()
+
+    def _watch_outlet(self) -> None:
         self._inbox.watch_room(self._outlet.fileno(), self._outlet.flush, self._outlet.writing)
+
+    def _say_the_rest(self) -> None:
+        """Give a slow reader of standard output a moment for the last lines."""
+        until = self._clock.monotonic() + LAST_LINES_S
+        self._outlet.flush()
+        while self._outlet.writing and self._clock.monotonic() < until:
+            self._watch_outlet()
+            self._inbox.wait(TURN_S, bulk=False)
+            self._outlet.flush()

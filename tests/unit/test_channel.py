@@ -85,6 +85,15 @@ def test_what_was_sent_before_the_other_end_closed_still_comes(ends: Ends) -> No
     assert supervisor.closed
 
 
+def test_what_was_sent_comes_though_the_other_end_never_read_what_we_sent(ends: Ends) -> None:
+    supervisor, keeper = ends
+    supervisor.send(facts(10))
+    keeper.send(Registered(supervisor="a"))
+    keeper.close()
+    assert supervisor.receive() == [Registered(supervisor="a")]
+    assert supervisor.closed
+
+
 def test_a_closed_channel_takes_no_more(ends: Ends) -> None:
     supervisor, keeper = ends
     keeper.close()

@@ -111,7 +111,9 @@ def test_whether_a_process_is_a_child_of_ours_is_told_until_it_is_reaped() -> No
     assert children.is_ours(pid)
     children.reap(pid)
     assert not children.is_ours(pid)
-    assert not any(children.is_ours(other) for other in (os.getpid(), os.getppid(), 1, 1 << 62))
+    assert not any(
+        children.is_ours(other) for other in (os.getpid(), os.getppid(), 1, 0, -1, 1 << 62)
+    )
 
 
 @pytest.mark.parametrize("pid", [-1, 0, 1])

@@ -1,0 +1,209 @@
+"""A stop, and a start, in the middle of something else: each ends well, and in time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from horus_supervisor import Client
+from horus_supervisor.store import operations
+from tests.service.apps import testjobs as jobs
+from tests.support.redis_server import RedisServer
+from tests.support.service import Service, children
+from tests.support.waiting import wait_until
+
+ONE = "[queues]\nq = 1\n"
+
+
+def write_with_module(service: Service, code: str) -> None:
+    """Write a file that imports one more module, with this code."""
+    (service.folder / "extra.py").write_text(code)
+    service.write(ONE)
+    text = service.config.read_text().replace("imports = [", 'imports = ["extra", ')
+    service.config.write_text(text.replace('path = ["', f'path = ["{service.folder}", "'))
+
+
+def spool(service: Service) -> list[str]:
+    return sorted(path.name for path in (service.folder / "state" / "spool").glob("*"))
+
+
+def the_only(service: Service, name: str) -> int:
+    """The pid of a program; for a moment, a process that it forks may bear its name too."""
+    wait_until(lambda: len(children(service.pid, name)) == 1, f"one {name}")
+    return children(service.pid, name)[0]
+
+
+def test_a_stop_does_not_wait_for_an_import(service: Service) -> None:
+    imports = service.path("imports")
+    write_with_module(service, f"import time\nopen({imports!r}, 'w').close()\ntime.sleep(60)\n")
+    service.start(ready=False)
+    wait_until(lambda: os.path.exists(imports), "the import has begun", on_failure=service.tail)
+    assert service.stop(within_s=5) == 0
+    assert service.events("supervisor.stopped")
+    assert spool(service) == []
+
+
+@pytest.mark.parametrize("moment", ["supervisor.started", "template.ready", "runner.started"])
+def test_a_stop_in_the_middle_of_a_start_ends_well(service: Service, moment: str) -> None:
+    service.write("[queues]\nq = 8\n")
+    service.start(ready=False)
+    service.wait_for(moment)
+    assert service.stop(within_s=5) == 0
+    assert service.events("runner.crashed") == []
+    assert spool(service) == []
+
+
+def test_edits_that_chase_each_other_end_with_what_the_last_one_says(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE)
+    service.start()
+    for count, runners in enumerate((6, 0, 5, 2), start=1):
+        service.write(f"[queues]\nq = {runners}\n")
+        service.wait_for("supervisor.reloaded", count=count)
+    wait_until(lambda: len(service.runner_pids()) == 2, "two", on_failure=service.tail)
+    for _ in range(4):
+        service.wait_for("job.succeeded", job_id=client.enqueue(jobs.Quick()).id)
+    assert service.events("runner.crashed") == []
+    assert client.connection.run(operations.crashes(client.namespace, 10)) == []
+
+
+def test_an_import_that_fails_is_told_with_its_reason_and_a_stop_goes_on(service: Service) -> None:
+    write_with_module(service, "import no_such_module_anywhere\n")
+    service.start(ready=False)
+    failed = service.wait_for("template.failed", count=2)
+    assert "no_such_module_anywhere" in failed["traceback"]
+    assert service.stop(within_s=5) == 0
+    assert len(service.events("child.exited")) >= len(service.events("template.failed")) - 1
+
+
+def test_a_stop_before_redis_was_ever_reached_leaves_nothing_behind(
+    outage: Service, own_redis: RedisServer
+) -> None:
+    own_redis.kill()
+    outage.write(ONE)
+    outage.start(ready=False)
+    outage.wait_for("redis.lost")
+    assert outage.stop(within_s=5) == 0
+    assert spool(outage) == []
+    assert len(outage.events("redis.lost")) == 1
+
+
+def test_a_stop_while_the_embedded_redis_does_not_start(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.mkdir(mode=0o755)
+    (taken / "of-another").touch()
+    service = Service(tmp_path, f"embedded:{taken}", "n")
+    service.write(ONE)
+    service.start(ready=False)
+    exited = service.wait_for("child.exited", child="embedded redis")
+    assert any(str(taken) in line for line in exited["output_tail"])
+    assert service.stop(within_s=8) == 0
+
+
+def test_a_death_is_handed_in_though_the_keeper_was_down_when_the_stop_came(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE)
+    service.start()
+    job = client.enqueue(jobs.HangOnce(service.path("ran")))
+    service.wait_for("job.started", job_id=job.id)
+    for _ in range(3):  # the third time it is not replaced at once
+        keeper = the_only(service, "horus-keeper")
+        os.kill(keeper, signal.SIGKILL)
+        service.wait_for("child.exited", pid=keeper)
+    [runner] = service.runner_pids()
+    os.kill(runner, signal.SIGKILL)
+    service.wait_for("runner.crashed")
+    assert service.stop() == 0
+    [record] = client.connection.run(operations.crashes(client.namespace, 10))
+    assert (record["cause"], record["signal"], record["job_id"]) == ("signal", "SIGKILL", job.id)
+    assert job.status() == "ready"
+    assert spool(service) == []
+
+
+def test_runners_that_a_dead_template_was_asked_for_come_from_its_successor(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE)
+    service.start()
+    template = the_only(service, "horus-template")
+    os.kill(template, signal.SIGSTOP)
+    service.write("[queues]\nq = 4\n")
+    service.wait_for("supervisor.reloaded")
+    wait_until(lambda: asked_for(service) == 3, "three are asked for", on_failure=service.tail)
+    os.kill(template, signal.SIGKILL)
+    service.wait_for("runner.started", count=4)
+    for _ in range(8):
+        job = client.enqueue(jobs.Quick())
+        service.wait_for("job.succeeded", job_id=job.id)
+    assert service.events("runner.crashed") == []
+    assert client.connection.run(operations.crashes(client.namespace, 10)) == []
+
+
+def asked_for(service: Service) -> int:
+    """Count the memory files for stacks that the supervisor holds: one for each life."""
+    fds = Path(f"/proc/{service.pid}/fd").iterdir()
+    return sum("horus-stacks" in os.readlink(fd) for fd in fds) - len(service.runner_pids())
+
+
+def test_a_service_without_standard_descriptors_works_and_writes_into_no_file(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE)
+    command = [sys.executable, "-m", "horus_supervisor.supervisor.main", "-c", str(service.config)]
+    closed = subprocess.Popen(
+        ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command], cwd=service.folder
+    )
+    try:
+        job = client.enqueue(jobs.Speak())
+        wait_until(lambda: job.status() == "succeeded", "it works")
+        assert (service.folder / "state" / "lock").read_bytes() == b""
+    finally:
+        closed.terminate()
+        assert closed.wait(10) == 0
+
+
+def test_a_reader_of_the_log_who_goes_away_costs_the_log_only(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE)
+    reading, writing = os.pipe()
+    command = [sys.executable, "-m", "horus_supervisor.supervisor.main", "-c", str(service.config)]
+    with subprocess.Popen(command, stdout=writing, cwd=service.folder) as unread:
+        os.close(writing)
+        os.close(reading)
+        try:
+            spoken = [client.enqueue(jobs.Speak("x" * 200_000)) for _ in range(25)]
+            wait_until(lambda: spoken[-1].status() == "succeeded", "it works on")
+        finally:
+            unread.terminate()
+        assert unread.wait(10) == 0
+
+
+def test_a_spool_that_can_not_be_written_is_told_and_jobs_run(
+    service: Service, client: Client
+) -> None:
+    (service.folder / "state").mkdir()
+    (service.folder / "state" / "spool").write_text("in the way")
+    service.write(ONE)
+    service.start()
+    service.wait_for("supervisor.fault")
+    job = client.enqueue(jobs.Quick())
+    wait_until(lambda: job.status() == "succeeded", "it runs", on_failure=service.tail)
+    assert service.stop() == 0
+    assert client.connection.run(operations.supervisors(client.namespace)) == []
+
+
+def test_a_state_folder_that_can_not_be_made_ends_the_start_in_words(service: Service) -> None:
+    (service.folder / "state").write_text("in the way")
+    service.write(ONE)
+    service.start(ready=False)
+    assert service.wait() == 1
+    assert "state" in service.tail()
+    assert "Traceback" not in service.tail()

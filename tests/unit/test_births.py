@@ -1,0 +1,273 @@
+"""Runners that were asked for: told late, told by a dead template, or never told."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from horus_supervisor import linux, logs, messages
+from horus_supervisor.scoreboard import Scoreboard, SlotWriter
+from horus_supervisor.supervisor import children
+from horus_supervisor.supervisor.births import Births
+from horus_supervisor.supervisor.crew import Crew, Seat
+from horus_supervisor.supervisor.deaths import Deaths
+from horus_supervisor.supervisor.inbox import HEARD, Inbox
+from horus_supervisor.supervisor.output import Outlet
+from horus_supervisor.supervisor.plan import Action, Do
+from horus_supervisor.supervisor.programs import Programs
+from tests.support.waiting import wait_until
+from tests.unit.test_plan import GROUP
+
+ME = messages.Identity(service="s", host="h", supervisor="a", level="info")
+
+
+class House:
+    """A crew with one seat, and a template that only takes requests."""
+
+    def __init__(self, null: int) -> None:
+        self.asked: list[messages.Spawn] = []
+        self.held: list[int] = []
+        self.room = True
+        self.buried: list[int] = []
+        self.board = Scoreboard(linux.memory_file("horus-test-board"))
+        inbox, outlet = Inbox(), Outlet(null)
+        log = logs.bind(outlet.put, {})
+        self.crew = Crew(self.board, inbox, outlet, log, self._request)
+        self.programs = Programs(inbox, outlet, log)
+        self.deaths = Deaths(self.crew, self.programs, log)
+        self.births = Births(self.crew, self.deaths, self.programs, log, self._bury)
+        self.crew.seat({"q/1": GROUP})
+
+    def _request(self, spec: messages.Spawn, fds: list[int]) -> bool:
+        if self.room:
+            self.asked.append(spec)
+            self.held = [os.dup(fd) for fd in fds]
+        return self.room
+
+    def _bury(self, seat: Seat, pid: int, reaped: children.Reaped) -> None:
+        assert reaped.pid == pid
+        self.buried.append(pid)
+        self.crew.bury(seat)
+
+    @property
+    def seat(self) -> Seat:
+        return self.crew.seats["q/1"]
+
+    def ask(self, now: float = 10.0) -> None:
+        self.crew.apply(Action(Do.SPAWN, "q/1"), now, ME)
+
+    def told(self, pid: int, incarnation: int = 1) -> messages.Spawned:
+        return messages.Spawned(slot=self.seat.slot, incarnation=incarnation, pid=pid)
+
+    def write_pid(self, pid: int) -> None:
+        """What a runner writes into its row first."""
+        SlotWriter(self.board, self.seat.slot).born(pid)
+
+    def let_go(self) -> None:
+        """Close the ends that the template, or the runner, holds."""
+        while self.held:
+            os.close(self.held.pop())
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    before = {number: signal.getsignal(number) for number in HEARD}
+    with open(os.devnull, "wb") as null:
+        house = House(null.fileno())
+        house.ask()
+        yield house
+        if house.seat.life:
+            house.crew.bury(house.seat)
+        house.let_go()
+        house.crew.outlet.close()
+        os.close(house.board.fd)
+    signal.set_wakeup_fd(-1)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def runner() -> Iterator[int]:
+    pid = os.posix_spawnp("sleep", ["sleep", "60"], os.environ, setpgroup=0)
+    yield pid
+    if children.is_ours(pid):
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def end(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: children.killed(pid), "it ended")
+
+
+def test_a_runner_that_is_told_of_is_known_by_its_pid(house: House, runner: int) -> None:
+    house.births.hear(house.told(runner))
+    assert house.crew.by_pid == {runner: house.seat}
+    assert [type(said) for said in house.deaths.all_again()] == [messages.Born]
+
+
+def test_a_runner_that_died_before_it_was_told_of_is_buried_when_it_is(
+    house: House, runner: int
+) -> None:
+    end(runner)
+    house.births.reap(runner)
+    house.births.hear(house.told(runner))
+    assert house.buried == [runner]
+
+
+def test_an_orphan_that_was_reaped_long_ago_is_no_runner(house: House, runner: int) -> None:
+    end(runner)
+    house.births.reap(runner)
+    house.births.hear(house.told(4_000_000))
+    house.births.look()
+    house.crew.bury(house.seat)
+    house.ask()
+    house.births.hear(house.told(runner, 2))
+    assert house.buried == []
+
+
+def test_a_runner_that_nobody_waits_for_is_killed(house: House, runner: int) -> None:
+    house.births.hear(house.told(runner, incarnation=7))
+    assert os.WTERMSIG(children.reap(runner).status) == signal.SIGKILL
+
+
+def test_a_stranger_with_the_pid_that_was_told_is_left_alone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> bool:
+        raise AssertionError("a stranger is signalled")
+
+    monkeypatch.setattr(children, "send_signal", refuse)
+    monkeypatch.setattr(linux, "kill_group", refuse)
+    house.births.hear(house.told(os.getppid(), incarnation=7))
+
+
+def test_a_runner_whose_template_died_before_it_told_is_found_by_its_row(
+    house: House, runner: int
+) -> None:
+    house.births.template_ended(20.0)
+    house.births.look()
+    assert house.crew.by_pid == {}
+    house.write_pid(runner)
+    house.births.look()
+    assert house.crew.by_pid == {runner: house.seat}
+
+
+def test_one_that_died_meanwhile_is_buried(house: House, runner: int) -> None:
+    house.births.template_ended(20.0)
+    house.write_pid(runner)
+    end(runner)
+    house.births.reap(runner)
+    house.let_go()
+    house.births.look()
+    assert house.buried == [runner]
+
+
+@pytest.mark.parametrize("written", [0, 1, -5, 1 << 60])
+def test_no_runner_came_of_it_once_nobody_holds_its_pipe(house: House, written: int) -> None:
+    house.births.template_ended(20.0)
+    house.write_pid(written)
+    house.births.look()
+    assert house.seat.life
+    house.let_go()
+    house.births.look()
+    assert house.seat.life is None
+
+
+def test_a_pid_of_one_that_is_known_already_is_not_believed(house: House, runner: int) -> None:
+    house.programs.keeper.pid = runner
+    house.births.template_ended(20.0)
+    house.write_pid(runner)
+    house.births.look()
+    assert house.crew.by_pid == {}
+    house.programs.keeper.pid = None
+
+
+def test_redis_hears_of_one_that_was_given_up(house: House) -> None:
+    house.births.template_ended(20.0)
+    house.births.overdue(house.seat)
+    assert house.seat.life is None
+    [died] = house.deaths.all_again()
+    assert isinstance(died, messages.Died)
+    assert (died.incarnation, died.death, died.executing) == (1, "interrupted", 0)
+
+
+def test_a_template_that_falls_silent_is_ended_not_the_seat(house: House, runner: int) -> None:
+    house.programs.template.pid = runner
+    house.births.overdue(house.seat)
+    assert house.seat.life
+    assert os.WTERMSIG(children.reap(runner).status) == signal.SIGKILL
+    house.programs.template.pid = None
+
+
+def test_a_fork_that_failed_may_have_left_a_runner_all_the_same(house: House, runner: int) -> None:
+    failed = messages.SpawnFailed(slot=house.seat.slot, incarnation=1, error="late")
+    assert house.births.failed(failed, 20.0) is house.seat
+    house.write_pid(runner)
+    house.births.look()
+    assert house.crew.by_pid == {runner: house.seat}
+
+
+def test_a_template_that_works_through_others_is_not_silent(house: House) -> None:
+    house.crew.template_answered(30.0)
+    [seen] = house.crew.seen(30.0)
+    assert seen.asked_at == 30.0
+
+
+# --- asking ------------------------------------------------------------------------------------
+
+
+def test_a_template_without_room_is_asked_again_at_the_next_turn_and_nothing_stays_open(
+    house: House,
+) -> None:
+    house.crew.bury(house.seat)
+    house.let_go()
+    house.room = False
+    before = len(os.listdir("/proc/self/fd"))
+    house.ask(11.0)
+    assert house.seat.life is None
+    assert len(os.listdir("/proc/self/fd")) == before
+    house.room = True
+    house.ask(11.0)
+    assert len(house.asked) == 1, "the same turn"
+    house.ask(11.1)
+    assert [spec.incarnation for spec in house.asked][1:] != [1]
+
+
+def test_a_want_of_descriptors_costs_a_moment_and_leaks_none(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(_: str) -> int:
+        raise OSError(24, "Too many open files")
+
+    house.crew.bury(house.seat)
+    house.let_go()
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(linux, "memory_file", none_left)
+    house.ask(11.0)
+    assert house.seat.life is None
+    assert len(os.listdir("/proc/self/fd")) == before
+    monkeypatch.undo()
+    house.ask(11.5)
+    assert house.seat.life is None
+    house.ask(12.1)
+    assert house.seat.life
+
+
+def test_a_life_has_a_number_that_no_other_in_its_slot_had(house: House) -> None:
+    house.crew.bury(house.seat)
+    house.crew.apply(Action(Do.FORGET, "q/1"), 11.0, ME)
+    house.crew.seat({"q/1": GROUP})
+    house.ask(12.0)
+    first, second = house.asked
+    assert (first.slot, second.slot) == (second.slot, first.slot)
+    assert second.incarnation > first.incarnation
+
+
+def test_more_seats_than_slots_wait_for_one(house: House) -> None:
+    house.crew._free.clear()
+    house.crew.seat({"q/1": GROUP, "q/2": GROUP})
+    assert list(house.crew.seats) == ["q/1"]
