@@ -25,8 +25,12 @@ ASKED_STOP_S = 6.0
 """Seconds for the server to end in a stop that was asked for: it may have much to write."""
 
 
-def main(lifeline_fd: int, lock_fd: int, folder: str) -> None:
-    """Run the server until it ends, is asked to, or nobody is left to serve."""
+def main(lifeline_fd: int, _lock_fd: int, _folder_fd: int, folder: str) -> None:
+    """Run the server until it ends, is asked to, or nobody is left to serve.
+
+    The locks of service and folder are held by being open: the server inherits both, so that a
+    successor waits for its end.
+    """
     linux.name_process("horus-redis")
     parent = os.getppid()
     wakeup_r, wakeup_w = os.pipe()
@@ -62,8 +66,6 @@ def main(lifeline_fd: int, lock_fd: int, folder: str) -> None:
 
 def _start(folder: Path) -> int:
     """Start the server as a child that does not outlive us; gives its pid."""
-    embedded.prepare_folder(folder)
-    held = embedded.lock_folder(folder)
     command = embedded.server_command(folder)
     guard = os.getpid()
     pid = os.fork()
@@ -71,7 +73,6 @@ def _start(folder: Path) -> int:
         try:
             os.setpgid(0, 0)
             linux.die_with_parent()
-            os.set_inheritable(held, True)
             os.chdir(folder)
             if os.getppid() == guard:
                 os.execv(command[0], command)

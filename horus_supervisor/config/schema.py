@@ -19,6 +19,12 @@ class RedisConfig:
     """As in the file, but for ``embedded:``, whose folder is absolute here."""
     namespace: str
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder of an embedded Redis; None where another one is used."""
+        _, embedded, folder = self.url.partition("embedded:")
+        return Path(folder) if embedded else None
+
 
 @dataclass(frozen=True, slots=True)
 class SupervisorConfig:

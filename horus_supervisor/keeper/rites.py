@@ -67,11 +67,6 @@ def _open(keeper: Keeper, supervisor: str) -> Path:
     return keeper.spool / f"{supervisor}.open"
 
 
-def left_open(spool: Path) -> list[str]:
-    """List the supervisors that were not closed."""
-    return sorted(path.stem for path in spool.glob("*.open"))
-
-
 def closed(keeper: Keeper) -> None:
     """Close our own supervisor after an orderly stop: nothing of it runs any more."""
     if not (keeper.registered or keeper.deaths or _open(keeper, keeper.me).exists()):

@@ -49,7 +49,6 @@ _MEMORY_LOOK_EVERY = 256
 Ending = Callable[[Sequence[str]], Operation[Turn]]
 """How the held job ends, once it is known from which queues to claim the next."""
 
-
 AWAY = "Redis is away"
 
 LEFT_UNHEARD = 3
@@ -165,9 +164,7 @@ class Runner:
             self._tell.fate(claimed, turn.done)
         self._voice.flush()
         if self._recycle and isinstance(turn, Turned):
-            if turn.claimed:  # the household could not be put back: this one is for another runner
-                self._release(started=False)
-            self._release(started=False)
+            self._release(started=False)  # what was claimed meanwhile is for another runner
         if isinstance(turn, Turned) and not turn.claimed:
             self._slot.phase(Phase.IDLE, time.monotonic_ns())
         return turn

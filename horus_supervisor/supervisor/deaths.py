@@ -187,7 +187,7 @@ class Deaths:
         if entry is None:
             return
         died, record = entry
-        job = {
+        job: dict[str, object] = {
             "job_id": message.job_id,
             "job": record.job,
             "queue": message.queue,
@@ -205,18 +205,16 @@ class Deaths:
                     Event.JOB_INTERRUPTED, disposition=message.disposition, **job, **facts
                 )
         elif message.word in ("ok", "again"):
-            known = (
-                job
-                if message.job_id
-                else {"job_id": None, "job": None, "queue": None, "attempt": None}
-            )
-            story = {
+            story: dict[str, object] = {
                 "crash_id": record.crash_id,
                 "signal": record.signal,
                 "exit_code": record.exit_code,
             }
+            if not message.job_id:
+                job = dict.fromkeys(job)
+                story["message"] = f"{record.runner} died; no job was in flight"
             self.log.error(
-                Event.JOB_CRASHED, disposition=message.disposition, **known, **facts, **story
+                Event.JOB_CRASHED, disposition=message.disposition, **job, **facts, **story
             )
         if message.disposition in (Disposition.QUARANTINED, Disposition.EXHAUSTED):
             self.log.error(

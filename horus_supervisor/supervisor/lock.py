@@ -9,16 +9,45 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-from horus_supervisor import linux
+from horus_supervisor import embedded, linux
 from horus_supervisor.errors import HorusError
 
 WAIT_S = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a service holds by keeping it open: its state folder, and its embedded Redis's."""
+
+    lock_fd: int
+    folder_fd: int | None
+
+
 class AlreadyRunning(HorusError):
     """Another service holds this folder."""
+
+
+FOLDER_WAIT_S = 3.0
+"""Longer than a guard takes to end the server of a supervisor that is gone."""
+
+
+def take_folder(folder: Path, wait_s: float = FOLDER_WAIT_S) -> int:
+    """Take an embedded Redis's folder for this service; give the descriptor that holds it.
+
+    Raises ``HorusError`` naming the holder after ``wait_s`` seconds, or where the folder won't do.
+    """
+    embedded.prepare_folder(folder)
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            return embedded.lock_folder(folder)
+        except HorusError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.02)
 
 
 def take(state_dir: Path, wait_s: float = WAIT_S) -> int:

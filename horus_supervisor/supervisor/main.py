@@ -60,11 +60,12 @@ def serve(config: Config, watch: Watch, log_format: str | None) -> int:
 
     wanted = log_format or config.log.format or ("console" if os.isatty(1) else "json")
     try:
-        lock_fd = lock.take(config.supervisor.state_dir)
+        lock_fd, folder = lock.take(config.supervisor.state_dir), config.redis.folder
+        held = lock.Held(lock_fd, None if folder is None else lock.take_folder(folder))
     except (HorusError, OSError) as error:
         print(f"horus-supervisor: {error}", file=sys.stderr)
         return 1
-    return Supervisor(config, watch, lock_fd, SystemClock(), wanted).run()
+    return Supervisor(config, watch, held, SystemClock(), wanted).run()
 
 
 def check(config: Config) -> int:

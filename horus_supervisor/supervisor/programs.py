@@ -133,9 +133,9 @@ class Programs:
         assert self._hears_keeper is not None
         self._inbox.watch(channel.fileno(), self._hears_keeper, write=channel.writing)
 
-    def start_guard(self, folder: str, lifeline_fd: int, lock_fd: int) -> None:
-        """Start the embedded Redis under its guard."""
-        self._start(self.guard, (folder,), [lifeline_fd, lock_fd])
+    def start_guard(self, folder: str, fds: list[int]) -> None:
+        """Start the embedded Redis under its guard; ``fds``: lifeline, lock, the folder's lock."""
+        self._start(self.guard, (folder,), fds)
 
     def _start(self, program: Program, arguments: tuple[object, ...], fds: list[int]) -> OutputPipe:
         out_r, out_w = make_pipe()

@@ -23,6 +23,7 @@ from horus_supervisor.supervisor.births import Births
 from horus_supervisor.supervisor.credit import Credit
 from horus_supervisor.supervisor.crew import Crew, Seat, ask_template
 from horus_supervisor.supervisor.inbox import Inbox
+from horus_supervisor.supervisor.lock import Held
 from horus_supervisor.supervisor.output import Outlet
 from horus_supervisor.supervisor.plan import Wanted, plan
 from horus_supervisor.supervisor.programs import Program, Programs
@@ -55,13 +56,13 @@ class Supervisor:
     """One service: its file, its children, what it wants of them."""
 
     def __init__(
-        self, config: Config, watch: Watch, lock_fd: int, clock: Clock, log_format: str
+        self, config: Config, watch: Watch, held: Held, clock: Clock, log_format: str
     ) -> None:
         linux.adopt_orphans()
         linux.allow_descriptors()
         self._settings = Settings(config, watch)
         self._clock = clock
-        self._lock_fd = lock_fd
+        self._lock_fd, self._folder_fd = held.lock_fd, held.folder_fd
         self._board = Scoreboard(linux.memory_file("horus-scoreboard"))
         self._inbox = Inbox()
         self._outlet = Outlet(1, console=log_format == "console")
@@ -74,7 +75,7 @@ class Supervisor:
         )
         self._credits: dict[str, Credit] = {}
         self._leftovers = deaths.left_open(config.supervisor.state_dir)
-        self._lifeline = os.pipe() if config.redis.url.startswith("embedded:") else None
+        self._lifeline = None if held.folder_fd is None else os.pipe()
         self._template_ready = False
         self._registered = self._was_registered = False
         self._told_ready = False
@@ -274,8 +275,9 @@ class Supervisor:
 
     def _start_guard(self) -> None:
         assert self._lifeline is not None
-        folder = self.config.redis.url.removeprefix("embedded:")
-        self._programs.start_guard(folder, self._lifeline[0], self._lock_fd)
+        assert self._folder_fd is not None
+        fds = [self._lifeline[0], self._lock_fd, self._folder_fd]
+        self._programs.start_guard(str(self.config.redis.folder), fds)
 
     def _start_template(self) -> None:
         boot = boots.template(self.config)

@@ -95,15 +95,27 @@ def test_a_stop_before_redis_was_ever_reached_leaves_nothing_behind(
 
 
 def test_a_stop_while_the_embedded_redis_does_not_start(tmp_path: Path) -> None:
+    folder = tmp_path / "redis"
+    folder.mkdir(mode=0o700)
+    (folder / "redis.sock" / "in-the-way").mkdir(parents=True)
+    service = Service(tmp_path, f"embedded:{folder}", "n")
+    service.write(ONE)
+    service.start(ready=False)
+    service.wait_for("child.exited", child="embedded redis", count=2)
+    assert service.stop(within_s=8) == 0
+
+
+def test_a_folder_that_is_no_place_for_an_embedded_redis_ends_the_service_in_words(
+    tmp_path: Path,
+) -> None:
     taken = tmp_path / "taken"
     taken.mkdir(mode=0o755)
     (taken / "of-another").touch()
     service = Service(tmp_path, f"embedded:{taken}", "n")
     service.write(ONE)
     service.start(ready=False)
-    exited = service.wait_for("child.exited", child="embedded redis")
-    assert any(str(taken) in line for line in exited["output_tail"])
-    assert service.stop(within_s=8) == 0
+    assert service.wait() == 1
+    assert f"the folder {taken} is open to other users" in service.tail()
 
 
 def test_a_death_is_handed_in_though_the_keeper_was_down_when_the_stop_came(
@@ -207,3 +219,23 @@ def test_a_state_folder_that_can_not_be_made_ends_the_start_in_words(service: Se
     assert service.wait() == 1
     assert "state" in service.tail()
     assert "Traceback" not in service.tail()
+
+
+def test_a_second_service_on_one_embedded_folder_is_refused_and_runs_nothing(
+    tmp_path: Path, namespace: str
+) -> None:
+    url = f"embedded:{tmp_path / 'redis'}"
+    first, second = (Service(tmp_path / name, url, namespace) for name in ("first", "second"))
+    for service in (first, second):
+        service.folder.mkdir()
+        service.write("[queues]\nq = 1\n")
+    first.start()
+    try:
+        second.start(ready=False)
+        assert second.wait(within_s=10) == 1
+        assert second.lines() == []
+        assert f"in use by process {first.pid}" in second.tail()
+    finally:
+        first.stop()
+    second.start()
+    assert second.stop() == 0

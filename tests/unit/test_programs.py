@@ -161,7 +161,7 @@ def test_a_program_that_can_not_be_started_leaves_no_descriptor_open(
     with pytest.raises(OSError, match="nonexistent"):
         told.programs.start_keeper(keeper_boot({}), [0, 0], told.heard.append)
     with pytest.raises(OSError, match="nonexistent"):
-        told.programs.start_guard("folder", 0, 0)
+        told.programs.start_guard("folder", [0, 0, 0])
     assert sorted(os.listdir("/proc/self/fd")) == before
     programs = told.programs
     assert not any(p.running for p in (programs.template, programs.keeper, programs.guard))
