@@ -1,4 +1,8 @@
-"""The crash record: which job, how its runner died, what it left behind."""
+"""The crash record: which job, how its runner died, what it left behind; and its second line.
+
+A death is logged twice: at once, by the supervisor, and when Redis has moved the job, by whoever
+lives to tell: the supervisor, its keeper, or its successor's.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,9 @@ from typing import Any
 
 import msgspec
 
-from horus_supervisor.lifecycle import Cause, Disposition
+from horus_supervisor.events import Event
+from horus_supervisor.lifecycle import Cause, Death, Disposition
+from horus_supervisor.logs import Logger
 
 
 class CrashRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -55,3 +61,37 @@ def crash_id(supervisor: str, slot: int, incarnation: int) -> str:
     return hashlib.sha1(
         f"{supervisor}/{slot}/{incarnation}".encode(), usedforsecurity=False
     ).hexdigest()[:20]
+
+
+def tell_fate(
+    log: Logger,
+    death: Death,
+    record: CrashRecord,
+    disposition: Disposition,
+    job_id: str | None,
+    queue: str | None,
+    attempt: int,
+) -> None:
+    """Log what became of the job of a dead runner, as ``crash`` answered it."""
+    job: dict[str, object] = dict.fromkeys(("job_id", "job", "queue", "attempt"))
+    if job_id:
+        job = {"job_id": job_id, "job": record.job, "queue": queue, "attempt": attempt}
+    facts: dict[str, object] = {
+        "runner": record.runner,
+        "group": record.group,
+        "pid": record.pid,
+        "cause": record.cause,
+    }
+    if death != Death.INTERRUPTED:
+        story: dict[str, object] = {
+            "crash_id": record.crash_id,
+            "signal": record.signal,
+            "exit_code": record.exit_code,
+        }
+        if not job_id:
+            story["message"] = f"{record.runner} died; no job was in flight"
+        log.error(Event.JOB_CRASHED, disposition=disposition, **job, **facts, **story)
+    elif job_id:
+        log.info(Event.JOB_INTERRUPTED, disposition=disposition, **job, **facts)
+    if disposition in (Disposition.QUARANTINED, Disposition.EXHAUSTED):
+        log.error(Event.JOB_DEAD, reason=disposition, crash_id=record.crash_id, **job)

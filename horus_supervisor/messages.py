@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from horus_supervisor.lifecycle import Death
+from horus_supervisor.lifecycle import Death, Disposition
 
 
 class Message(msgspec.Struct, frozen=True, tag_field="kind", tag=True, kw_only=True):
@@ -188,7 +188,7 @@ class Recorded(Message, frozen=True):
     incarnation: int
     supervisor: str
     word: str
-    disposition: str
+    disposition: Disposition
     job_id: str | None
     queue: str | None
     attempt: int

@@ -320,9 +320,13 @@ def main(channel_fd: int, board_fd: int, log_fd: int, *_held: int) -> None:
     boot, *rest = rest
     assert isinstance(boot, KeeperBoot)
 
+    spool = Path(boot.state_dir) / "spool"
+
     def sink(line: bytes) -> None:
-        with contextlib.suppress(BrokenPipeError):  # the supervisor is gone: nobody reads it
+        try:
             os.write(log_fd, line)
+        except BrokenPipeError:  # the supervisor is gone
+            rites.leave_line(spool, boot.identity.supervisor, line)
 
     base = {
         "service": boot.identity.service,
@@ -333,4 +337,5 @@ def main(channel_fd: int, board_fd: int, log_fd: int, *_held: int) -> None:
     keeper = Keeper(boot, channel, Scoreboard(board_fd), logs.bind(sink, base, boot.identity.level))
     for message in rest:
         keeper._hear(message)
+    rites.pass_lines_on(spool, sink)
     keeper.run()

@@ -2,7 +2,7 @@
 
 What can't be told to Redis now is written to ``state_dir/spool`` and told by the next keeper
 here: ``ID.open`` stands for a supervisor that is not closed in Redis, ``*.call`` for calls of its
-runners.
+runners, ``ID.lines`` for log lines that nobody read any more.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from horus_supervisor import errors, linux, messages
+from horus_supervisor.crash_record import CrashRecord, tell_fate
 from horus_supervisor.events import Event
 from horus_supervisor.keeper.records import lost_record
 from horus_supervisor.lifecycle import Cause, Death, Disposition
-from horus_supervisor.logs import Logger
+from horus_supervisor.logs import Logger, Sink
 from horus_supervisor.messages import Died
 from horus_supervisor.scoreboard import SLOTS
 from horus_supervisor.store import operations, pending
-from horus_supervisor.store.rows import Crash, Slot
+from horus_supervisor.store.rows import Crash, CrashReply, Slot
 
 if TYPE_CHECKING:
     from horus_supervisor.keeper.main import Keeper
@@ -143,9 +144,10 @@ def settle(keeper: Keeper, supervisor: str, testament: Testament) -> None:
         hand_in(keeper, path)
     for death in testament.deaths:
         slot = Slot(death.supervisor, death.slot, death.incarnation)
-        keeper.ask(
+        reply = keeper.ask(
             operations.crash(namespace, slot, death.executing, death.death, bytes(death.record))
         )
+        _tell_death(keeper.log, death, reply)
     operation = operations.retire(
         namespace,
         supervisor,
@@ -162,6 +164,30 @@ def settle(keeper: Keeper, supervisor: str, testament: Testament) -> None:
             tell_lost(keeper.log, crash, host, supervisor, Cause.SUPERVISOR_LOST)
     for path in (*calls, _open(keeper, supervisor)):
         with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _tell_death(log: Logger, death: Died, reply: CrashReply) -> None:
+    if reply.word in ("ok", "again"):
+        record = msgspec.json.decode(death.record, type=CrashRecord)
+        job = (reply.job_id, reply.queue, reply.attempt)
+        tell_fate(log, death.death, record, reply.disposition, *job)
+
+
+def leave_line(spool: Path, supervisor: str, line: bytes) -> None:
+    """Keep a line whose reader is gone, for the next keeper here to pass on."""
+    with contextlib.suppress(OSError):  # a full disk must not end the rites
+        spool.mkdir(parents=True, exist_ok=True)
+        with open(spool / f"{supervisor}.lines", "ab") as file:
+            file.write(line)
+
+
+def pass_lines_on(spool: Path, sink: Sink) -> None:
+    """Log what our predecessors could not."""
+    for path in sorted(spool.glob("*.lines")):
+        with contextlib.suppress(OSError):
+            for line in path.read_bytes().splitlines(keepends=True):
+                sink(line)
             path.unlink()
 
 

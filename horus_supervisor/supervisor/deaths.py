@@ -15,9 +15,9 @@ import msgspec
 
 from horus_supervisor import linux, messages
 from horus_supervisor.clock import rfc3339
-from horus_supervisor.crash_record import CrashRecord, crash_id
+from horus_supervisor.crash_record import CrashRecord, crash_id, tell_fate
 from horus_supervisor.events import Event
-from horus_supervisor.lifecycle import Cause, Death, Disposition
+from horus_supervisor.lifecycle import Cause, Death
 from horus_supervisor.logs import Logger
 from horus_supervisor.messages import Born, Died, Gone, Recorded
 from horus_supervisor.scoreboard import Row
@@ -187,39 +187,9 @@ class Deaths:
         if entry is None:
             return
         died, record = entry
-        job: dict[str, object] = {
-            "job_id": message.job_id,
-            "job": record.job,
-            "queue": message.queue,
-            "attempt": message.attempt,
-        }
-        facts = {
-            "runner": record.runner,
-            "group": record.group,
-            "pid": record.pid,
-            "cause": record.cause,
-        }
-        if died.death == "interrupted":
-            if message.job_id:
-                self.log.info(
-                    Event.JOB_INTERRUPTED, disposition=message.disposition, **job, **facts
-                )
-        elif message.word in ("ok", "again"):
-            story: dict[str, object] = {
-                "crash_id": record.crash_id,
-                "signal": record.signal,
-                "exit_code": record.exit_code,
-            }
-            if not message.job_id:
-                job = dict.fromkeys(job)
-                story["message"] = f"{record.runner} died; no job was in flight"
-            self.log.error(
-                Event.JOB_CRASHED, disposition=message.disposition, **job, **facts, **story
-            )
-        if message.disposition in (Disposition.QUARANTINED, Disposition.EXHAUSTED):
-            self.log.error(
-                Event.JOB_DEAD, reason=message.disposition, crash_id=record.crash_id, **job
-            )
+        if message.word in ("ok", "again"):
+            job = (message.job_id, message.queue, message.attempt)
+            tell_fate(self.log, died.death, record, message.disposition, *job)
 
     def look(self, now: float) -> None:
         """Keep the memory of the kernel's counter fresh."""

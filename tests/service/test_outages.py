@@ -163,3 +163,44 @@ def test_a_seat_given_up_while_redis_is_away_can_be_taken_again(
         wait_until(lambda: after.status() == "succeeded", "served", on_failure=outage.tail)
         assert job.status() == "succeeded"
     assert len(jobs.marks(outage.path("ran"))) == 1
+
+
+def test_what_became_of_the_jobs_of_a_killed_supervisor_is_told_by_its_successor(
+    service: Service, client: Client
+) -> None:
+    service.write(TWO)
+    service.start()
+    again = client.enqueue(jobs.HangOnce(service.path("again")))
+    once = client.enqueue(jobs.HangOnce(service.path("once")), max_attempts=1)
+    service.wait_for("job.started", count=2)
+    service.kill()
+    service.start()
+    told = service.wait_for("job.crashed", job_id=again.id, cause="supervisor_lost")
+    assert told["disposition"] == "requeued"
+    service.wait_for("job.crashed", job_id=once.id, disposition="exhausted")
+    service.wait_for("job.dead", job_id=once.id, reason="exhausted")
+    wait_until(lambda: again.status() == "succeeded", "second run", on_failure=service.tail)
+    service.stop()
+    assert len(service.events("job.crashed")) == 2
+    assert not list((service.folder / "state" / "spool").iterdir())
+
+
+def test_a_death_that_waited_for_redis_over_a_restart_is_told_in_the_end(
+    outage: Service, own_redis: RedisServer, namespace: str
+) -> None:
+    outage.write(TWO)
+    outage.start()
+    with Client(own_redis.url, namespace=namespace) as client:
+        job = client.enqueue(jobs.HangOnce(outage.path("ran")))
+        started = outage.wait_for("job.started", job_id=job.id)
+        own_redis.kill()
+        outage.wait_for("redis.lost")
+        os.kill(started["pid"], signal.SIGKILL)
+        died = outage.wait_for("runner.crashed", job_id=job.id)
+        outage.kill()
+        own_redis.start()
+        outage.start()
+        told = outage.wait_for("job.crashed", crash_id=died["crash_id"])
+        assert (told["job_id"], told["disposition"]) == (job.id, "requeued")
+        [record] = client.connection.run(operations.crashes(namespace, 10))
+        assert (record["crash_id"], record["signal"]) == (died["crash_id"], "SIGKILL")
