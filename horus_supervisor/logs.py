@@ -61,14 +61,14 @@ class _Stamp:
 
     def __init__(self) -> None:
         self._second = -1
-        self._text = ""
+        self._text = b""
 
-    def __call__(self) -> str:
+    def __call__(self) -> bytes:
         second, micro = divmod(time.time_ns() // 1000, 1_000_000)
         if second != self._second:
             self._second = second
-            self._text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
-        return f"{self._text}{micro:06d}Z"
+            self._text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second)).encode()
+        return b"%b%06dZ" % (self._text, micro)
 
 
 class _SinkLogger:
@@ -76,6 +76,17 @@ class _SinkLogger:
 
     def __init__(self, sink: Sink) -> None:
         self.debug = self.info = self.warning = self.error = self.critical = sink
+
+
+class Form:
+    """A line that is ready but for its time and the values of its holes."""
+
+    def __init__(self, stamp: Callable[[], bytes], form: bytes) -> None:
+        self._stamp = stamp
+        self._form = form
+
+    def __call__(self, *values: bytes | float) -> bytes:
+        return self._form % (self._stamp(), *values)
 
 
 class Renderer:
@@ -105,6 +116,22 @@ class Renderer:
             line = self._line(level, event, fields)
         return line if len(line) <= MAX_LINE_BYTES else self._shortened(level, event, fields)
 
+    def form(
+        self, event: str, level: str, fields: Mapping[str, str], holes: Mapping[str, str]
+    ) -> Form:
+        """Prepare a line of which only some values change: ``holes`` names them, with a %-format.
+
+        For the line that every job costs: one formatting instead of a dozen steps. The fields must
+        be short, and a hole for text takes it as JSON.
+        """
+        known = {name: value.replace("%", "%%") for name, value in fields.items()}
+        message = SENTENCES[event].format_map({**known, **holes})
+        pairs = [b'"%b":%b' % (name.encode(), _encode(value)) for name, value in known.items()]
+        pairs += [f'"{name}":{hole}'.encode() for name, hole in holes.items()]
+        tail = self._tail.replace(b"%", b"%%")
+        words = (self._kind(level, event), _encode(message), tail, b",".join(pairs))
+        return Form(self._stamp, b'{"timestamp":"%%b",%b,"message":%b%b,%b}\n' % words)
+
     def _shortened(self, level: str, event: str, fields: Mapping[str, Any]) -> bytes:
         short, cut = shorten(fields, MAX_LINE_BYTES - _RESERVE)
         names = _cut([_cut(name, 128) for name in cut], 2048)
@@ -122,7 +149,7 @@ class Renderer:
             message = self._fill(sentence, fields) if sentence else event
         if most:
             message = _cut(message, most)
-        words = (self._stamp().encode(), self._kind(level, event), _encode(message))
+        words = (self._stamp(), self._kind(level, event), _encode(message))
         head = b'{"timestamp":"%b",%b,"message":%b' % words
         if not fields:
             return b"%b%b}\n" % (head, self._tail)

@@ -39,6 +39,9 @@ class Phase(IntEnum):
     LEFT = 5
 
 
+_EXECUTING, _FINISHING = int(Phase.EXECUTING), int(Phase.FINISHING)
+
+
 class Control(IntEnum):
     """What the supervisor wants of a runner."""
 
@@ -190,7 +193,7 @@ class SlotWriter:
         text = text[:_TEXT_MAX]
         w[_VERSION] += 1
         w[_DEADLINE] = 0  # first: the last job's, with this one's phase, would say that it is late
-        w[_PHASE] = Phase.EXECUTING
+        w[_PHASE] = _EXECUTING
         w[_SEQ] = seq
         w[_ATTEMPT] = attempt
         w[_FENCE] = fence
@@ -202,9 +205,9 @@ class SlotWriter:
         w[_VERSION] += 1
 
     def finishing(self, jobs_done: int) -> None:
-        """Note that ``execute`` is over and the job is being handed in."""
-        w = self._words
-        w[_VERSION] += 1
-        w[_PHASE] = Phase.FINISHING
-        w[_DONE] = jobs_done
-        w[_VERSION] += 1
+        """Note that ``execute`` is over and the job is being handed in.
+
+        Either word is true without the other, so that readers need no new version.
+        """
+        self._words[_PHASE] = _FINISHING
+        self._words[_DONE] = jobs_done

@@ -56,16 +56,22 @@ class CurrentJob:
 
 
 _current: CurrentJob | None = None
+_make: Callable[[], CurrentJob] | None = None
 
 
 def current_job() -> CurrentJob:
     """Tell the job that runs now. Raises: ``HorusError`` where none does."""
+    global _current
     if _current is None:
-        raise HorusError("no job runs here: current_job() is for code that a job's execute calls")
+        if _make is None:
+            raise HorusError(
+                "no job runs here: current_job() is for code that a job's execute calls"
+            )
+        _current = _make()
     return _current
 
 
-def set_current(job: CurrentJob | None) -> None:
-    """Say which job runs from now on, or that none does. For runners only."""
-    global _current
-    _current = job
+def set_current(make: Callable[[], CurrentJob] | None) -> None:
+    """Say which job runs from now on, described when it asks, or that none does. For runners."""
+    global _current, _make
+    _current, _make = None, make

@@ -39,7 +39,7 @@ class Household:
         self._locale = _setlocale(_ALL, None)
         self._handlers = list(map(_getsignal, _SIGNALS))
         self._mask = _sigmask(_SIG_BLOCK, ())
-        self._standard = [os.dup(fd) for fd in range(3)]
+        self._stdin, self._stdout, self._stderr = map(os.dup, range(3))
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
 
     def restore(self) -> str | None:
@@ -77,8 +77,10 @@ class Household:
                 signal.signal(number, handler)
 
     def _restore_descriptors(self) -> None:
-        for fd, ours in enumerate(self._standard):
-            os.dup2(ours, fd)  # as cheap as asking whether that is needed
+        dup2 = os.dup2  # as cheap as asking whether that is needed
+        dup2(self._stdin, 0)
+        dup2(self._stdout, 1)
+        dup2(self._stderr, 2)
         if (sys.stdin, sys.stdout, sys.stderr) != self._streams or sys.stdout.closed:
             self._restore_streams()
         sys.stdout.flush()

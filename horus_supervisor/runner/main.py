@@ -39,7 +39,7 @@ from horus_supervisor.runner.tell import REFUSED, UNKNOWN_JOB, Teller
 from horus_supervisor.runner.voice import Voice
 from horus_supervisor.scoreboard import Control, Phase, SlotWriter
 from horus_supervisor.store import operations, pending
-from horus_supervisor.store.operation import Operation
+from horus_supervisor.store.operation import Operation, Series
 from horus_supervisor.store.rows import Claimed, Packed, Slot, Stale, Turn, Turned
 from horus_supervisor.store.wire import Wire
 
@@ -90,6 +90,9 @@ class Runner:
         self._seq = 0
         self._done = 0
         self._turns = [tuple(spec.queues[i:] + spec.queues[:i]) for i in range(len(spec.queues))]
+        self._finishes: dict[tuple[str, Sequence[str]], Series[Turn]] = {}
+        self._succeed = functools.partial(self._finish, "succeeded")
+        self._discard = functools.partial(self._finish, "discarded")
         self._limits = {
             "max_crashes": spec.max_crashes,
             "crash_delay_ms": int(spec.crash_delay_s * 1000),
@@ -183,47 +186,39 @@ class Runner:
         job_class = definition.find(packed.name)
         if job_class is None:
             return self._defer(packed.name), None
-        timeout_s = self._timeout_s(packed, job_class)
+        timeout_s = (
+            packed.timeout_ms / 1000 or job_class.__horus__.timeout_s or self._spec.job_timeout_s
+        )
         began_ns = time.monotonic_ns()
         self._note_start(claimed, packed, began_ns, timeout_s)
         run = guarded(job_class, packed.payload, self._max_payload, self.guard)
         if os.getpid() != self._pid:
             end_child(run.error)
         duration_s = (time.monotonic_ns() - began_ns) / 1e9
-        ending = self._unless_succeeded(claimed, run, timeout_s)
+        ending = self._succeed if run.error is None else self._unsuccessful(claimed, run, timeout_s)
         self._done += 1
         self._slot.finishing(self._done)
         current.set_current(None)
         self._look_at_limits(duration_s)
         if run.error is None:
-            return self._finish("succeeded"), lambda: self._succeeded(claimed, packed, duration_s)
+            return ending, lambda: self._succeeded(claimed, packed, duration_s)
         return ending, None if ending is None else self._tidy
 
-    def _unless_succeeded(
-        self, claimed: Claimed, run: Run, timeout_s: float | None
-    ) -> Ending | None:
+    def _unsuccessful(self, claimed: Claimed, run: Run, timeout_s: float | None) -> Ending | None:
         """Tell how a job ends that raised; still under its deadline, as it asks the job's code."""
-        if run.error is None or self.guard.interrupted:
+        if self.guard.interrupted:
             return None
         if run.job is None and isinstance(run.error, errors.PayloadError):
             return self._refuse(str(run.error))
         return self._failed(claimed, run, timeout_s)
 
-    def _timeout_s(self, packed: Packed, job_class: type[definition.Job]) -> float | None:
-        """Tell the seconds that the job may take: the enqueue's word, its class's, the group's."""
-        if packed.timeout_ms:
-            return packed.timeout_ms / 1000
-        return job_class.__horus__.timeout_s or self._spec.job_timeout_s
-
     def _note_start(
         self, claimed: Claimed, packed: Packed, began_ns: int, timeout_s: float | None
     ) -> None:
         attempt, fence = packed.attempts + 1, packed.fence + 1
-        log = functools.partial(self._tell.log_of, claimed)
-        current.set_current(
-            current.CurrentJob(claimed.job_id, claimed.queue, attempt, fence, log, self._leaving)
-        )
-        self._tell.started(claimed)
+        current.set_current(functools.partial(self._describe, claimed))
+        if self._voice.debug:
+            self._tell.started(claimed)
         self._slot.executing(
             self._seq,
             attempt,
@@ -236,23 +231,37 @@ class Runner:
         if self._own_timer and timeout_s:
             signal.setitimer(signal.ITIMER_REAL, timeout_s, 0.25)
 
+    def _describe(self, claimed: Claimed) -> current.CurrentJob:
+        return current.CurrentJob(
+            claimed.job_id,
+            claimed.queue,
+            claimed.attempt,
+            claimed.fence,
+            functools.partial(self._tell.log_of, claimed),
+            self._leaving,
+        )
+
     def _succeeded(self, claimed: Claimed, packed: Packed, duration_s: float) -> None:
         self._tell.succeeded(claimed, packed, duration_s)
         self._tidy()
 
-    def _finish(self, outcome: str) -> Ending:
-        seq = self._seq + 1
-        return lambda queues: operations.finish(
-            self._namespace, self._me, seq, outcome, queues, **self._limits
-        )
+    def _finish(self, outcome: str, queues: Sequence[str]) -> Operation[Turn]:
+        key = (outcome, queues)
+        series = self._finishes.get(key)
+        if series is None:
+            example = operations.finish(
+                self._namespace, self._me, 0, outcome, queues, **self._limits
+            )
+            series = self._finishes[key] = Series(example, operations.SEQ)
+        return series.call(self._seq)
 
     def _fail(self, what: str, wait_s: float, facts: dict[str, str]) -> Ending:
         self._tell.note_failure(facts)
-        seq, wait_ms = self._seq + 1, int(wait_s * 1000)
+        wait_ms = int(wait_s * 1000)
         where = {"runner": self._spec.runner, "host": self._spec.identity.host}
         note = msgspec.json.encode({**facts, **where})
         return lambda queues: operations.fail(
-            self._namespace, self._me, seq, what, wait_ms, note, queues, **self._limits
+            self._namespace, self._me, self._seq, what, wait_ms, note, queues, **self._limits
         )
 
     def _failed(self, claimed: Claimed, run: Run, timeout_s: float | None) -> Ending:
@@ -260,7 +269,7 @@ class Runner:
         facts = describe(run.error)
         if is_discard(run.error):
             self._tell.discarded(claimed, facts["error_message"])
-            return self._finish("discarded")
+            return self._discard
         if isinstance(run.error, errors.JobTimeout):
             self._tell.timed_out(claimed, timeout_s)
         return self._fail("failed", wait_before_retry_s(run.job, claimed.attempt, run.error), facts)

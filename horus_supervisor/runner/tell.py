@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.json import encode
+
 from horus_supervisor.clock import rfc3339
 from horus_supervisor.events import Event
-from horus_supervisor.logs import Logger
+from horus_supervisor.logs import Form, Logger
 from horus_supervisor.runner.voice import Voice
 from horus_supervisor.store.rows import Claimed, Packed
 
-_SUCCEEDED = Event.JOB_SUCCEEDED.value  # an enum's hash is Python's, a text's is C's
+_SUCCEEDED = {"job_id": "%b", "attempt": "%d", "duration_s": "%.6f", "wait_s": "%.3f"}
 
 UNKNOWN_JOB = "UnknownJob"
 """``error_type`` of a job whose class is not imported here."""
@@ -29,6 +31,7 @@ class Teller:
         self._voice = voice
         self._args = args
         self._facts: dict[str, str] = {}
+        self._forms: dict[tuple[str, str], Form] = {}
 
     def fields(self, claimed: Claimed) -> dict[str, Any]:
         """Give what every line of a job has."""
@@ -44,26 +47,23 @@ class Teller:
         return self._voice.direct.bind(**self.fields(claimed))
 
     def started(self, claimed: Claimed) -> None:
-        """Say that ``execute`` begins, where the level asks for it."""
-        if self._voice.debug:
-            self._voice.direct.debug(Event.JOB_STARTED, **self.fields(claimed))
+        """Say that ``execute`` begins."""
+        self._voice.direct.debug(Event.JOB_STARTED, **self.fields(claimed))
 
     def succeeded(self, claimed: Claimed, packed: Packed, duration_s: float) -> None:
-        """Say that ``execute`` returned."""
-        wait_s = (claimed.started_ms - (packed.due_ms or packed.enqueued_ms)) / 1000
-        args = {"args": packed.payload.decode("utf-8", "replace")} if self._args else {}
-        self._voice.keep(
-            {
-                "event": _SUCCEEDED,
-                "job_id": claimed.job_id,
-                "job": packed.name,
-                "queue": claimed.queue,
-                "attempt": packed.attempts + 1,
-                "duration_s": round(duration_s, 6),
-                "wait_s": max(wait_s, 0.0),
-                **args,
-            }
-        )
+        """Say that ``execute`` returned: the one line that every job costs."""
+        wait_s = max(claimed.started_ms - (packed.due_ms or packed.enqueued_ms), 0) / 1000
+        if self._args:
+            fields = {**self.fields(claimed), "duration_s": round(duration_s, 6), "wait_s": wait_s}
+            self._voice.log.info(Event.JOB_SUCCEEDED, **fields)
+            return
+        form = self._forms.get((packed.name, claimed.queue))
+        if form is None:
+            constant = {"job": packed.name, "queue": claimed.queue}
+            form = self._voice.form(Event.JOB_SUCCEEDED, constant, _SUCCEEDED)
+            self._forms[packed.name, claimed.queue] = form
+        job_id, attempt = encode(claimed.job_id), packed.attempts + 1
+        self._voice.keep(form(duration_s, job_id, attempt, duration_s, wait_s))
 
     def discarded(self, claimed: Claimed, why: str) -> None:
         """Say that the job gave itself up."""

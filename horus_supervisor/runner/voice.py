@@ -32,10 +32,14 @@ class Voice:
         self._tells_info = identity.level in ("debug", "info")
         self.debug = identity.level == "debug"
 
-    def keep(self, fields: dict[str, Any]) -> None:
-        """Collect an ``info`` line, past structlog's proxies: the one line that every job costs."""
+    def form(self, event: str, constant: dict[str, str], holes: dict[str, str]) -> logs.Form:
+        """Prepare an ``info`` line, past structlog's proxies; ``keep`` takes what it gives."""
+        return self._renderer.form(event, "info", constant, holes)
+
+    def keep(self, line: bytes) -> None:
+        """Collect a rendered ``info`` line."""
         if self._tells_info:
-            self._lines.append(self._renderer(None, "info", fields))
+            self._lines.append(line)
 
     def forget(self) -> None:
         """Drop the lines that did not come true."""
@@ -43,15 +47,14 @@ class Voice:
 
     def flush(self) -> None:
         """Write what was collected."""
-        if self._lines:
-            text = b"".join(self._lines)
-            self._lines.clear()
+        if lines := self._lines:
+            text = b"".join(lines)
+            lines.clear()
             self.write(text)
 
     def write(self, text: bytes) -> None:
         """Write whole lines; waits while the supervisor has no room."""
         if self._console:
             text = b"".join(logs.console_line(line, color=True) for line in text.splitlines())
-        view = memoryview(text)
-        while view:
-            view = view[os.write(self.fd, view) :]
+        while (written := os.write(self.fd, text)) < len(text):
+            text = text[written:]

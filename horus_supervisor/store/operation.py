@@ -66,7 +66,7 @@ class Operation(NamedTuple, Generic[T]):
     """One script call: what to send, how to read the reply. No I/O.
 
     ``prefix`` becomes KEYS[1], ``args`` become ARGV; ``job_id`` is the job that the call is about,
-    where it is about one, for messages.
+    where it is about one, for messages; ``series`` the series that it was made by.
     """
 
     script: Script
@@ -74,3 +74,21 @@ class Operation(NamedTuple, Generic[T]):
     args: tuple[str | bytes | int, ...]
     parse: Callable[[Reply], T]
     job_id: str | None = None
+    series: Series[T] | None = None
+
+
+class Series(Generic[T]):
+    """Calls that are alike but for one number, so that a driver can encode the rest once."""
+
+    __slots__ = ("_example", "after", "before")
+
+    def __init__(self, example: Operation[T], at: int) -> None:
+        self._example = example
+        self.before = example.args[:at]
+        self.after = example.args[at + 1 :]
+
+    def call(self, number: int) -> Operation[T]:
+        """Make the call with this number."""
+        script, prefix, _, parse, job_id, _ = self._example
+        args = (*self.before, number, *self.after)
+        return Operation(script, prefix, args, parse, job_id, self)

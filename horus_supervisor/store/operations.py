@@ -31,6 +31,9 @@ from horus_supervisor.store.rows import (
 
 Args = tuple[str | bytes | int, ...]
 
+SEQ = 2
+"""Where a runner's calls have the number that rises from call to call."""
+
 
 def prefix(namespace: str) -> str:
     """Tell how every key of a namespace begins: one hash tag, so one shard of a cluster."""

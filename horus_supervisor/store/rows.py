@@ -188,33 +188,39 @@ class Overview:
     slots: dict[str, Holding | None] = field(default_factory=dict)
 
 
+class _Numbers(dict[bytes, int]):
+    """Digits -> number; zero is written as nothing."""
+
+    def __missing__(self, digits: bytes) -> int:
+        return int(digits)
+
+
+_numbers = _Numbers({b"": 0})
+
+
 def unpack(value: bytes) -> Packed | None:
     """Read a packed job; None where it is none of ours."""
     head, newline, payload = value.partition(b"\n")
-    try:
-        *numbers, queue, name = head.decode().split(" ")
-        attempts, crashes, losses, fence, due, most, most_crashes, timeout, enqueued = (
-            int(number) if number else 0 for number in numbers
-        )
-    except ValueError:
-        return None
     if not newline:
         return None
-    counts = (attempts, crashes, losses, fence, due, most, most_crashes, timeout, enqueued)
-    return Packed(*counts, queue, name, payload)
+    try:
+        *numbers, queue, name = head.split(b" ")
+        counts = map(_numbers.__getitem__, numbers)
+        return Packed(*counts, queue.decode(), name.decode(), payload)  # type: ignore[call-arg, arg-type]
+    except (ValueError, TypeError):  # no numbers, or not as many
+        return None
 
 
 def read_turn(reply: Reply) -> Turn:
     """Read the reply of claim, finish or fail."""
+    if len(reply) == 6:
+        done, _, job_id, queue, started_ms, packed = reply
+        job = unpack(packed)
+        readable = job if job and job.name != UNREADABLE else None
+        claimed = Claimed(job_id.decode(), queue.decode(), int(started_ms), readable)
+        return Turned(done.decode(), claimed)
     done = text(reply[0])
-    if len(reply) == 1:
-        return Stale(done)
-    if len(reply) == 2:
-        return Turned(done, None)
-    _, _, job_id, queue, started_ms, packed = reply
-    job = unpack(packed)
-    readable = job if job and job.name != UNREADABLE else None
-    return Turned(done, Claimed(text(job_id), text(queue), int(started_ms), readable))
+    return Turned(done, None) if len(reply) == 2 else Stale(done)
 
 
 _HELD = re.compile(r"(\d+) \d+ held \S+ (\S+) \d+ (\d+) (\d+) \d+ \d+ (\S+)$")

@@ -21,7 +21,7 @@ from horus_supervisor.address import Address
 from horus_supervisor.embedded import short_socket_path
 from horus_supervisor.errors import HorusError, RedisAway
 from horus_supervisor.store import words
-from horus_supervisor.store.operation import Operation, Reply
+from horus_supervisor.store.operation import Operation, Reply, Series
 
 T = TypeVar("T")
 
@@ -73,6 +73,7 @@ class Wire:
         self._owes = ""  # what was sent and not answered yet
         self._heads: dict[tuple[str, str, int], bytes] = {}
         self._encoded = _Encoded()
+        self._series: dict[Series[Any], tuple[bytes, bytes]] = {}
 
     def run(self, operation: Operation[T]) -> T:
         """Carry out one operation in one round trip."""
@@ -81,13 +82,8 @@ class Wire:
 
     def send(self, operation: Operation[Any]) -> None:
         """Send an operation; ``receive`` must be called next."""
-        args = operation.args
-        key = (operation.script.sha, operation.prefix, len(args))
-        head = self._heads.get(key)
-        if head is None:
-            head = self._heads[key] = _head(*key)
-        body = b"".join(map(self._encoded.__getitem__, args))
-        self._transmit(b"%b%b\r\n" % (head, body), operation.script.name)
+        call = self._in_series if operation.series else self._alone
+        self._transmit(call(operation), operation.script.name)
 
     def receive(self, operation: Operation[T]) -> T:
         """Wait for the reply of the operation that was sent last."""
@@ -142,6 +138,25 @@ class Wire:
         self._socket = None
         self._reader = _reader()
         self._owes = ""
+
+    def _alone(self, operation: Operation[Any]) -> bytes:
+        args = operation.args
+        key = (operation.script.sha, operation.prefix, len(args))
+        head = self._heads.get(key)
+        if head is None:
+            head = self._heads[key] = _head(*key)
+        return b"%b%b\r\n" % (head, b"".join(map(self._encoded.__getitem__, args)))
+
+    def _in_series(self, operation: Operation[Any]) -> bytes:
+        series = operation.series
+        assert series is not None
+        ends = self._series.get(series)
+        if ends is None:
+            head = _head(operation.script.sha, operation.prefix, len(operation.args))
+            before, after = (b"".join(map(_encode, part)) for part in (series.before, series.after))
+            ends = self._series[series] = (head + before, after + b"\r\n")
+        digits = b"%d" % int(operation.args[len(series.before)])
+        return b"%b\r\n$%d\r\n%b%b" % (ends[0], len(digits), digits, ends[1])
 
     def _transmit(self, data: bytes, what: str) -> None:
         if self._socket is None or self._owes:

@@ -29,7 +29,9 @@ def attempt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 
 def as_attempt(number: int) -> None:
-    set_current(CurrentJob("j1", "trials", number, number, lambda: None, lambda: False))  # type: ignore[arg-type, return-value]
+    set_current(
+        lambda: CurrentJob("j1", "trials", number, number, lambda: None, lambda: False)  # type: ignore[arg-type, return-value]
+    )
 
 
 @pytest.mark.usefixtures("attempt")

@@ -256,3 +256,17 @@ HOSTILE = [
 @pytest.mark.parametrize("line", HOSTILE, ids=lambda line: repr(line[:12]))
 def test_a_line_that_is_no_record_is_shown_in_a_line(line: bytes) -> None:
     assert "\n" not in shown(line)
+
+
+def test_a_prepared_line_says_what_a_rendered_one_does() -> None:
+    base = {**BASE, "runner": "100%/1"}
+    constant, holes = {"job": "50%.é", "queue": "q"}, {"job_id": "%b", "duration_s": "%.6f"}
+    renderer = logs.Renderer(base)
+    form = renderer.form(Event.JOB_SUCCEEDED, "info", constant, holes)
+    prepared = json.loads(form(0.25, b'"a\\"b"', 0.25))
+    fields = {"event": "job.succeeded", **constant, "job_id": 'a"b', "duration_s": 0.25}
+    rendered = json.loads(renderer(None, "info", fields))
+    del prepared["timestamp"], rendered["timestamp"]
+    assert prepared.pop("message") == "50%.é done in 0.250000 s"
+    assert rendered.pop("message") == "50%.é done in 0.25 s"
+    assert prepared == rendered

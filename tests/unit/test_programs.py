@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -155,6 +156,7 @@ def test_a_program_that_can_not_be_started_leaves_no_descriptor_open(
 ) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    gc.collect()  # else what other tests left may close now
     before = sorted(os.listdir("/proc/self/fd"))
     with pytest.raises(OSError, match="nonexistent"):
         told.programs.start_template(BOOT, 0, 0, told.heard.append)
