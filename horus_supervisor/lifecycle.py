@@ -66,7 +66,7 @@ DEATH_OF_CAUSE: dict[Cause, Death] = {
 
 ARROWS: dict[str, tuple[tuple[JobState, JobState], ...]] = {
     "enqueue": ((JobState.UNKNOWN, JobState.READY), (JobState.UNKNOWN, JobState.SCHEDULED)),
-    "claim": ((JobState.READY, JobState.RUNNING),),
+    "claim": ((JobState.READY, JobState.RUNNING), (JobState.READY, JobState.DISCARDED)),
     "finish": ((JobState.RUNNING, JobState.SUCCEEDED), (JobState.RUNNING, JobState.DISCARDED)),
     "fail": ((JobState.RUNNING, JobState.SCHEDULED), (JobState.RUNNING, JobState.DEAD)),
     "release": ((JobState.RUNNING, JobState.READY), (JobState.RUNNING, JobState.DEAD)),
@@ -86,6 +86,10 @@ ARROWS: dict[str, tuple[tuple[JobState, JobState], ...]] = {
         (JobState.READY, JobState.DISCARDED),
         (JobState.SCHEDULED, JobState.DISCARDED),
         (JobState.DEAD, JobState.DISCARDED),
+    ),
+    "purge": (
+        (JobState.READY, JobState.DISCARDED),
+        (JobState.SCHEDULED, JobState.DISCARDED),
     ),
 }
 """Script -> the arrows that it may draw. A script that draws another one is a defect."""

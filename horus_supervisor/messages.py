@@ -47,7 +47,10 @@ class Spawn(Message, frozen=True):
     incarnation: int
     runner: str
     group: str
-    queues: list[str]
+    queues: dict[str, int]
+    """Each with its weight."""
+    strict: bool
+    """Whether the highest weight always comes first, instead of as often as it says."""
     identity: Identity
     job_timeout_s: float | None
     unknown_job_after_s: float

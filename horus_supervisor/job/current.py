@@ -7,6 +7,8 @@ Knows no Redis: what it tells was handed to it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from horus_supervisor.errors import HorusError
@@ -15,10 +17,28 @@ if TYPE_CHECKING:
     from horus_supervisor.logs import Logger
 
 
+@dataclass(frozen=True, slots=True)
+class LastAttempt:
+    """How a job's last attempt ended: has it charged the card already?"""
+
+    attempt: int
+    ended: str
+    """``failed``, ``crashed`` (it brought its runner down), ``killed`` (past its timeout or its
+    memory), ``lost`` (its host or supervisor went), ``interrupted`` (by a stop) or ``refused``."""
+    at: datetime
+    cause: str | None
+    """The crash record's ``cause``, where there is one."""
+    error_type: str | None
+    error_message: str | None
+
+
 class CurrentJob:
     """What a job knows of its own run."""
 
-    __slots__ = ("_log", "_make_log", "_stopping", "attempt", "fence", "id", "queue")
+    __slots__ = (
+        *("_last", "_log", "_make_log", "_stopping"),
+        *("attempt", "fence", "id", "queue"),
+    )
 
     def __init__(
         self,
@@ -28,6 +48,7 @@ class CurrentJob:
         fence: int,
         make_log: Callable[[], Logger],
         stopping: Callable[[], bool],
+        last: Callable[[], LastAttempt | None] = lambda: None,
     ) -> None:
         self.id = id
         self.queue = queue
@@ -37,6 +58,7 @@ class CurrentJob:
         """Rises with every start of this job: for systems that can refuse an older one."""
         self._make_log = make_log
         self._stopping = stopping
+        self._last = last
         self._log: Logger | None = None
 
     @property
@@ -50,6 +72,11 @@ class CurrentJob:
     def stopping(self) -> bool:
         """Whether the service has asked its runners to stop: a good moment to return early."""
         return self._stopping()
+
+    @property
+    def previous(self) -> LastAttempt | None:
+        """How the last attempt ended; None where ``execute`` begins for the first time."""
+        return self._last()
 
     def __repr__(self) -> str:
         return f"<job {self.id} of {self.queue}, attempt {self.attempt}>"

@@ -25,6 +25,7 @@ from horus_supervisor.events import Event
 from horus_supervisor.job import current, definition
 from horus_supervisor.linux import private_memory_bytes, resident_bytes, wakeup_pair
 from horus_supervisor.messages import Spawn
+from horus_supervisor.runner import about, turns
 from horus_supervisor.runner.execute import (
     Guard,
     Run,
@@ -89,7 +90,8 @@ class Runner:
         self._pid = os.getpid()
         self._seq = 0
         self._done = 0
-        self._turns = [tuple(spec.queues[i:] + spec.queues[:i]) for i in range(len(spec.queues))]
+        self._orders = turns.orders(spec.queues, strict=spec.strict)
+        self._order = next(self._orders)
         self._finishes: dict[tuple[str, Sequence[str]], Series[Turn]] = {}
         self._succeed = functools.partial(self._finish, "succeeded")
         self._discard = functools.partial(self._finish, "discarded")
@@ -114,16 +116,16 @@ class Runner:
         self._household = Household()
         try:
             self._join()
-            turn = self._ask(self._claim(self._turns[0], woken=False))
+            turn = self._ask(self._claim(self._order, woken=False))
             while isinstance(turn, Turned):
+                if turn.expired:
+                    self._tell.expired(turn.expired)
                 if turn.claimed:
                     turn = self._work(turn.claimed)
-                elif self._leaving() or self._until_empty:
+                elif self._leaving() or (self._until_empty and not turn.more):
                     self._release(started=False)
-                else:
-                    woken_by = self._sleep()
-                    if woken_by is not None:
-                        turn = self._ask(self._claim(woken_by, woken=True))
+                elif (order := self._order if turn.more else self._sleep()) is not None:
+                    turn = self._ask(self._claim(order, woken=True))
             raise Left(turn.word)
         except Left as left:
             self._slot.phase(Phase.LEFT, time.monotonic_ns())
@@ -159,7 +161,7 @@ class Runner:
     ) -> Turn:
         self._seq += 1
         stopping = self._leaving() or self._recycle is not None
-        queues = () if stopping else self._turns[self._seq % len(self._turns)]
+        queues = () if stopping else next(self._orders)
         turn: Turn = self._ask(ending(queues), ending, meanwhile)
         if isinstance(turn, Stale):
             self._tell.stale(claimed)
@@ -216,7 +218,9 @@ class Runner:
         self, claimed: Claimed, packed: Packed, began_ns: int, timeout_s: float | None
     ) -> None:
         attempt, fence = packed.attempts + 1, packed.fence + 1
-        current.set_current(functools.partial(self._describe, claimed))
+        current.set_current(
+            functools.partial(about.current_job, claimed, self._tell, self._leaving)
+        )
         if self._voice.debug:
             self._tell.started(claimed)
         self._slot.executing(
@@ -230,16 +234,6 @@ class Runner:
         )
         if self._own_timer and timeout_s:
             signal.setitimer(signal.ITIMER_REAL, timeout_s, 0.25)
-
-    def _describe(self, claimed: Claimed) -> current.CurrentJob:
-        return current.CurrentJob(
-            claimed.job_id,
-            claimed.queue,
-            claimed.attempt,
-            claimed.fence,
-            functools.partial(self._tell.log_of, claimed),
-            self._leaving,
-        )
 
     def _succeeded(self, claimed: Claimed, packed: Packed, duration_s: float) -> None:
         self._tell.succeeded(claimed, packed, duration_s)
@@ -309,7 +303,7 @@ class Runner:
         def release(queues: Sequence[str]) -> Operation[str]:
             return operations.release(self._namespace, self._me, seq, queues, started=started)
 
-        word = self._ask(release(self._spec.queues), release if started else None)
+        word = self._ask(release(self._order), release if started else None)
         if claimed:
             self._tell.interrupted(claimed, word)
         raise Left(word)
@@ -372,7 +366,7 @@ class Runner:
 
     def _sleep(self) -> Sequence[str] | None:
         """Wait for a wake token or a word of the supervisor; tell which queue to look at first."""
-        keys = [operations.wake_key(self._namespace, queue) for queue in self._spec.queues]
+        keys = [operations.wake_key(self._namespace, queue) for queue in self._order]
         try:
             self._wire.send_raw("BLPOP", *keys, 0)
             while not self._hear(None, self._wire.fileno()):
@@ -382,9 +376,10 @@ class Runner:
             key = self._wire.receive_reply()[0]
         except errors.HorusError:
             self._wait_for_redis(None)
-            return self._turns[0]
-        first = keys.index(bytes(key).decode())
-        return self._turns[first]
+            return self._order
+        if self._spec.strict:
+            return self._order
+        return turns.first(self._order, self._order[keys.index(bytes(key).decode())])
 
     def _hear(self, wait_s: float | None, fd: int | None = None) -> bool:
         """Wait for the supervisor or ``fd``; tells whether ``fd`` (without one: anything) came."""

@@ -5,6 +5,7 @@ Lines of a job that turns out to be stale are dropped; ``job.stale`` stands for 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.json import encode
@@ -68,6 +69,12 @@ class Teller:
     def discarded(self, claimed: Claimed, why: str) -> None:
         """Say that the job gave itself up."""
         self._voice.log.info(Event.JOB_DISCARDED, **self.fields(claimed), reason=why)
+
+    def expired(self, job_ids: Sequence[str]) -> None:
+        """Say which jobs were discarded by a claim of ours, as they were past their expiry."""
+        for job_id in job_ids:
+            self._voice.log.info(Event.JOB_DISCARDED, job_id=job_id, job=None, reason="expired")
+        self._voice.flush()
 
     def timed_out(self, claimed: Claimed, timeout_s: float | None) -> None:
         """Say that the job gave way to its timeout."""

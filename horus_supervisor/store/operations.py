@@ -70,14 +70,24 @@ def enqueue(
     timeout_ms: int | None = None,
     delay_ms: int | None = None,
     due_ms: int | None = None,
+    expires_after_ms: int | None = None,
+    expires_ms: int | None = None,
+    tags: Sequence[str] = (),
 ) -> Operation[bool]:
-    """Put a job on a queue. True: created; False: the id is known already, nothing changed."""
+    """Put a job on a queue. True: created; False: the id is known already, nothing changed.
+
+    ``expires_after_ms`` counts from when the job is due; ``expires_ms`` is a time.
+    """
     when = ("" if delay_ms is None else delay_ms, "" if due_ms is None else due_ms)
     limits = (max_attempts, max_crashes or "", timeout_ms or "")
+    extra: Args = ()
+    if tags or expires_after_ms is not None or expires_ms is not None:
+        after, at = expires_after_ms, expires_ms
+        extra = ("" if after is None else after, "" if at is None else at, ",".join(tags))
     return Operation(
         load_script("enqueue"),
         prefix(namespace),
-        (job_id, queue, *when, *limits, name, payload),
+        (job_id, queue, *when, *limits, name, payload, *extra),
         lambda reply: _word(reply) == "created",
         job_id,
     )
@@ -122,7 +132,7 @@ def finish(
     crash_delay_ms: int,
 ) -> Operation[Turn]:
     """End the held job as ``succeeded`` or ``discarded`` and claim the next (not from no queue)."""
-    args: Args = (slot.key, slot.incarnation, seq, max_crashes, crash_delay_ms, 0, outcome, *queues)
+    args: Args = (slot.key, slot.incarnation, seq, max_crashes, crash_delay_ms, outcome, *queues)
     return _call("finish", namespace, args, read_turn)
 
 
@@ -143,7 +153,7 @@ def fail(
     ``what``: ``failed`` (again after ``wait_ms``), ``deferred`` (no runner here knows the class:
     again and again for ``wait_ms``), ``refused`` (it can't be read: dead).
     """
-    head = (slot.key, slot.incarnation, seq, max_crashes, crash_delay_ms, 0)
+    head = (slot.key, slot.incarnation, seq, max_crashes, crash_delay_ms)
     return _call("fail", namespace, (*head, what, wait_ms, note, *queues), read_turn)
 
 
@@ -251,10 +261,13 @@ def find(namespace: str, job_id: str) -> Operation[Found]:
 
 
 def list_jobs(
-    namespace: str, state: JobState, queue: str | None, limit: int
+    namespace: str, state: JobState, queue: str | None, limit: int, tag: str = ""
 ) -> Operation[list[Listed]]:
-    """List jobs that are ready, scheduled, running or dead; the newest dead first."""
-    args = (state, queue or "", limit)
+    """List jobs that are ready, scheduled, running or dead; the newest dead first.
+
+    With a ``tag`` the first 10,000 of each queue are looked through for it.
+    """
+    args = (state, queue or "", limit, tag)
     return _call("list", namespace, args, lambda reply: read_listed(state, reply))
 
 
@@ -292,3 +305,24 @@ def retry(namespace: str, job_id: str, fence: int | None = None) -> Operation[st
 def discard(namespace: str, job_id: str, fence: int | None = None) -> Operation[str]:
     """Give a job up: ``ok``, else the state it is in; ``fence`` as for ``retry``."""
     return _call("discard", namespace, (job_id, "" if fence is None else fence), _word)
+
+
+def pause(namespace: str, queue: str) -> Operation[str]:
+    """Let no job of a queue start: ``ok``, or ``paused`` where it was."""
+    return _call("pause", namespace, (queue,), _word)
+
+
+def resume(namespace: str, queue: str) -> Operation[str]:
+    """Let a queue's jobs start again: ``ok``, or ``running`` where it was not paused."""
+    return _call("resume", namespace, (queue,), _word)
+
+
+def purge(
+    namespace: str, queue: str, enqueued_until_ms: int, most: int = 1000
+) -> Operation[tuple[int, bool]]:
+    """Discard what waits and was enqueued before the operator looked, ``most`` at a time.
+
+    Tells how many were discarded, and whether there may be more: call again.
+    """
+    args = (queue, enqueued_until_ms, most)
+    return _call("purge", namespace, args, lambda reply: (int(reply[0]), bool(reply[1])))

@@ -49,6 +49,8 @@ class Packed(msgspec.Struct, frozen=True, gc=False):  # made for every job: fast
     queue: str
     name: str
     payload: bytes
+    expires_ms: int = 0
+    tags: tuple[str, ...] = ()
 
 
 class Claimed(msgspec.Struct, frozen=True, gc=False):
@@ -58,6 +60,8 @@ class Claimed(msgspec.Struct, frozen=True, gc=False):
     queue: str
     started_ms: int
     job: Packed | None
+    last: bytes = b""
+    """The history's line of its last attempt, where it was started before: ``read_note``."""
 
     @property
     def attempt(self) -> int:
@@ -79,6 +83,10 @@ class Turned(msgspec.Struct, frozen=True, gc=False):
 
     done: str
     claimed: Claimed | None
+    more: bool = False
+    """Nothing was claimed, but there may be something: call again."""
+    expired: tuple[str, ...] = ()
+    """Jobs that were discarded on the way, as they were past their expiry."""
 
 
 Turn = Turned | Stale
@@ -165,6 +173,7 @@ class QueueRow:
     scheduled: int
     dead: int
     oldest_ready_ms: int | None
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +213,14 @@ def unpack(value: bytes) -> Packed | None:
     if not newline:
         return None
     try:
-        *numbers, queue, name = head.split(b" ")
-        counts = map(_numbers.__getitem__, numbers)
-        return Packed(*counts, queue.decode(), name.decode(), payload)  # type: ignore[call-arg, arg-type]
+        parts = head.split(b" ")
+        counts = map(_numbers.__getitem__, parts[:9])
+        if len(parts) == 11:
+            return Packed(*counts, parts[9].decode(), parts[10].decode(), payload)  # type: ignore[call-arg, arg-type]
+        queue, name, expires, tags = parts[9:]
+        marks = tuple(tags.decode().split(",")) if tags else ()
+        named = (queue.decode(), name.decode(), payload)
+        return Packed(*counts, *named, _numbers[expires], marks)  # type: ignore[call-arg, arg-type]
     except (ValueError, TypeError):  # no numbers, or not as many
         return None
 
@@ -215,12 +229,29 @@ def read_turn(reply: Reply) -> Turn:
     """Read the reply of claim, finish or fail."""
     if len(reply) == 6:
         done, _, job_id, queue, started_ms, packed = reply
-        job = unpack(packed)
-        readable = job if job and job.name != UNREADABLE else None
-        claimed = Claimed(job_id.decode(), queue.decode(), int(started_ms), readable)
+        claimed = Claimed(job_id.decode(), queue.decode(), int(started_ms), _readable(packed))
         return Turned(done.decode(), claimed)
-    done = text(reply[0])
-    return Turned(done, None) if len(reply) == 2 else Stale(done)
+    if len(reply) == 1:
+        return Stale(text(reply[0]))
+    return _read_longer(text(reply[0]), text(reply[1]), reply[2:])
+
+
+def _read_longer(done: str, word: str, rest: list[Any]) -> Turned:
+    """Read a turn that brought no job, or one that was started before, or expired ones."""
+    expired: tuple[str, ...] = ()
+    if rest and isinstance(rest[-1], list):
+        *rest, late = rest
+        expired = tuple(map(text, late))
+    if word != "job":
+        return Turned(done, None, word == "more", expired)
+    job_id, queue, started_ms, packed, last = rest
+    claimed = Claimed(text(job_id), text(queue), int(started_ms), _readable(packed), last)
+    return Turned(done, claimed, False, expired)
+
+
+def _readable(packed: bytes) -> Packed | None:
+    job = unpack(packed)
+    return job if job and job.name != UNREADABLE else None
 
 
 _HELD = re.compile(r"(\d+) \d+ held \S+ (\S+) \d+ (\d+) (\d+) \d+ \d+ (\S+)$")
@@ -244,7 +275,8 @@ def _holding(value: bytes) -> Holding | None:
     return read_holding(slot, own)
 
 
-def _note(line: bytes) -> Note:
+def read_note(line: bytes) -> Note:
+    """Read a line of a job's history."""
     at_ms, what, attempt, fence, facts = line.split(b" ", 4)
     return Note(
         int(at_ms),
@@ -258,7 +290,7 @@ def _note(line: bytes) -> Note:
 def read_found(job_id: str, reply: Reply) -> Found:
     """Read the reply of find."""
     state, packed, since, slot, *history = reply
-    notes = tuple(_note(line) for line in history)
+    notes = tuple(read_note(line) for line in history)
     return Found(
         job_id, JobState(text(state)), unpack(packed), _since(since), _holding(slot), notes
     )
@@ -280,7 +312,7 @@ def read_overview(reply: Reply) -> Overview:
     now_ms, queues, supervisors, own = reply
     return Overview(
         int(now_ms),
-        tuple(_queue_row(queues[i : i + 9]) for i in range(0, len(queues), 9)),
+        tuple(_queue_row(queues[i : i + 10]) for i in range(0, len(queues), 10)),
         tuple(read_supervisors(supervisors)),
         {text(k): read_holding(text(k), text(v)) for k, v in zip(own[::2], own[1::2], strict=True)},
     )
@@ -290,7 +322,8 @@ def _queue_row(row: Reply) -> QueueRow:
     head = unpack(row[7]) if row[7] else None
     oldest = (head.due_ms or head.enqueued_ms) if head else None
     enqueued, succeeded, discarded, ready, scheduled, dead = (int(value) for value in row[1:7])
-    return QueueRow(text(row[0]), enqueued, succeeded, discarded, ready, scheduled, dead, oldest)
+    counts = (enqueued, succeeded, discarded, ready, scheduled, dead)
+    return QueueRow(text(row[0]), *counts, oldest, bool(row[9]))
 
 
 def _supervisor_row(supervisor: str, value: bytes) -> SupervisorRow:

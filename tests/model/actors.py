@@ -8,7 +8,7 @@ from typing import Any
 
 from horus_supervisor.lifecycle import Death
 from horus_supervisor.store.rows import Slot
-from tests.model.model import Reply
+from tests.model.words import Reply
 
 QUEUES = ("one", "two")
 RECORD = b'{"cause":"signal"}'
@@ -50,8 +50,8 @@ class Call:
 
     def final(self, reply: Reply) -> bool:
         """Tell whether a late copy must change nothing, ever after."""
-        if self.name in ("promote", "kick", "rotate", "beat"):
-            return False  # a keeper's duty: each is a new one
+        if self.name in ("promote", "kick", "rotate", "beat", "pause", "resume", "purge"):
+            return False  # a keeper's duty, an operator's word: each is a new one
         return (reply[0] if isinstance(reply, tuple) else reply) not in ("wait", "no member")
 
     def same(self, first: Reply, again: Reply) -> bool:

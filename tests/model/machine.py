@@ -21,7 +21,8 @@ from horus_supervisor.store.operation import Operation, Script
 from horus_supervisor.store.rows import Slot
 from tests.model import promises, seen
 from tests.model.actors import ENDINGS, PHASES, QUEUES, RECORD, Call, Runner
-from tests.model.model import Model, Reply, plain
+from tests.model.model import Model
+from tests.model.words import Reply, plain
 
 if TYPE_CHECKING:
     import redis
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
 HOUR_MS = 3_600_000
 MOST_SUPERVISORS = 4  # in one run, else most of it would be about their ends
 
+OPTIONS = st.fixed_dictionaries(
+    {
+        "max_attempts": st.sampled_from([1, 2, 3]),
+        "max_crashes": st.sampled_from([None, None, 1]),
+        "delay_ms": st.sampled_from([None, None, None, HOUR_MS]),
+        "expires_after_ms": st.sampled_from([None, None, HOUR_MS]),
+    }
+)
 numbers = st.integers(0, 99)  # which one: of those there are, counted round
 
 
@@ -96,25 +105,11 @@ class Machine(RuleBasedStateMachine):
 
     # --- clients and operators -----------------------------------------------------------------
 
-    @rule(
-        queues=st.lists(st.sampled_from(QUEUES), min_size=2, max_size=4),
-        max_attempts=st.sampled_from([1, 2, 3]),
-        max_crashes=st.sampled_from([None, None, 1]),
-        delay_ms=st.sampled_from([None, None, None, HOUR_MS]),
-    )
-    def jobs_are_enqueued(
-        self, queues: list[str], max_attempts: int, max_crashes: int | None, delay_ms: int | None
-    ) -> None:
+    @rule(queues=st.lists(st.sampled_from(QUEUES), min_size=2, max_size=4), chosen=OPTIONS)
+    def jobs_are_enqueued(self, queues: list[str], chosen: dict[str, int | None]) -> None:
         for queue in queues:
-            options = {
-                "job_id": f"job{len(self.enqueued)}",
-                "queue": queue,
-                "name": "a.Job",
-                "payload": b"[]",
-                "max_attempts": max_attempts,
-                "max_crashes": max_crashes,
-                "delay_ms": delay_ms,
-            }
+            job = {"job_id": f"job{len(self.enqueued)}", "queue": queue}
+            options = {**job, "name": "a.Job", "payload": b"[]", **chosen}
             self.enqueued.append(Call("enqueue", (), options))
             assert self.say(self.enqueued[-1]) is True
 
@@ -137,6 +132,11 @@ class Machine(RuleBasedStateMachine):
         fence = job.fence - (job.state == "running") if job else 0  # looked at before it started
         self.say(Call(name, (job_id, fence)))
 
+    @rule(queue=st.sampled_from(QUEUES), name=st.sampled_from(["pause", "resume", "purge"]))
+    def an_operator_sees_to_a_queue(self, queue: str, name: str) -> None:
+        now = self.look().now_ms + HOUR_MS
+        self.say(Call(name, (queue, now, 1000) if name == "purge" else (queue,)))
+
     # --- time and keepers ----------------------------------------------------------------------
 
     @precondition(lambda self: self.waiting())
@@ -146,6 +146,16 @@ class Machine(RuleBasedStateMachine):
         self.model.jobs[job_id].due = True
         self._set_due(job_id, at)
         self.a_keeper_does("promote")
+
+    @precondition(lambda self: self.expiring())
+    @rule(which=numbers)
+    def an_expiry_comes(self, which: int) -> None:
+        job_id = _one(self.expiring(), which)
+        self.model.jobs[job_id].expired = True
+        seen.expire(self.world.raw, self.prefix, job_id)
+
+    def expiring(self) -> list[str]:
+        return [i for i, job in self.model.jobs.items() if job.expires and not job.expired]
 
     def waiting(self) -> list[str]:
         return [i for i, job in self.model.jobs.items() if job.state == "scheduled"]

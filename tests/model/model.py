@@ -1,7 +1,7 @@
 """What the store should do, in plain Python: no Redis, no times but "due" and "not yet".
 
-Each method is named like its operation, takes the same arguments, and returns what that one should
-return, as ``plain`` words. Written from the README and the design, not from the scripts.
+Each method is named like its operation, takes its arguments, and returns what it should, as
+``plain`` words. Written from the README and the design, not from the scripts.
 """
 
 from __future__ import annotations
@@ -12,26 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from horus_supervisor.lifecycle import Death
-from horus_supervisor.store.rows import Claimed, CrashReply, Slot, Stale, Turned
+from horus_supervisor.store.rows import Slot
+from tests.model.words import Reply
 
-Reply = Any
-
-
-def plain(reply: Any) -> Reply:
-    """Reduce a real reply to words, without its times."""
-    match reply:
-        case Stale(word):
-            return word
-        case Turned(done, None):
-            return (done.partition(":")[0],)
-        case Turned(done, Claimed() as job):
-            return done.partition(":")[0], job.job_id, job.queue, job.attempt, job.fence
-        case CrashReply(word, disposition, job_id, queue, attempt):
-            return word, str(disposition), job_id, queue, attempt
-        case (word, list(lost)):
-            return word, sorted((c.slot, str(c.disposition), c.job_id, c.attempt) for c in lost)
-        case other:
-            return other
+WAITING = ("ready", "scheduled")
 
 
 @dataclass
@@ -43,6 +27,8 @@ class Job:
     max_crashes: int
     state: str
     due: bool = False
+    expires: bool = False
+    expired: bool = False
     attempts: int = 0
     crashes: int = 0
     losses: int = 0
@@ -68,6 +54,7 @@ class Model:
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
         self.ready: dict[str, list[str]] = {}  # the next to run first
+        self.paused: set[str] = set()
         self.tokens: set[str] = set()
         self.places: dict[str, Place] = {}
         self.deaths: dict[str, tuple[int, Reply]] = {}
@@ -93,12 +80,14 @@ class Model:
         max_attempts: int,
         max_crashes: int | None,
         delay_ms: int | None,
+        expires_after_ms: int | None,
         **rest: Any,
     ) -> Reply:
         if self.knows(job_id):
             return False
         self.ready.setdefault(queue, [])
         self.jobs[job_id] = Job(queue, max_attempts, max_crashes or 0, "scheduled")
+        self.jobs[job_id].expires = expires_after_ms is not None
         self.counts["enqueued", queue] += 1
         if not delay_ms:
             self._to_tail(job_id)
@@ -128,15 +117,35 @@ class Model:
         self._end(job_id, "discarded")
         return "ok"
 
+    def pause(self, queue: str) -> Reply:
+        told = "paused" if queue in self.paused else "ok"
+        self.paused.add(queue)
+        self.tokens.discard(queue)
+        return told
+
+    def resume(self, queue: str) -> Reply:
+        if queue not in self.paused:
+            return "running"
+        self.paused.discard(queue)
+        self.tokens |= self._wanting([queue])
+        return "ok"
+
+    def purge(self, queue: str, *rest: int) -> Reply:
+        gone = [i for i, j in self.jobs.items() if j.queue == queue and j.state in WAITING]
+        for job_id in gone:
+            self._end(job_id, "discarded")
+        self.ready |= {queue: []} if gone else {}
+        return len(gone), False
+
     def state(self, job_id: str) -> str:
-        if job_id in self.jobs:
-            return self.jobs[job_id].state
+        if job := self.jobs.get(job_id):
+            return job.state
         return self.finished.get(job_id) or self.finished_before.get(job_id) or "unknown"
 
     def states(self) -> dict[str, str]:
         """Tell the state of every job that is known."""
-        ended = self.finished_before | self.finished
-        return ended | {job_id: job.state for job_id, job in self.jobs.items()}
+        alive = {job_id: job.state for job_id, job in self.jobs.items()}
+        return self.finished_before | self.finished | alive
 
     # --- keepers -------------------------------------------------------------------------------
 
@@ -159,7 +168,7 @@ class Model:
         return len(due)
 
     def kick(self) -> Reply:
-        self.tokens |= {queue for queue, ids in self.ready.items() if ids}
+        self.tokens |= self._wanting(self.ready)
         return "ok"
 
     def rotate(self) -> Reply:
@@ -248,8 +257,7 @@ class Model:
         if place is None:
             return refusal
         reply = self._claim_next(place, "-", queues, limits)
-        if woken:
-            self.tokens |= {queue for queue in queues if len(reply) > 1 and self.ready.get(queue)}
+        self.tokens |= self._wanting(queues if woken and len(reply) > 1 else ())
         return reply
 
     def finish(
@@ -298,7 +306,7 @@ class Model:
             else:
                 self._to_head(place.job_id)
                 reply = "requeued"
-        self.tokens |= {queue for queue in queues if self.ready.get(queue)}
+        self.tokens |= self._wanting(queues)
         place.word, place.job_id, place.reply = "left", "", reply
         return reply
 
@@ -323,16 +331,23 @@ class Model:
     ) -> Reply:
         place.word, place.job_id, place.reply = "idle", "", (done,)
         for queue in queues:
-            if self.ready.get(queue):
+            while self._wanting([queue]):
                 job_id = self.ready[queue].pop(0)
                 job = self.jobs[job_id]
+                if job.expired:
+                    self._end(job_id, "discarded")
+                    continue
                 job.state = "running"
                 job.fence += 1
                 place.word, place.job_id = "held", job_id
                 place.max_crashes = limits["max_crashes"]
                 place.reply = (done, job_id, queue, job.attempts + 1, job.fence)
-                break
+                return place.reply
         return place.reply
+
+    def _wanting(self, queues: Iterable[str]) -> set[str]:
+        """Tell which of these queues have work that may start."""
+        return {queue for queue in queues if self.ready.get(queue) and queue not in self.paused}
 
     def _settle(
         self, place: Place, began: bool, death: Death
@@ -378,7 +393,7 @@ class Model:
         job = self.jobs[job_id]
         job.state = "ready"
         self.ready[job.queue].insert(at, job_id)
-        self.tokens.add(job.queue)
+        self.tokens |= self._wanting([job.queue])
 
     def _end(self, job_id: str, outcome: str) -> None:
         self.counts[outcome, self.jobs.pop(job_id).queue] += 1

@@ -30,7 +30,7 @@ end
 return all
 """
 
-_OWN = re.compile(r"(\d+) (\d+) (\w+) \S+(?: (\S+) (\d+) (\d+) .*)?")
+_OWN = re.compile(r"(\d+) (\d+) (\w+) \S+(?: (\S+) (\d+) (\d+) .*| empty| more)?")
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,14 @@ def _ordered(kind: bytes, value: Any) -> Any:
     return value
 
 
+def expire(raw: Any, prefix: str, job_id: str) -> None:
+    """Let a job's expiry come."""
+    head, _, payload = raw.hget(prefix + "jobs", job_id).partition(b"\n")
+    parts = head.split(b" ")
+    parts[11] = b"1"
+    raw.hset(prefix + "jobs", job_id, b" ".join(parts) + b"\n" + payload)
+
+
 def scores(seen: Raw) -> dict[str, float]:
     """Tell when each scheduled job is due."""
     found: dict[str, float] = {}
@@ -87,7 +95,8 @@ def in_redis(seen: Raw) -> dict[str, Any]:
     finished = {name: _finished(seen.text(name)) for name in ("finished", "finished:old")}
     return {
         "jobs": {i: _packed(value, running.get(i)) for i, value in packed.items()},
-        "ready": {q: ids[::-1] for q, ids in seen.under("ready").items()},
+        "ready": {q: ids[::-1] for q, ids in _waiting(seen).items()},
+        "paused": sorted(seen.text("paused")),
         "scheduled": {i: due <= seen.now_ms for i, due in scores(seen).items()},
         "dead": sorted(i for values in seen.under("dead").values() for i in values[::2]),
         "slots": {slot: held[:4] for slot, held in own.items()},
@@ -114,6 +123,7 @@ def in_model(model: Model) -> dict[str, Any]:
             for i, j in model.jobs.items()
         },
         "ready": {queue: ids for queue, ids in model.ready.items() if ids},
+        "paused": sorted(model.paused),
         "scheduled": {i: job.due for i, job in those("scheduled").items()},
         "dead": sorted(those("dead")),
         "slots": {k: (p.incarnation, p.seq, p.word, p.job_id) for k, p in model.places.items()},
@@ -134,6 +144,14 @@ def in_model(model: Model) -> dict[str, Any]:
 def difference(seen: dict[str, Any], expected: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Give what differs: (in Redis, in the model) each."""
     return {key: (seen[key], expected[key]) for key in expected if seen[key] != expected[key]}
+
+
+def _waiting(seen: Raw) -> dict[str, list[str]]:
+    """Find what is ready, a paused queue's in the list of its own."""
+    paused = set(seen.text("paused"))
+    assert seen.under("paused").keys() <= paused
+    assert not seen.under("ready").keys() & paused
+    return seen.under("ready") | seen.under("paused")
 
 
 def _own(text: str) -> tuple[int, int, str, str, int]:

@@ -9,6 +9,7 @@
 --       | stale: a later death is recorded | wait: an earlier life in the slot is not settled
 --       | no member: its supervisor was retired, which settled the slot
 -- include: base
+-- include: push
 -- include: move
 -- include: death
 -- include: rearm

@@ -11,7 +11,8 @@ if state ~= 'dead' and state ~= 'scheduled' and state ~= 'ready' then return {st
 local fence = tonumber(string.match(job, '^%d* %d* %d* (%d*) ')) or 0
 if ARGV[2] ~= '' and fence ~= tonumber(ARGV[2]) then return {'stale'} end
 -- writes
-if state == 'ready' then call('LREM', ns .. 'ready:' .. queue, 1, id)
+if state == 'ready' then
+  if call('LREM', ns .. 'ready:' .. queue, 1, id) == 0 then call('LREM', ns .. 'paused:' .. queue, 1, id) end
 else call('ZREM', ns .. state .. ':' .. queue, id) end
 call('HDEL', ns .. 'jobs', id)
 call('DEL', ns .. 'history:' .. id)

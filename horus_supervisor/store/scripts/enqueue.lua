@@ -2,9 +2,11 @@
 -- enqueue: unknown -> ready or scheduled. Refused whole at maxmemory (no allow-oom).
 -- KEYS  1 namespace
 -- ARGV  1 id 2 queue 3 delay_ms or '' 4 due_ms or '' 5 max_attempts 6 max_crashes or ''
---       7 timeout_ms or '' 8 job name 9 payload
+--       7 timeout_ms or '' 8 job name 9 payload; where it may be discarded unstarted or is marked, also
+--       10 so many ms after it is due, or '' 11 expires_ms or '' 12 tags, "a,b" or ''
 -- REPLY created | known: the id waits, runs, is dead, or ended a moment ago; nothing written
 -- include: base
+-- include: push
 local id, queue = ARGV[1], ARGV[2]
 if call('HEXISTS', ns .. 'jobs', id) == 1 or call('SISMEMBER', ns .. 'finished', id) == 1
   or call('SISMEMBER', ns .. 'finished:old', id) == 1 then
@@ -13,14 +15,17 @@ end
 local now = now_ms()
 local due = 0
 if ARGV[3] ~= '' then due = now + ARGV[3] elseif ARGV[4] ~= '' then due = ARGV[4] + 0 end
+local expires = ARGV[11] or ''
+if (ARGV[10] or '') ~= '' then expires = whole((due > now and due or now) + ARGV[10]) end
+local extra = ''
+if expires ~= '' or (ARGV[12] or '') ~= '' then extra = ' ' .. expires .. ' ' .. (ARGV[12] or '') end
 -- writes
 call('HSET', ns .. 'jobs', id, '    ' .. (due > 0 and whole(due) or '') .. ' ' .. ARGV[5] .. ' ' .. ARGV[6]
-  .. ' ' .. ARGV[7] .. ' ' .. whole(now) .. ' ' .. queue .. ' ' .. ARGV[8] .. '\n' .. ARGV[9])
+  .. ' ' .. ARGV[7] .. ' ' .. whole(now) .. ' ' .. queue .. ' ' .. ARGV[8] .. extra .. '\n' .. ARGV[9])
 call('HINCRBY', ns .. 'enqueued', queue, 1)
 if due > now then
   call('ZADD', ns .. 'scheduled:' .. queue, whole(due), id)
 else
-  call('LPUSH', ns .. 'ready:' .. queue, id)
-  wake(queue)
+  push('LPUSH', queue, id)
 end
 return {'created'}

@@ -1,13 +1,14 @@
 #!lua flags=allow-oom
 -- fail: running -> scheduled or dead, then claim for the same runner.
 -- KEYS  1 namespace
--- ARGV  1 slot 2 incarnation 3 seq 4 max_crashes 5 crash_delay_ms 6 woken, 0 here
---       7 failed: an attempt, again after ARGV 8 ms; dead at max_attempts
---         deferred: none; again after 1 s, doubling to 60 s; dead once that has gone on for ARGV 8 ms
+-- ARGV  1 slot 2 incarnation 3 seq 4 max_crashes 5 crash_delay_ms
+--       6 failed: an attempt, again after ARGV 7 ms; dead at max_attempts
+--         deferred: none; again after 1 s, doubling to 60 s; dead once that has gone on for ARGV 7 ms
 --         refused: none, and dead
---       8 ms 9 JSON for the history 10... queues to claim from, none to stop
+--       7 ms 8 JSON for the history 9... queues to claim from, none to stop
 -- REPLY scheduled:due_ms or dead, then as claim | stale | no member; a repeat gets the same again
 -- include: base
+-- include: push
 -- include: slot
 -- include: claim
 -- include: move
@@ -19,7 +20,7 @@ local id, fence, attempt, queue = string.match(rest, '^(%S+) (%d+) (%d+) .* (%S+
 local job = call('HGET', ns .. 'jobs', id)
 if not job then return {'stale'} end
 local n = counters(job)
-local now, what, delay, heard = now_ms(), ARGV[7], tonumber(ARGV[8]), true
+local now, what, delay, heard = now_ms(), ARGV[6], tonumber(ARGV[7]), true
 n.fence = fence + 0
 local dead = what == 'refused'
 if what == 'failed' then
@@ -41,5 +42,5 @@ else
   to_scheduled(id, queue, job, n, now + delay)
   done = 'scheduled:' .. whole(now + delay)
 end
-if heard or dead then note(id, now, what, attempt, fence, ARGV[9]) end
-return claim_next(done, 10)
+if heard or dead then note(id, now, what, attempt, fence, ARGV[8]) end
+return claim_next(done, 9)

@@ -4,6 +4,7 @@
 -- KEYS  1 namespace
 -- REPLY ok
 -- include: base
+-- include: push
 -- include: rearm
 -- writes
 rearm()

@@ -2,13 +2,17 @@
 -- list: jobs of one state, the oldest claim on attention first: the next to run, the newest dead.
 -- KEYS  1 namespace
 -- ARGV  1 state: ready scheduled running dead 2 queue, or '' for all 3 at most so many
+--       4 a tag, or '': of 10,000 jobs a queue, those that have it
 -- REPLY four for each: id, packed, due or dead since ms or '', "slot own" where it runs or ''
 -- include: base
 local state, limit = ARGV[1], ARGV[3] + 0
 local reply = {}
+local tag = ARGV[4] or ''
+local most = tag == '' and limit or 10000
 local function row(id, since, slot)
-  local job = call('HGET', ns .. 'jobs', id)
-  if job and #reply < 4 * limit then
+  local job = #reply < 4 * limit and call('HGET', ns .. 'jobs', id)
+  local tags = tag ~= '' and job and string.match(job, '^[^\n]* (%S+)\n')
+  if job and (tag == '' or tags and string.find(',' .. tags .. ',', ',' .. tag .. ',', 1, true)) then
     for _, value in ipairs({id, job, since, slot}) do reply[#reply + 1] = value end
   end
 end
@@ -22,11 +26,13 @@ if state == 'running' then
 end
 for _, queue in ipairs(ARGV[2] ~= '' and {ARGV[2]} or call('HKEYS', ns .. 'enqueued')) do
   if state == 'ready' then
-    local ids = call('LRANGE', ns .. 'ready:' .. queue, -limit, -1)
-    for i = #ids, 1, -1 do row(ids[i], '', '') end
+    for _, list in ipairs({'ready:', 'paused:'}) do -- one of them is empty
+      local ids = call('LRANGE', ns .. list .. queue, -most, -1)
+      for i = #ids, 1, -1 do row(ids[i], '', '') end
+    end
   else
     local range = state == 'dead' and 'ZREVRANGE' or 'ZRANGE'
-    local found = call(range, ns .. state .. ':' .. queue, 0, limit - 1, 'WITHSCORES')
+    local found = call(range, ns .. state .. ':' .. queue, 0, most - 1, 'WITHSCORES')
     for i = 1, #found, 2 do row(found[i], found[i + 1], '') end
   end
 end

@@ -2,8 +2,8 @@
 -- overview: all that `status` shows, at one moment.
 -- KEYS  1 namespace
 -- REPLY now_ms
---       queues: nine for each: queue, enqueued, succeeded, discarded, ready, scheduled, dead,
---         the record at the head without its payload or '', its id or ''
+--       queues: ten for each: queue, enqueued, succeeded, discarded, ready, scheduled, dead,
+--         the record at the head without its payload or '', its id or '', 1 where it is paused
 --       supervisors: pairs id, text
 --       own: pairs slot, text
 -- include: base
@@ -11,11 +11,13 @@ local function count(what, queue) return call('HGET', ns .. what, queue) or '0' 
 
 local queues = {}
 for _, queue in ipairs(call('HKEYS', ns .. 'enqueued')) do
-  local head = call('LINDEX', ns .. 'ready:' .. queue, -1) or ''
+  local paused = call('SISMEMBER', ns .. 'paused', queue)
+  local list = ns .. (paused == 1 and 'paused:' or 'ready:') .. queue
+  local head = call('LINDEX', list, -1) or ''
   local job = head ~= '' and call('HGET', ns .. 'jobs', head) or ''
   for _, value in ipairs({queue, count('enqueued', queue), count('succeeded', queue), count('discarded', queue),
-    call('LLEN', ns .. 'ready:' .. queue), call('ZCARD', ns .. 'scheduled:' .. queue),
-    call('ZCARD', ns .. 'dead:' .. queue), string.match(job, '^[^\n]*\n') or '', head}) do
+    call('LLEN', list), call('ZCARD', ns .. 'scheduled:' .. queue),
+    call('ZCARD', ns .. 'dead:' .. queue), string.match(job, '^[^\n]*\n') or '', head, paused}) do
     queues[#queues + 1] = value
   end
 end

@@ -4,6 +4,7 @@
 -- ARGV  1 at most so many
 -- REPLY a count; the most that was asked for: call again
 -- include: base
+-- include: push
 local now = now_ms()
 local left = ARGV[1] + 0
 for _, queue in ipairs(call('HKEYS', ns .. 'enqueued')) do
@@ -12,9 +13,8 @@ for _, queue in ipairs(call('HKEYS', ns .. 'enqueued')) do
   for _, id in ipairs(due) do
     -- writes
     call('ZREM', scheduled, id)
-    call('LPUSH', ns .. 'ready:' .. queue, id)
+    push('LPUSH', queue, id)
   end
-  if #due > 0 then wake(queue) end
   left = left - #due
 end
 return {ARGV[1] - left}

@@ -6,6 +6,7 @@
 --       6... the queues it served: a token that it may have taken is passed on
 -- REPLY none: it held nothing | requeued | dead | stale | no member; a repeat gets the same again
 -- include: base
+-- include: push
 -- include: slot
 -- include: move
 local go = turn()

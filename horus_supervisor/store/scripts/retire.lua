@@ -9,6 +9,7 @@
 -- REPLY ok, then six for each slot whose job was in flight: slot, disposition, job id, queue, attempt, name
 --       | alive: its heart beats | gone: retired before
 -- include: base
+-- include: push
 -- include: move
 -- include: death
 -- include: rearm

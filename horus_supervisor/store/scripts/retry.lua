@@ -4,6 +4,7 @@
 -- ARGV  1 id 2 its fence when the operator looked, or '': a late copy must not revive it once more
 -- REPLY ok | stale: it ran since | ready: it waits already | running | succeeded | discarded | unknown
 -- include: base
+-- include: push
 -- include: move
 -- include: where
 local id = ARGV[1]
@@ -17,7 +18,6 @@ if state == 'dead' then n.attempts, n.crashes, n.losses = 0, 0, 0 end
 -- writes
 call('ZREM', ns .. state .. ':' .. queue, id)
 repack(id, job, n)
-call('LPUSH', ns .. 'ready:' .. queue, id)
+push('LPUSH', queue, id)
 if state == 'dead' then note(id, now, 'retried', 0, n.fence, '{}') end
-wake(queue)
 return {'ok'}

@@ -69,6 +69,21 @@ class Hang(Job, queue="q"):
         mark(self.path + ".end")
 
 
+class Previous(Job, queue="q"):
+    """Mark how the last attempt ended; the first one ends as ``how`` says."""
+
+    path: str
+    how: str
+
+    def execute(self) -> None:
+        last = current_job().previous
+        if last is None:
+            if self.how == "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise Retry(after=0)
+        mark(self.path, f"{last.attempt} {last.ended} {last.cause} {last.error_type}")
+
+
 class HangOnce(Job, queue="q"):
     """Hang at the first start, return at the next."""
 

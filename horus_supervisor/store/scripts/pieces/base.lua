@@ -10,8 +10,3 @@ end
 
 -- whole: a number as digits; Lua would write 1764028149000 as 1.764028149e+12
 local function whole(n) return string.format('%.0f', n) end
-
--- wake: leave one token for the idle runners of a queue, if none lies there
-local function wake(queue)
-  if call('EXISTS', ns .. 'wake:' .. queue) == 0 then call('LPUSH', ns .. 'wake:' .. queue, '1') end
-end

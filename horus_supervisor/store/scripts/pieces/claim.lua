@@ -1,44 +1,65 @@
--- claim: ready -> running. ARGV 4 max_crashes 5 crash_delay_ms 6 woken: 1 where a token was taken.
+-- claim: ready -> running, or -> discarded where a job is past its expiry. ARGV 4 max_crashes 5 crash_delay_ms
 
-local function pass_token(first)
-  for i = first, #ARGV do
-    if call('EXISTS', ns .. 'ready:' .. ARGV[i]) == 1 then wake(ARGV[i]) end
+-- job_reply: a claimed job; where it was started before, with the history's line of its last attempt
+local function job_reply(done, id, queue, started, job, fence)
+  local reply = {done, 'job', id, queue, started, job}
+  if fence ~= '1' then
+    reply[7] = ''
+    for _, line in ipairs(call('LRANGE', ns .. 'history:' .. id, -3, -1)) do
+      local what = string.match(line, '^%d+ (%a+) ')
+      if what ~= 'retried' and what ~= 'deferred' then reply[7] = line end
+    end
   end
+  return reply
 end
 
 -- claim_next: take a job from the first of the queues ARGV[first...] that has one.
 -- The slot is the running record: nothing is written into the job.
 local function claim_next(done, first)
+  local late = {}
   for i = first, #ARGV do
     local queue = ARGV[i]
-    local id, job
-    repeat -- an id without a record is no job
-      id = call('RPOP', ns .. 'ready:' .. queue)
-      job = id and call('HGET', ns .. 'jobs', id)
-    until job or not id
-    if id then
-      local t = call('TIME')
-      local started = t[1] .. string.sub('00000' .. t[2], -6, -4)
-      local attempts, fence = string.match(job, '^(%d*) %d* %d* (%d*) %d* %d+ ')
-      if not attempts then -- no record of ours: with a readable head, every script can move it; `?` is refused
-        attempts, fence, job = '', '', '     1   ' .. started .. ' ' .. queue .. ' ?\n' .. job
-        call('HSET', ns .. 'jobs', id, job)
+    local id = call('RPOP', ns .. 'ready:' .. queue)
+    while id do
+      local job = call('HGET', ns .. 'jobs', id)
+      if job then -- an id without a record is no job
+        local t = call('TIME')
+        local now = t[1] .. string.sub('00000' .. t[2], -6, -4)
+        local attempts, fence, expires = string.match(job,
+          '^(%d*) %d* %d* (%d*) %d* %d+ %d* %d* %d+ %S+ %S+ ?(%d*)')
+        if not attempts then -- no record of ours: with a readable head, every script can move it; `?` is refused
+          attempts, fence, expires, job = '', '', '', '     1   ' .. now .. ' ' .. queue .. ' ?\n' .. job
+          call('HSET', ns .. 'jobs', id, job)
+        end
+        if expires == '' or tonumber(expires) > tonumber(now) then
+          fence = fence == '' and '1' or fence + 1
+          note_slot('held ' .. done .. ' ' .. id .. ' ' .. fence .. ' ' .. (attempts == '' and '1' or attempts + 1)
+            .. ' ' .. now .. ' ' .. ARGV[4] .. ' ' .. ARGV[5] .. ' ' .. queue)
+          local reply = job_reply(done, id, queue, now, job, fence)
+          if #late > 0 then reply[7], reply[8] = reply[7] or '', late end
+          return reply
+        end
+        call('HDEL', ns .. 'jobs', id)
+        call('DEL', ns .. 'history:' .. id)
+        call('SADD', ns .. 'finished', id, ' ' .. id)
+        call('HINCRBY', ns .. 'discarded', queue, 1)
+        late[#late + 1] = id
+        if #late == 100 then -- enough for one call
+          note_slot('idle ' .. done .. ' more')
+          return {done, 'more', late}
+        end
       end
-      note_slot('held ' .. done .. ' ' .. id .. ' ' .. (fence == '' and '1' or fence + 1)
-        .. ' ' .. (attempts == '' and '1' or attempts + 1) .. ' ' .. started
-        .. ' ' .. ARGV[4] .. ' ' .. ARGV[5] .. ' ' .. queue)
-      if ARGV[6] == '1' then pass_token(first) end
-      return {done, 'job', id, queue, started, job}
+      id = call('RPOP', ns .. 'ready:' .. queue)
     end
   end
-  note_slot('idle ' .. done)
-  return {done, 'empty'}
+  note_slot('idle ' .. done .. ' empty')
+  return #late > 0 and {done, 'empty', late} or {done, 'empty'}
 end
 
 -- claimed_again: the reply that this very call got before
 local function claimed_again()
   if word == 'left' then return {'stale'} end -- its seq was another call's
-  if word ~= 'held' then return {outcome, 'empty'} end
-  local id, started, queue = string.match(rest, '^(%S+) %d+ %d+ (%d+) %d+ %d+ (%S+)$')
-  return {outcome, 'job', id, queue, started, call('HGET', ns .. 'jobs', id) or ''}
+  if word ~= 'held' then return {outcome, rest} end
+  local id, fence, started, queue = string.match(rest, '^(%S+) (%d+) %d+ (%d+) %d+ %d+ (%S+)$')
+  return job_reply(outcome, id, queue, started, call('HGET', ns .. 'jobs', id) or '', fence)
 end

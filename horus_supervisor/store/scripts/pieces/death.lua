@@ -34,7 +34,7 @@ local function settle(own, executing, death, record, now)
     return flight
   end
   flight.id, flight.queue, flight.attempt, flight.started = id, queue, attempt, started
-  flight.name = string.match(job, '^[^\n]* (%S+)\n')
+  flight.name = string.match(job, '^%d* %d* %d* %d* %d* %d+ %d* %d* %d+ %S+ (%S+)')
   if #job < 8192 then flight.args = string.match(job, '^[^\n]*\n(.*)$') end -- longer ones lie with the job
   if death == 'interrupted' and n.max_attempts > 1 then
     flight.disposition = 'requeued'

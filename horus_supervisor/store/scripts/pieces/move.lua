@@ -1,6 +1,7 @@
 -- move: a job leaves `running` and stays. A packed job is
 -- "attempts crashes losses fence due_ms max_attempts max_crashes timeout_ms enqueued_ms queue name\n"
--- and the payload, which no script looks into. attempts .. due_ms change, the rest never does.
+-- and the payload, which no script looks into; after the name " expires_ms tags" where it has either.
+-- attempts .. due_ms change, the rest never does.
 -- Zero is written as nothing: 7 bytes less, which lets 100 bytes of payload into malloc's class of 160.
 
 local function counters(job)
@@ -27,8 +28,7 @@ end
 local function to_head(id, queue, job, n, now)
   n.due = now
   repack(id, job, n)
-  call('RPUSH', ns .. 'ready:' .. queue, id)
-  wake(queue)
+  push('RPUSH', queue, id)
 end
 
 local function to_scheduled(id, queue, job, n, due)

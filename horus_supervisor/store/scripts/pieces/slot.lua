@@ -1,6 +1,6 @@
 -- slot: who calls. ARGV 1 slot 2 incarnation 3 seq, in every call of a runner.
 -- own[slot] is "incarnation seq word outcome ...", where word is
---   idle                                               holds nothing
+--   idle  empty | more                                 holds nothing; what the last claim found
 --   held  id fence attempt started max_crashes crash_delay queue    runs that job
 --   left                                               went of its own accord
 --   crashed                                            its death is recorded

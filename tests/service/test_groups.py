@@ -1,0 +1,66 @@
+"""Runners of several queues, and what a job may know of its last attempt."""
+
+from __future__ import annotations
+
+import pytest
+
+from horus_supervisor import Client
+from horus_supervisor.store import operations
+from tests.service.apps import testjobs as jobs
+from tests.support.service import Service
+from tests.support.waiting import wait_until
+
+MIXED = """
+[groups.mixed]
+queues = { high = 3, low = 1 }
+runners = 1
+"""
+
+
+def test_a_runner_takes_from_its_queues_as_their_weights_say(
+    service: Service, client: Client
+) -> None:
+    gate = service.path("gate")
+    service.write(MIXED)
+    service.start()
+    held = client.enqueue(jobs.Hang(service.path("held"), done=gate), queue="high")
+    service.wait_for("job.started", job_id=held.id)
+    for queue in ("low", "high"):
+        client.enqueue_many([jobs.Quick(service.path("ran"), queue)] * 12, queue=queue)
+    jobs.mark(gate)
+    wait_until(lambda: len(jobs.marks(service.path("ran"))) == 24, "all", on_failure=service.tail)
+    order = jobs.marks(service.path("ran"))
+    assert order[:16].count("high") == 12
+    assert order[:4].count("high") == 3
+    assert order[16:] == ["low"] * 8
+
+
+def test_a_paused_queue_starts_nothing_and_its_neighbour_goes_on(
+    service: Service, client: Client
+) -> None:
+    service.write(MIXED)
+    service.start()
+    client.connection.run(operations.pause(client.namespace, "high"))
+    waits = client.enqueue(jobs.Quick(), queue="high")
+    runs = client.enqueue(jobs.Quick(), queue="low")
+    wait_until(lambda: runs.status() == "succeeded", "the neighbour", on_failure=service.tail)
+    assert waits.status() == "ready"
+    client.connection.run(operations.resume(client.namespace, "high"))
+    wait_until(lambda: waits.status() == "succeeded", "the resumed", on_failure=service.tail)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("die", "1 crashed signal None"),
+        ("raise", "1 failed None horus_supervisor.errors.Retry"),
+    ],
+)
+def test_a_job_can_ask_how_its_last_attempt_ended(
+    service: Service, client: Client, how: str, told: str
+) -> None:
+    service.write("[queues]\nq = 1\n")
+    service.start()
+    job = client.enqueue(jobs.Previous(service.path("told"), how))
+    wait_until(lambda: job.status() == "succeeded", "a second start", on_failure=service.tail)
+    assert jobs.marks(service.path("told")) == [told]
