@@ -66,6 +66,8 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
         if not data or isinstance(request := messages.to_template.decode(data), Leave):
             os._exit(0)
         assert isinstance(request, Spawn)
+        for fd in fds:
+            os.set_inheritable(fd, False)  # nor a runner's pipes; recv_fds ignores its flags
         answer = _fork(boot, request, fds, board, lock_fd, control)
         for fd in fds:
             os.close(fd)

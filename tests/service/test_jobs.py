@@ -211,3 +211,16 @@ def test_output_is_ascribed_to_the_job_that_wrote_it(service: Service, client: C
     line = service.wait_for("output", text="mine")
     assert line.get("job_id", speak.id) == speak.id
     assert hang.id not in [line.get("job_id") for line in service.events("output")]
+
+
+def test_what_a_job_starts_inherits_none_of_our_descriptors(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE)
+    service.start()
+    path = service.path("fds")
+    client.enqueue(jobs.Spawn(path))
+    wait_until(lambda: jobs.marks(path) != [], "the list", on_failure=service.tail)
+    [held] = map(ast.literal_eval, jobs.marks(path))
+    ours = [name for name in held.values() if "horus-" in name or "pipe:" in name]
+    assert ours == [held["1"], held["2"]], held
