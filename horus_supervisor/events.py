@@ -33,6 +33,7 @@ class Event(StrEnum):
     RUNNER_CRASHED = "runner.crashed"
     RUNNER_STUCK = "runner.stuck"
     CHILD_EXITED = "child.exited"
+    CHILD_STUCK = "child.stuck"
     CRASH_LOOP = "crash_loop"
     OUTPUT = "output"
     LOG_DROPPED = "log.dropped"
@@ -67,6 +68,7 @@ _SENTENCES: dict[Event, str] = {
     Event.RUNNER_CRASHED: "{runner} died: {how}",
     Event.RUNNER_STUCK: "{runner} does not answer",
     Event.CHILD_EXITED: "the {child} process ended: {how}; starting another",
+    Event.CHILD_STUCK: "the {child} process has made no sign of life for {silent_s} s: killed",
     Event.CRASH_LOOP: "{group}: runners die faster than they are replaced; next try in {delay_s} s",
     Event.OUTPUT: "written to standard output or error",
     Event.LOG_DROPPED: "{count} output lines dropped: standard output is not read fast enough",

@@ -98,6 +98,15 @@ class Scoreboard:
         """Turns of the supervisor's loop so far."""
         return self._words[0]
 
+    def keeper_tick(self) -> None:
+        """Count a sign of the keeper's life; one that makes none is replaced (keeper only)."""
+        self._words[1] += 1
+
+    @property
+    def keeper_ticks(self) -> int:
+        """Signs of life of this board's keepers so far."""
+        return self._words[1]
+
     def control(self, slot: int, control: Control) -> None:
         """Say what is wanted of a slot's runner (supervisor only)."""
         self._words[(slot + 1) * _WORDS + _CONTROL] = control

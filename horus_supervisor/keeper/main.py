@@ -145,6 +145,7 @@ class Keeper:
         poll = select.poll()
         poll.register(self.channel, select.POLLIN | (select.POLLOUT if self.channel.writing else 0))
         poll.poll(wait_s * 1000)
+        self.board.keeper_tick()
         self.channel.flush()
         for message in self.channel.receive():
             self._hear(message)
@@ -203,6 +204,7 @@ class Keeper:
 
     def ask(self, operation: Operation[T]) -> T:
         """Run an operation; raises while Redis is away: the duty is simply done again later."""
+        self.board.keeper_tick()  # a slow Redis is not our silence
         reply = self.connection.run(operation)
         if self._away:
             self._away = False

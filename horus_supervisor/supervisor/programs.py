@@ -15,11 +15,13 @@ from typing import Any
 
 from horus_supervisor import messages
 from horus_supervisor.channel import Channel
+from horus_supervisor.events import Event
 from horus_supervisor.logs import Logger
 from horus_supervisor.supervisor import children
 from horus_supervisor.supervisor.credit import Credit
 from horus_supervisor.supervisor.inbox import Inbox
 from horus_supervisor.supervisor.output import PIPE_BYTES, LinePipe, Outlet, OutputPipe, make_pipe
+from horus_supervisor.supervisor.silence import Silence, patience_s
 
 KEEPER_GOODBYE_S = 4.0
 GUARD_GOODBYE_S = 12.0
@@ -60,6 +62,7 @@ class Programs:
         self.channel: Channel[messages.FromKeeper] | None = None
         self._hears_template: Callable[[], None] | None = None
         self._hears_keeper: Callable[[], None] | None = None
+        self._silence, self._patience_s = Silence(), 0.0
 
     def by_pid(self, pid: int) -> Program | None:
         """Find the program whose process that is."""
@@ -114,6 +117,7 @@ class Programs:
         self._inbox.watch_bulk(log_r, lambda: self._drain(lines))
         channel: Channel[messages.FromKeeper] = Channel(ours, messages.from_keeper)
         self.channel = channel
+        self._silence, self._patience_s = Silence(), patience_s(boot.lease_s)
         self._hears_keeper = lambda: self._hear_keeper(channel, hear)
         self.tell_keeper(boot)
 
@@ -132,6 +136,20 @@ class Programs:
         """Listen to the keeper, and for room as long as something waits to be sent."""
         assert self._hears_keeper is not None
         self._inbox.watch(channel.fileno(), self._hears_keeper, write=channel.writing)
+
+    def look_at_keeper(self, ticks: int, now: float) -> None:
+        """Kill a keeper that makes no sign of life; ``ticks``: how many there were so far.
+
+        Else nobody renews the lease, and another host gives our jobs away.
+        """
+        if not self.keeper.pid:
+            return
+        silent_s = self._silence.look(ticks, now)
+        if silent_s >= self._patience_s:
+            self._silence = Silence()
+            about = {"child": self.keeper.name, "pid": self.keeper.pid}
+            self.log.error(Event.CHILD_STUCK, silent_s=round(silent_s, 1), **about)
+            children.send_signal(self.keeper.pid, signal.SIGKILL)
 
     def start_guard(self, folder: str, fds: list[int]) -> None:
         """Start the embedded Redis under its guard; ``fds``: lifeline, lock, the folder's lock."""

@@ -254,6 +254,7 @@ class Supervisor:
 
     def _tend_programs(self, now: float) -> None:
         programs = self._programs
+        programs.look_at_keeper(self._board.keeper_ticks, now)
         if self._stop and not self._crew.seats:
             self._say_goodbye(self._stop, now)
             return
@@ -342,12 +343,10 @@ class Supervisor:
             case messages.Registered() if message.supervisor == self.identity.supervisor:
                 self._registered = self._was_registered = True
                 self._leftovers = []
-            case messages.Registered():
-                pass  # by the keeper of an id that we had before
             case messages.Expelled():
                 self._start_anew()
-            case messages.RedisLost():
-                pass  # the keeper has said it, and runners go on
+            case messages.Registered() | messages.RedisLost():
+                pass  # of an id that we had before; the keeper has said it, and runners go on
             case messages.RedisRefusedUs():
                 if not self._told_ready:
                     self._failed = True

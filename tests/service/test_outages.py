@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from pathlib import Path
 
 from horus_supervisor import Client
+from horus_supervisor.scoreboard import Scoreboard
 from horus_supervisor.store import operations
+from horus_supervisor.supervisor.silence import LEAST_S
 from tests.service.apps import testjobs as jobs
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, alive, children
@@ -116,6 +120,38 @@ def test_a_stop_while_redis_is_away_keeps_what_it_can_not_hand_in(
         wait_until(lambda: job.status() == "succeeded", "handed in", on_failure=outage.tail)
     assert len(jobs.marks(outage.path("ran"))) == 1
     assert not list((outage.folder / "state" / "spool").glob("*.call"))
+
+
+def test_a_keeper_whose_redis_hangs_makes_signs_of_life(
+    outage: Service, own_redis: RedisServer
+) -> None:
+    outage.write(TWO)
+    outage.start()
+    board = scoreboard(outage)
+    own_redis.pause()
+    outage.wait_for("redis.lost")
+    seen, gaps, since = board.keeper_ticks, [0.0], time.monotonic()
+
+    def ticks() -> int:
+        nonlocal seen, since
+        if board.keeper_ticks != seen:
+            gaps.append(time.monotonic() - since)
+            seen, since = board.keeper_ticks, time.monotonic()
+        return len(gaps)
+
+    wait_until(lambda: ticks() > 3, "three signs of life", within_s=20, on_failure=outage.tail)
+    assert max(gaps) < LEAST_S / 2
+    own_redis.resume()
+    outage.wait_for("redis.restored")
+    assert outage.events("child.stuck") == []
+
+
+def scoreboard(service: Service) -> Scoreboard:
+    """The service's own."""
+    for fd in Path(f"/proc/{service.pid}/fd").iterdir():
+        if "horus-scoreboard" in os.readlink(fd):
+            return Scoreboard(os.open(fd, os.O_RDWR))
+    raise AssertionError("the supervisor has no scoreboard")
 
 
 def test_a_service_that_starts_while_redis_is_away_waits_for_it(

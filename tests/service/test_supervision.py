@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 from horus_supervisor import Client
+from horus_supervisor.store import operations
 from tests.service.apps import testjobs as jobs
 from tests.support.service import Service, alive, children
 from tests.support.waiting import wait_until
@@ -112,6 +113,23 @@ def test_a_dead_template_or_keeper_harms_nobody(service: Service, client: Client
     assert alive(runner)
     service.write("[queues]\nq = 2\n")
     service.wait_for("runner.started", count=2)
+
+
+def test_a_keeper_that_hangs_is_killed_and_replaced_before_the_lease_runs_out(
+    service: Service, client: Client
+) -> None:
+    service.write("[queues]\nq = 1\n", supervisor='lease = "20s"')
+    service.start()
+    wait_until(functools.partial(_alone, service.pid, "horus-keeper"), "one keeper")
+    [keeper] = children(service.pid, "horus-keeper")
+    os.kill(keeper, signal.SIGSTOP)
+    stuck = service.wait_for("child.stuck", child="keeper", within_s=18)
+    assert stuck["silent_s"] < 12
+    assert service.wait_for("child.exited")["pid"] == keeper
+    job = client.enqueue(jobs.Quick(), delay=0.01)  # only a keeper brings it to its queue
+    service.wait_for("job.succeeded", job_id=job.id)
+    [row] = client.connection.run(operations.supervisors(client.namespace))
+    assert row.supervisor == stuck["supervisor"]
 
 
 def test_a_second_service_on_one_folder_is_refused_with_the_holders_pid(

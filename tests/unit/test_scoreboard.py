@@ -33,6 +33,16 @@ def board() -> Iterator[Scoreboard]:
     os.close(fd)
 
 
+def test_the_keepers_signs_of_life_are_counted_apart_from_the_supervisors_turns(
+    board: Scoreboard,
+) -> None:
+    other = Scoreboard(board.fd)
+    board.tick()
+    other.keeper_tick()
+    other.keeper_tick()
+    assert (board.ticks, board.keeper_ticks) == (1, 2)
+
+
 def execute(
     writer: SlotWriter, seq: int, text: bytes = b"id\0job\0queue", deadline_ns: int = 0
 ) -> None:
