@@ -88,11 +88,15 @@ class Settings:
         return self._watch.unsettled
 
     def look(self, now: float, log: Logger, *, at_once: bool = False) -> bool:
-        """Take an edited file, or refuse it; tell whether other settings are in force now."""
+        """Take an edited file, or refuse it; tell whether other settings may be in force now.
+
+        ``at_once``: somebody asked, and is answered though nothing was edited.
+        """
         before = self.config
         if not (before.supervisor.reload_on_save or at_once):
             return False
-        if not self._watch.look(now, at_once=at_once):
+        edited = self._watch.look(now, at_once=at_once)
+        if not (edited or at_once):
             return False
         file = str(before.file)
         try:
@@ -103,7 +107,7 @@ class Settings:
         kept = {name: getattr(before, name) for name in restart}
         self._put_in_force(dataclasses.replace(config, **kept))
         fields = {"needs_restart": restart} if restart else {}
-        told = changes(before, self.config)
+        told = changes(before, self.config) if edited else "nothing was edited"
         log.info(Event.SUPERVISOR_RELOADED, config=file, changes=told, **fields)
         return True
 

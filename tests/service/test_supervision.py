@@ -43,6 +43,19 @@ def test_a_file_with_mistakes_changes_nothing(service: Service) -> None:
     assert service.runner_pids() == pids
 
 
+def test_a_sighup_is_answered_though_nothing_was_edited(service: Service) -> None:
+    service.write("[queues]\nq = 1\n")
+    service.start()
+    service.signal(signal.SIGHUP)
+    line = service.wait_for("supervisor.reloaded")
+    assert line["changes"] == "nothing was edited"
+    service.config.write_text("this is = not [ TOML")
+    service.wait_for("supervisor.config_rejected")
+    service.signal(signal.SIGHUP)
+    service.wait_for("supervisor.config_rejected", count=2)
+    assert len(service.runner_pids()) == 1
+
+
 def test_a_stop_lets_running_jobs_finish(service: Service, client: Client) -> None:
     service.write("[queues]\nq = 1\n")
     service.start()
