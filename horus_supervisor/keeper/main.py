@@ -227,6 +227,8 @@ class Keeper:
 
     def _expelled(self) -> None:
         self.registered = False
+        with contextlib.suppress(OSError):
+            (self.spool / f"{self.me}.open").unlink()  # Redis has closed it
         self.channel.send(messages.Expelled(supervisor=self.me))
         self._listen(1.0)  # the supervisor answers by ending us and starting another keeper
 

@@ -176,6 +176,8 @@ def test_an_emptied_redis_is_served_anew(
         job = client.enqueue(jobs.Quick())
         wait_until(lambda: job.status() == "succeeded", "served again", on_failure=outage.tail)
     assert outage.events("runner.crashed") == []
+    by = outage.wait_for("job.succeeded")["supervisor"]
+    assert [path.stem for path in (outage.folder / "state" / "spool").glob("*.open")] == [by]
 
 
 def test_a_seat_given_up_while_redis_is_away_can_be_taken_again(
