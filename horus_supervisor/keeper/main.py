@@ -230,7 +230,8 @@ class Keeper:
         with contextlib.suppress(OSError):
             (self.spool / f"{self.me}.open").unlink()  # Redis has closed it
         self.channel.send(messages.Expelled(supervisor=self.me))
-        self._listen(1.0)  # the supervisor answers by ending us and starting another keeper
+        while not (self.channel.closed or self.closing):
+            self._listen(1.0)  # the supervisor ends us; an emptied Redis would take the id again
 
     def _facts_json(self) -> bytes:
         return messages.encode(self._facts)

@@ -180,6 +180,25 @@ def test_an_emptied_redis_is_served_anew(
     assert [path.stem for path in (outage.folder / "state" / "spool").glob("*.open")] == [by]
 
 
+def test_an_expelled_keeper_does_not_take_its_id_again(
+    outage: Service, own_redis: RedisServer, namespace: str
+) -> None:
+    outage.write(TWO, supervisor='lease = "3s"')
+    outage.start()
+    board = scoreboard(outage)
+    with Client(own_redis.url, namespace=namespace) as client:
+        outage.signal(signal.SIGSTOP)  # it does not end the keeper
+        client.connection.raw.flushall()
+        folder = outage.folder / "state" / "spool"
+        wait_until(lambda: not list(folder.glob("*.open")), "expelled", on_failure=outage.tail)
+        seen = board.keeper_ticks
+        wait_until(lambda: board.keeper_ticks > seen + 2, "it turned on")
+        assert client.connection.run(operations.supervisors(namespace)) == []
+        outage.signal(signal.SIGCONT)
+        job = client.enqueue(jobs.Quick())
+        wait_until(lambda: job.status() == "succeeded", "served again", on_failure=outage.tail)
+
+
 def test_a_seat_given_up_while_redis_is_away_can_be_taken_again(
     outage: Service, own_redis: RedisServer, namespace: str
 ) -> None:
