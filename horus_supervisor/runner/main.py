@@ -23,7 +23,7 @@ import msgspec
 from horus_supervisor import errors
 from horus_supervisor.events import Event
 from horus_supervisor.job import current, definition
-from horus_supervisor.linux import private_memory_bytes, resident_bytes, wakeup_pair
+from horus_supervisor.linux import wakeup_pair
 from horus_supervisor.messages import Spawn
 from horus_supervisor.runner import about, turns
 from horus_supervisor.runner.execute import (
@@ -36,6 +36,7 @@ from horus_supervisor.runner.execute import (
     wait_before_retry_s,
 )
 from horus_supervisor.runner.household import Household
+from horus_supervisor.runner.span import Span
 from horus_supervisor.runner.tell import REFUSED, UNKNOWN_JOB, Teller
 from horus_supervisor.runner.voice import Voice
 from horus_supervisor.scoreboard import Control, Phase, SlotWriter
@@ -43,9 +44,6 @@ from horus_supervisor.store import operations, pending
 from horus_supervisor.store.operation import Operation, Series
 from horus_supervisor.store.rows import Claimed, Packed, Slot, Stale, Turn, Turned
 from horus_supervisor.store.wire import Wire
-
-_MEMORY_LOOK_S = 0.002  # a job shorter than this is looked at now and then only
-_MEMORY_LOOK_EVERY = 256
 
 Ending = Callable[[Sequence[str]], Operation[Turn]]
 """How the held job ends, once it is known from which queues to claim the next."""
@@ -99,10 +97,7 @@ class Runner:
             "max_crashes": spec.max_crashes,
             "crash_delay_ms": int(spec.crash_delay_s * 1000),
         }
-        spread = random.uniform(1.0, 1.1)  # those that started together do not leave together
-        self._most_jobs = int((spec.max_jobs or 0) * spread)
-        self._memory_before = private_memory_bytes() if spec.max_memory_bytes else 0
-        self._resident_before = resident_bytes()
+        self._span = Span(spec.max_jobs, spec.max_memory_bytes)
         self._recycle: str | None = None
         self._asked = False
         self._away_s = 0.0
@@ -201,7 +196,7 @@ class Runner:
         self._done += 1
         self._slot.finishing(self._done)
         current.set_current(None)
-        self._look_at_limits(duration_s)
+        self._recycle = self._span.over(self._done, duration_s)
         if run.error is None:
             return ending, lambda: self._succeeded(claimed, packed, duration_s)
         return ending, None if ending is None else self._tidy
@@ -307,20 +302,6 @@ class Runner:
         if claimed:
             self._tell.interrupted(claimed, word)
         raise Left(word)
-
-    def _look_at_limits(self, duration_s: float) -> None:
-        if self._most_jobs and self._done >= self._most_jobs:
-            self._recycle = f"max_jobs: {self._done} done"
-        most = self._spec.max_memory_bytes
-        if most and (duration_s > _MEMORY_LOOK_S or self._done % _MEMORY_LOOK_EVERY == 0):
-            self._look_at_memory(most)
-
-    def _look_at_memory(self, most: int) -> None:
-        if resident_bytes() - self._resident_before < most // 2:
-            return  # cheap, and never grows by less than the private size does
-        private = private_memory_bytes() - self._memory_before
-        if private > most:
-            self._recycle = f"max_memory: {private} bytes since the fork"
 
     # --- talking to Redis ----------------------------------------------------------------------
 
