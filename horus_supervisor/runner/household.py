@@ -7,6 +7,7 @@ job changed them. What can't be put back says so: the runner is recycled then.
 
 from __future__ import annotations
 
+import contextlib
 import locale
 import os
 import signal
@@ -27,6 +28,9 @@ _SIG_BLOCK = int(signal.SIG_BLOCK)
 _REAL = int(signal.ITIMER_REAL)
 _ALL = locale.LC_ALL
 
+BEREFT = "a job closed our descriptors"
+"""Why a runner leaves that must not use any of them."""
+
 
 class Household:
     """The state of this process at its first job."""
@@ -41,6 +45,13 @@ class Household:
         self._mask = _sigmask(_SIG_BLOCK, ())
         self._stdin, self._stdout, self._stderr = map(os.dup, range(3))
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
+
+    def check(self) -> None:
+        """Raise ``OSError`` where a job closed our descriptors: our folder's is none then.
+
+        Any number of ours may be another file by now, the wire's too: none must be used.
+        """
+        os.fchdir(self._folder)
 
     def restore(self) -> str | None:
         """Put back what a job changed; tells what could not be put back, or None."""
@@ -98,3 +109,10 @@ class Household:
         sys.stdout = stream(1, "w", self._streams[1])
         sys.stderr = stream(2, "w", self._streams[2])
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
+
+
+def tell_bereft(error: OSError) -> None:
+    """Say that a job closed our descriptors, where the job itself would say something."""
+    text = f"horus: the job closed descriptors of its runner ({error}), which leaves therefore\n"
+    with contextlib.suppress(OSError):
+        os.write(2, text.encode())

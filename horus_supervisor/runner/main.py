@@ -35,7 +35,7 @@ from horus_supervisor.runner.execute import (
     is_discard,
     wait_before_retry_s,
 )
-from horus_supervisor.runner.household import Household
+from horus_supervisor.runner.household import BEREFT, Household, tell_bereft
 from horus_supervisor.runner.span import Span
 from horus_supervisor.runner.tell import REFUSED, UNKNOWN_JOB, Teller
 from horus_supervisor.runner.voice import Voice
@@ -45,13 +45,13 @@ from horus_supervisor.store.operation import Operation, Series
 from horus_supervisor.store.rows import Claimed, Packed, Slot, Stale, Turn, Turned
 from horus_supervisor.store.wire import Wire
 
-Ending = Callable[[Sequence[str]], Operation[Turn]]
+Ending = Callable[[Sequence[str]], Operation[Any]]
 """How the held job ends, once it is known from which queues to claim the next."""
 
 AWAY = "Redis is away"
 
 LEFT_UNHEARD = 3
-"""Exit status of a runner that left while Redis was away: Redis must be told by the keeper."""
+"""Exit status of a runner that left without a word to Redis: the keeper must tell it."""
 
 
 class Left(Exception):
@@ -124,6 +124,8 @@ class Runner:
             raise Left(turn.word)
         except Left as left:
             self._slot.phase(Phase.LEFT, time.monotonic_ns())
+            if str(left) == BEREFT:
+                return LEFT_UNHEARD
             if self._recycle and not self._leaving():
                 self._voice.log.info(
                     Event.RUNNER_RECYCLED, reason=self._recycle, jobs_done=self._done
@@ -314,16 +316,18 @@ class Runner:
     def _ask(
         self,
         operation: Operation[Any],
-        again_without: Callable[[Sequence[str]], Operation[Any]] | None = None,
+        again_without: Ending | None = None,
         meanwhile: Callable[[], None] | None = None,
     ) -> Any:
         """Make a call until it is answered; the same one, as its outcome is unknown in between.
 
         ``again_without`` builds the same call without claiming: what is kept on disk where a stop
-        can't wait for Redis.
+        can't wait for Redis, or a job left us no way to it.
         """
         while True:
             try:
+                if again_without:
+                    self._household.check()
                 self._wire.send(operation)
                 if meanwhile:
                     meanwhile()
@@ -331,19 +335,26 @@ class Runner:
                 reply = self._wire.receive(operation)
             except errors.HorusError:
                 self._wait_for_redis(again_without)
+            except OSError as error:
+                if again_without is None:
+                    raise
+                tell_bereft(error)
+                self._leave(BEREFT, again_without)
             else:
                 self._away_s = 0.0
                 return reply
 
-    def _wait_for_redis(
-        self, again_without: Callable[[Sequence[str]], Operation[Any]] | None
-    ) -> None:
+    def _wait_for_redis(self, again_without: Ending | None) -> None:
         if self._leaving():
-            if again_without:
-                pending.save(again_without(()), self._spool / pending.file_name(self._me))
-            raise Left(AWAY)
+            self._leave(AWAY, again_without)
         self._away_s = min(self._away_s * 1.5 + 0.02, 0.4)
         self._hear(self._away_s * random.uniform(0.7, 1.0))
+
+    def _leave(self, why: str, ending: Ending | None) -> NoReturn:
+        """Leave without a word to Redis; the keeper makes the call that is left on disk."""
+        if ending:
+            pending.save(ending(()), self._spool / pending.file_name(self._me))
+        raise Left(why)
 
     def _sleep(self) -> Sequence[str] | None:
         """Wait for a wake token or a word of the supervisor; tell which queue to look at first."""

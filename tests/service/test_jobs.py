@@ -224,3 +224,25 @@ def test_what_a_job_starts_inherits_none_of_our_descriptors(
     [held] = map(ast.literal_eval, jobs.marks(path))
     ours = [name for name in held.values() if "horus-" in name or "pipe:" in name]
     assert ours == [held["1"], held["2"]], held
+
+
+@pytest.mark.parametrize("reopen", [False, True], ids=["closed", "reopened"])
+@pytest.mark.parametrize("fail", [False, True], ids=["returned", "failed"])
+def test_a_job_that_closes_our_descriptors_ends_as_it_ended_and_hurts_no_other(
+    service: Service, client: Client, reopen: bool, fail: bool
+) -> None:
+    service.write(ONE)
+    service.start()
+    job = client.enqueue(jobs.CloseAll(service.path("ran"), reopen, fail))
+    after = client.enqueue(jobs.Quick())
+    wait_until(lambda: after.status() == "succeeded", "the next job", on_failure=service.tail)
+    assert job.status() == ("scheduled" if fail else "succeeded")
+    found = client.connection.run(operations.find(client.namespace, job.id))
+    assert [note.facts["error_message"] for note in found.history] == (
+        ["closed, and failed"] if fail else []
+    )
+    assert len(jobs.marks(service.path("ran"))) == 1
+    assert [p.name for p in service.folder.glob("ran.*") if p.stat().st_size] == []
+    assert "closed descriptors" in service.wait_for("output", job_id=job.id)["text"]
+    assert service.events("runner.crashed") == []
+    assert client.connection.run(operations.crashes(client.namespace, 10)) == []

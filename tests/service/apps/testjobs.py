@@ -196,6 +196,26 @@ class Child(Job, queue="q"):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+class CloseAll(Job, queue="q"):
+    """Close what a daemon closes, the runner's descriptors too; open others by their numbers."""
+
+    path: str
+    reopen: bool = False
+    fail: bool = False
+
+    def execute(self) -> None:
+        mark(self.path)
+        os.closerange(3, 1000)
+        if self.reopen:
+            for n in range(40):
+                os.open(f"{self.path}.{n}", os.O_WRONLY | os.O_CREAT)
+        if self.fail:
+            raise RuntimeError("closed, and failed")
+
+    def retry_in(self, attempt: int, error: BaseException) -> float:
+        return 3600
+
+
 class Spawn(Job, queue="q"):
     """Start a program in a way that closes nothing; it lists the descriptors that it got."""
 
