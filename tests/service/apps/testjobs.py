@@ -102,12 +102,13 @@ class Die(Job, queue="q"):
     how: str
     path: str
     times: int = 1000
+    words: str = "last words"
 
     def execute(self) -> None:
         mark(self.path)
         if len(marks(self.path)) > self.times:
             return
-        print("last words", flush=True)
+        print(self.words, flush=True)
         if self.how == "segfault":
             ctypes.string_at(0)
         elif self.how == "abort":
