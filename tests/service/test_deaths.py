@@ -180,3 +180,19 @@ def test_runners_that_die_at_once_are_restarted_by_the_one_policy(
     service.wait_for("crash_loop", group="q")
     wait_until(lambda: len(service.events("job.dead")) == 4, "all four", on_failure=service.tail)
     assert len(service.events("runner.crashed")) == 4
+
+
+def test_the_stack_of_a_job_that_gave_way_in_the_end_is_no_later_crashs(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE)
+    service.start()
+    late = client.enqueue(jobs.Late("dumped", service.path("late")))
+    service.wait_for("job.succeeded", job_id=late.id)
+    [pid] = service.runner_pids()
+    job = client.enqueue(jobs.HangOnce(service.path("ran")))
+    service.wait_for("job.started", job_id=job.id)
+    wait_until(lambda: jobs.marks(service.path("ran")) != [], "it runs")
+    os.kill(pid, signal.SIGKILL)
+    crashed = service.wait_for("runner.crashed", pid=pid)
+    assert (crashed["job_id"], crashed.get("traceback")) == (job.id, None)
