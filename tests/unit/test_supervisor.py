@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from horus_supervisor import logs
+from horus_supervisor import logs, messages
 from horus_supervisor.supervisor.credit import Credit
 from horus_supervisor.supervisor.service import Supervisor
 
@@ -64,3 +64,13 @@ def test_faults_that_come_now_and_then_are_outlived_for_ever() -> None:
     for _ in range(50):
         supervisor._try_turn([])
         supervisor.clock.now += 1.0
+
+
+def test_what_the_keeper_of_an_id_that_we_had_before_says_late_registers_nobody() -> None:
+    supervisor = Faulty()
+    supervisor.identity = messages.Identity(service="s", host="h", supervisor="new", level="info")
+    supervisor._registered, supervisor._leftovers = False, ["older"]
+    supervisor._hear_keeper(messages.Registered(supervisor="old"))
+    assert (supervisor._registered, supervisor._leftovers) == (False, ["older"])
+    supervisor._hear_keeper(messages.Registered(supervisor="new"))
+    assert (supervisor._registered, supervisor._leftovers) == (True, [])
