@@ -38,6 +38,21 @@ def test_a_killed_supervisor_leaves_no_runner_and_its_successor_finishes_off_wha
     assert record["disposition"] == "requeued"
 
 
+def test_the_last_rites_end_well_though_nobody_reads_what_they_say(
+    service: Service, client: Client
+) -> None:
+    service.write(TWO)
+    service.start()
+    job = client.enqueue(jobs.HangOnce(service.path("ran")))
+    me = service.wait_for("job.started", job_id=job.id)["supervisor"]
+    strange = service.folder / "state" / "spool" / f"{me}.9.1.call"  # is told, before all else
+    strange.write_bytes(b"no call")
+    service.kill()
+    wait_until(lambda: job.status() == "ready", "given back", within_s=5)
+    wait_until(lambda: not strange.with_name(f"{me}.open").exists(), "closed", within_s=5)
+    assert strange.with_suffix(".unreadable").exists()
+
+
 def test_supervisor_and_keeper_killed_together_lose_nothing(
     service: Service, client: Client
 ) -> None:
