@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from horus_supervisor import Client
+from horus_supervisor import Client, linux
 from horus_supervisor.store import operations
 from tests.service.apps import testjobs as jobs
 from tests.support.redis_server import RedisServer
@@ -196,6 +198,43 @@ def test_a_reader_of_the_log_who_goes_away_costs_the_log_only(
         finally:
             unread.terminate()
         assert unread.wait(10) == 0
+
+
+def test_lines_that_wait_at_the_end_reach_a_reader_who_is_late(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE)
+    reading, writing = os.pipe()
+    command = [sys.executable, "-m", "horus_supervisor.supervisor.main", "-c", str(service.config)]
+    with subprocess.Popen(command, stdout=writing, cwd=service.folder) as late:
+        os.close(writing)
+        spoken = [client.enqueue(jobs.Speak("x" * 200_000)) for _ in range(8)]
+        wait_until(lambda: spoken[-1].status() == "succeeded", "more than a pipe holds")
+        late.terminate()
+        wait_until(lambda: late.poll() is not None or childless(late.pid), "it has nobody left")
+        with open(reading, "rb") as log:
+            *_, last = log.read().splitlines()
+    assert json.loads(last)["event"] == "supervisor.stopped"
+    assert late.returncode == 0
+
+
+def childless(pid: int) -> bool:
+    return not Path(f"/proc/{pid}/task/{pid}/children").read_text()
+
+
+def test_an_edit_between_reading_the_file_and_the_first_turn_is_not_missed(
+    service: Service,
+) -> None:
+    service.write(ONE)
+    lock = service.folder / "state" / "lock"
+    lock.parent.mkdir()
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        service.start(ready=False)
+        # it has read the file, and waits for the lock
+        wait_until(lambda: service.pid in linux.holders(lock), "it waits", on_failure=service.tail)
+        service.write("[queues]\nq = 2\n")
+    service.wait_for("runner.started", count=2)
 
 
 def test_a_spool_that_can_not_be_written_is_told_and_jobs_run(
