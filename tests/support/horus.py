@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from typing import Any
 
@@ -20,7 +22,14 @@ from tests.support.store import Store
 
 Row = dict[str, Any]
 
+COMMAND = (sys.executable, "-m", "horus_supervisor.cli.main")
+
 AWAY = {"HORUS_URL": None, "HORUS_CONFIG": None, "NO_COLOR": None}
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in AWAY}
+    return {**kept, "PYTHONPATH": os.getcwd(), **more}
 
 
 class Horus:

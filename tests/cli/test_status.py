@@ -11,25 +11,12 @@ import pytest
 from horus_supervisor.address import parse_url
 from horus_supervisor.store.wire import Wire
 from tests.support.horus import Horus, Scene
-from tests.support.redis_server import RedisServer
 
 QUEUE_FIELDS = {
     *("queue", "ready", "oldest_ready_s", "running", "scheduled", "dead", "paused", "runners"),
 }
 SUPERVISOR_FIELDS = {"supervisor", "host", "pid", "started_at", "runners"}
 RUNNER_FIELDS = {"runner", "group", "pid", "state", "job_id", "job", "queue", "since"}
-
-
-@pytest.fixture
-def horus(redis_url: str, namespace: str) -> Horus:
-    return Horus(redis_url, namespace)
-
-
-@pytest.fixture
-def scene(redis_server: RedisServer, namespace: str) -> Iterator[Scene]:
-    scene = Scene.open(redis_server, namespace)
-    yield scene
-    scene.raw.close()
 
 
 @pytest.fixture

@@ -8,37 +8,18 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from horus_supervisor.cli import wiring
 from horus_supervisor.lifecycle import JobState
-from tests.support.horus import AWAY, Horus, Scene
+from tests.support.horus import COMMAND, Horus, Scene, environment
 from tests.support.proxy import Fault, Proxy
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 
-COMMAND = (sys.executable, "-m", "horus_supervisor.cli.main")
 VERBS = ("status", "jobs", "crashes", "dead")
-
-
-@pytest.fixture
-def horus(redis_url: str, namespace: str) -> Horus:
-    return Horus(redis_url, namespace)
-
-
-@pytest.fixture
-def scene(redis_server: RedisServer, namespace: str) -> Iterator[Scene]:
-    scene = Scene.open(redis_server, namespace)
-    yield scene
-    scene.raw.close()
-
-
-def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in AWAY}
-    return {**kept, "PYTHONPATH": os.getcwd(), **more}
 
 
 def in_terminal(*words: str, answer: bytes = b"", **env: str) -> tuple[int, str]:
@@ -230,37 +211,3 @@ def test_help_names_every_verb() -> None:
         assert Horus.bare(verb, "--help").stdout.startswith(f"Usage: horus {verb}")
     assert [line for line in text.splitlines() if len(line) > 80] == []
     assert Horus.bare(code=2).stderr == text
-
-
-def test_work_runs_what_waits_and_leaves(scene: Scene, redis_url: str, tmp_path: Path) -> None:
-    jobs = Path(__file__).parent / "apps"
-    (tmp_path / "config.toml").write_text(
-        f'[redis]\nurl = "{redis_url}"\nnamespace = "{scene.namespace}"\n'
-        f'[supervisor]\nimports = ["testjobs"]\npath = ["{jobs}"]\n[queues]\nq = 1\n'
-    )
-
-    def run(*words: str) -> str:
-        done = subprocess.run(
-            [*COMMAND, *words],
-            cwd=tmp_path,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    job_id = run("enqueue", "testjobs.Quick", "--args", f'{{"path": "{tmp_path}/mark"}}').strip()
-    assert json.loads(run("work", "--until-empty", "--json")) == {
-        "schema": 1,
-        "work": {"executed": 1},
-    }
-    assert scene.state(job_id) is JobState.SUCCEEDED
-    assert (tmp_path / "mark").exists()
-
-
-@pytest.mark.parametrize("words", [["-q", "a b"], ["--import", "nomodule_of_mine", "-q", "q"], []])
-def test_work_refuses_what_it_can_not_do(horus: Horus, words: list[str]) -> None:
-    horus("work", *words, code=2)

@@ -1,0 +1,82 @@
+"""``horus retry`` and ``horus discard``: which jobs they take, which not, how they exit."""
+
+from __future__ import annotations
+
+import pytest
+
+from horus_supervisor.lifecycle import JobState
+from horus_supervisor.store.rows import Slot
+from tests.support.horus import Horus, Scene
+
+
+@pytest.fixture
+def dead(scene: Scene) -> Slot:
+    """Three dead jobs of two classes on two queues, and one that runs."""
+    scene.fall("a", 1, name="shop.Pdf", queue="reports")
+    scene.fall("b", 2, name="shop.Pdf")
+    scene.fall("c", 3)
+    return scene.start("running", 4)
+
+
+@pytest.mark.parametrize(
+    ("words", "done"),
+    [
+        (["a", "b"], {"a", "b"}),
+        (["--all"], {"a", "b", "c"}),
+        (["--all", "--queue", "reports"], {"a"}),
+        (["--job", "shop.Pdf"], {"a", "b"}),
+        (["--job", "Pdf", "--queue", "emails"], {"b"}),
+        (["--job", "df"], set()),
+        (["--all", "--since", "1h"], {"a", "b", "c"}),
+        (["--all", "--since", "0s"], set()),
+    ],
+)
+@pytest.mark.parametrize(("verb", "state"), [("retry", "ready"), ("discard", "discarded")])
+def test_retry_and_discard_take_the_dead_that_were_chosen(
+    horus: Horus, scene: Scene, dead: Slot, verb: str, state: str, words: list[str], done: set[str]
+) -> None:
+    yes = ["--yes"] if verb == "discard" else []
+    told = horus.json(verb, *words, *yes)
+    assert (set(told["done"]), told["failed"]) == (done, [])
+    assert {job_id for job_id in "abc" if scene.state(job_id) == state} == done
+
+
+def test_a_running_job_is_neither_retried_nor_discarded(
+    horus: Horus, scene: Scene, dead: Slot
+) -> None:
+    told = horus.json("retry", "a", "running", code=1)
+    assert told["done"] == ["a"]
+    assert [row["job_id"] for row in told["failed"]] == ["running"]
+    assert "is running" in horus("discard", "running", "--yes", code=1).stderr
+    assert scene.state("running") is JobState.RUNNING
+
+
+def test_one_unknown_id_among_others_fails_and_the_others_are_done(
+    horus: Horus, dead: Slot
+) -> None:
+    told = horus.json("retry", "nix", "a", code=4)
+    assert told["done"] == ["a"]
+    assert told["failed"] == [{"job_id": "nix", "why": "is not known (any more)"}]
+
+
+def test_many_are_taken_at_once(horus: Horus, scene: Scene) -> None:
+    for number in range(120):
+        scene.fall(f"j{number}", number)
+    assert horus("retry", "--all").stdout == "retried 120 jobs\n"
+    assert len(scene.ready()) == 120
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--queue", "q"], ["a", "--all"], ["a", "--job", "x"], ["--all", "--job", "x"]]
+)
+@pytest.mark.parametrize("verb", ["retry", "discard"])
+def test_an_unclear_choice_is_refused(
+    horus: Horus, scene: Scene, dead: Slot, verb: str, words: list[str]
+) -> None:
+    horus(verb, *words, code=2)
+    assert scene.state("a") is JobState.DEAD
+
+
+def test_discard_without_a_terminal_needs_yes(horus: Horus, scene: Scene, dead: Slot) -> None:
+    assert "--yes" in horus("discard", "a", code=2).stderr
+    assert scene.state("a") is JobState.DEAD

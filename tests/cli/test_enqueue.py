@@ -1,0 +1,97 @@
+"""``horus enqueue``: what it makes of arguments, what it refuses, and how it says so."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from tests.support.horus import Horus, Scene
+
+
+@pytest.fixture
+def file(tmp_path: Path, redis_url: str, namespace: str) -> Path:
+    """A configuration that imports a module with job classes."""
+    (tmp_path / "clijobs.py").write_text(
+        "from horus_supervisor import Job\n"
+        "print('imported')\n"
+        "class Mail(Job, queue='emails', name='cli.Mail'):\n"
+        "    to: str\n"
+        "    copies: int = 1\n"
+        "    def execute(self) -> None: ...\n"
+    )
+    file = tmp_path / "horus.toml"
+    file.write_text(
+        f'[redis]\nurl = "{redis_url}"\nnamespace = "{namespace}"\n'
+        '[supervisor]\nimports = ["clijobs"]\n[queues]\nemails = 1\n'
+    )
+    return file
+
+
+def test_enqueue_prints_the_id_of_a_job_that_is_then_ready(
+    horus: Horus, scene: Scene, file: Path
+) -> None:
+    result = horus.bare("-c", str(file), "enqueue", "cli.Mail", "--args", '{"to": "a@b"}')
+    job = scene.found(result.stdout.strip()).job
+    assert job is not None
+    assert (job.queue, job.name) == ("emails", "cli.Mail")
+    assert json.loads(job.payload)["to"] == "a@b"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["cli.Mail"], "to"),
+        (["cli.Mail", "--args", '{"to": 3}'], "str"),
+        (["cli.Mail", "--args", '{"to": "a", "copy": 3}'], "did you mean copies?"),
+        (["cli.Mail", "--args", "{to}"], "not JSON"),
+        (["cli.Mail", "--args", "[1]"], "an object"),
+        (["cli.Mail", "--args", '{"to": "a"}', "--queue", "a b"], "queue"),
+        (["cli.Mail", "--args", '{"to": "a"}', "--id", "a b"], "id"),
+        (["cli.Mail", "--args", '{"to": "a"}', "--delay", "5"], '"5s"'),
+        (["cli.Mail", "--args", '{"to": "a"}', "--at", "2030-01-01T00:00"], "zone"),
+        (["cli.Mail", "--args", '{"to": "a"}', "--delay", "5s", "--at", "2030-01-01T00Z"], "one"),
+        (["cli.Mial"], "horus enqueue cli.Mail"),
+        (["Mail"], "horus enqueue cli.Mail"),
+        (["elsewhere.Job"], "--queue"),
+    ],
+)
+def test_enqueue_refuses_what_its_runner_would_refuse(
+    horus: Horus, scene: Scene, file: Path, words: list[str], told: str
+) -> None:
+    result = horus.bare("-c", str(file), "enqueue", *words, code=2)
+    assert result.stderr.startswith("horus: ") or "imported" in result.stderr
+    assert told in result.stderr
+    assert result.stdout == ""
+    assert scene.contents() == {}
+
+
+def test_a_class_that_is_not_here_is_enqueued_unchecked_on_a_named_queue(
+    horus: Horus, scene: Scene
+) -> None:
+    told = horus.json("enqueue", "elsewhere.Job", "--queue", "q", "--args", '{"n": 1}')
+    assert told == {"job": {"job_id": told["job"]["job_id"], "created": True}}
+    job = scene.found(told["job"]["job_id"]).job
+    assert job is not None
+    assert (job.name, job.payload) == ("elsewhere.Job", b'{"n": 1}')
+
+
+def test_an_id_that_is_known_changes_nothing_and_says_so(horus: Horus, scene: Scene) -> None:
+    words = ("enqueue", "elsewhere.Job", "--queue", "q", "--id", "order-1")
+    assert horus(*words).stdout == "order-1\n"
+    before = scene.contents()
+    assert horus.json(*words) == {"job": {"job_id": "order-1", "created": False}}
+    assert "known already" in horus(*words).stderr
+    assert scene.contents() == before
+
+
+def test_delay_and_at_say_when(horus: Horus, scene: Scene) -> None:
+    words = ("enqueue", "elsewhere.Job", "--queue", "q")
+    horus(*words, "--id", "a", "--delay", "1h30m")
+    horus(*words, "--id", "b", "--at", "2096-02-01T01:00:00+01:00")
+    rows = {row["job_id"]: row for row in horus.json("jobs", "--state", "scheduled")["jobs"]}
+    assert rows["b"]["due_at"] == "2096-02-01T00:00:00.000000Z"
+    due, enqueued = (datetime.fromisoformat(rows["a"][key]) for key in ("due_at", "enqueued_at"))
+    assert (due - enqueued).total_seconds() == 5400

@@ -1,0 +1,169 @@
+"""``horus`` on real jobs: what its verbs print, for people and as JSON, and how they exit."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from horus_supervisor.cli.crash_rows import FIELDS
+from tests.support.horus import Horus, Scene
+from tests.support.store import HOUR_MS
+
+JOB_FIELDS = {
+    *("job_id", "job", "queue", "state", "attempt", "crashes", "enqueued_at", "due_at"),
+}
+
+
+def narrow(text: str) -> None:
+    """Assert that tables fit 80 columns; a command to type next is as long as it is."""
+    lines = [line for line in text.splitlines() if not line.startswith("Next: ")]
+    assert [line for line in lines if len(line) > 80] == []
+
+
+# --- jobs, dead, show ------------------------------------------------------------------------
+
+
+def make_all(scene: Scene) -> None:
+    """One job in each state that is listed."""
+    scene.fall("d", 1)
+    scene.start("r", 2)
+    scene.add("w1", "w2", queue="bulk")
+    scene.add("s", delay_ms=HOUR_MS)
+
+
+def test_jobs_lists_what_runs_waits_and_is_dead(horus: Horus, scene: Scene) -> None:
+    make_all(scene)
+    rows = horus.json("jobs")["jobs"]
+    assert [(row["job_id"], row["state"]) for row in rows] == [
+        *(("r", "running"), ("w1", "ready"), ("w2", "ready"), ("s", "scheduled"), ("d", "dead")),
+    ]
+    assert all(row.keys() == JOB_FIELDS for row in rows)
+    assert {row["attempt"] for row in rows if row["state"] == "running"} == {1}
+    text = horus("jobs").stdout
+    narrow(text)
+    assert text.split()[:7] == ["ID", "JOB", "QUEUE", "STATE", "TRY", "CRASHES", "WHEN"]
+
+
+def test_jobs_may_be_chosen_by_queue_and_state_and_number(horus: Horus, scene: Scene) -> None:
+    make_all(scene)
+    assert [row["job_id"] for row in horus.json("jobs", "--queue", "bulk")["jobs"]] == ["w1", "w2"]
+    assert [row["job_id"] for row in horus.json("jobs", "--state", "dead")["jobs"]] == ["d"]
+    assert [row["job_id"] for row in horus.json("jobs", "--limit", "2")["jobs"]] == ["r", "w1"]
+    assert "2 of 5" in horus("jobs", "--limit", "2").stdout
+    assert horus.json("jobs", "--state", "succeeded") == {"jobs": []}
+    horus("jobs", "--state", "asleep", code=2)
+    horus("jobs", "--limit", "0", code=2)
+
+
+def test_a_long_queue_does_not_hide_another_ones_next_job(horus: Horus, scene: Scene) -> None:
+    scene.add(*(f"a{n}" for n in range(9)), queue="a")
+    scene.add("b", queue="b")
+    rows = horus.json("jobs", "--state", "ready", "--limit", "3")["jobs"]
+    assert [row["job_id"] for row in rows] == ["a0", "b", "a1"]
+
+
+def test_dead_lists_the_newest_first_of_all_queues_and_why(horus: Horus, scene: Scene) -> None:
+    scene.fall("old", 1, queue="z")
+    scene.kill("new", 2, queue="a")
+    rows = horus.json("dead")["dead"]
+    assert [row["job_id"] for row in rows] == ["new", "old"]
+    assert all(row.keys() == JOB_FIELDS for row in rows)
+    text = horus("dead").stdout
+    narrow(text)
+    assert "ValueError: no such page" in text
+    assert "SIGSEGV" in text
+
+
+def test_show_tells_all_of_a_dead_job(horus: Horus, scene: Scene) -> None:
+    scene.fall("d", payload=b'{"page": 9007199254740993}')
+    job = horus.json("show", "d")["job"]
+    assert job.keys() == JOB_FIELDS | {
+        *("args", "error_type", "error_message", "traceback", "history"),
+    }
+    assert job["args"] == {"page": 9007199254740993}
+    assert (job["error_type"], job["error_message"]) == ("ValueError", "no such page")
+    assert job["traceback"] == "Trace"
+    assert [(line["what"], line["attempt"]) for line in job["history"]] == [("failed", 1)]
+    text = horus("show", "d").stdout
+    assert "no such page" in text
+    assert text.endswith("retry d\n")
+
+
+def test_show_finds_a_job_in_every_state(horus: Horus, scene: Scene) -> None:
+    make_all(scene)
+    slot = scene.start("over", 3, queue="other")
+    scene.run(scene.finish(slot, queues=()))
+    states = {"r": "running", "w1": "ready", "s": "scheduled", "d": "dead", "over": "succeeded"}
+    shown = {job_id: horus.json("show", job_id)["job"]["state"] for job_id in states}
+    assert shown == states
+    assert all(horus("show", job_id).stdout for job_id in states)
+
+
+def test_what_jobs_wrote_can_not_drive_the_terminal(horus: Horus, scene: Scene) -> None:
+    scene.kill("d", output_tail=["\x1b]0;title\x07 \x9b2J"], payload='{"a": "\u202e"}'.encode())
+    [record] = horus.json("crashes")["crashes"]
+    for words in (("crash", record["crash_id"]), ("show", "d"), ("dead",), ("jobs",)):
+        text = horus(*words).stdout
+        assert [c for c in text if not c.isprintable() and c != "\n"] == []
+
+
+# --- crashes ---------------------------------------------------------------------------------
+
+
+def test_crashes_are_listed_newest_first_with_what_became_of_the_job(
+    horus: Horus, scene: Scene
+) -> None:
+    scene.kill("a", 1, name="shop.jobs.RenderPdf")
+    scene.kill("b", 2, cause="exit", signal=None, exit_code=3)
+    horus("discard", "b", "--yes")
+    rows = horus.json("crashes")["crashes"]
+    assert [row["job_id"] for row in rows] == ["b", "a"]
+    assert all(set(FIELDS) <= row.keys() for row in rows)
+    text = horus("crashes").stdout
+    narrow(text)
+    first, second = (" ".join(line.split()) for line in text.splitlines()[1:3])
+    assert first.endswith("exit 3 Mail emails w2 1 discarded")
+    assert second.endswith("SIGSEGV RenderPdf emails w2 1 quarantined")
+    assert len(horus.json("crashes", "--limit", "1")["crashes"]) == 1
+    assert len(horus.json("crashes", "--since", "1h")["crashes"]) == 2
+    horus("crashes", "--since", "yesterday", code=2)
+
+
+def test_crashes_are_counted_by_job_cause_and_host(horus: Horus, scene: Scene) -> None:
+    scene.kill("a", 1, name="shop.Pdf")
+    scene.kill("b", 2, name="shop.Pdf", host="w3")
+    scene.kill("c", 3, cause="exit", signal=None, exit_code=3)
+
+    def counted(by: str) -> dict[str, int]:
+        rows = horus.json("crashes", "--by", by)["crashes"]
+        return {row[by]: row["count"] for row in rows}
+
+    assert counted("job") == {"shop.Pdf": 2, "shop.Mail": 1}
+    assert counted("cause") == {"signal": 2, "exit": 1}
+    assert counted("host") == {"w2": 2, "w3": 1}
+    narrow(horus("crashes", "--by", "cause").stdout)
+    horus("crashes", "--by", "moon", code=2)
+
+
+def test_crash_tells_one_whole_and_what_to_type_next(horus: Horus, scene: Scene) -> None:
+    scene.kill("a", 1, payload=b'{"page": 7}')
+    scene.kill("b", 2)
+    record = horus.json("crashes")["crashes"][1]
+    whole = horus.json("crash", record["crash_id"][:8])["crash"]
+    assert whole == record
+    assert set(FIELDS) <= whole.keys()
+    assert (whole["job_id"], whole["args"], whole["cause"]) == ("a", {"page": 7}, "signal")
+    text = horus("crash", record["crash_id"]).stdout
+    for said in (
+        *("Mail killed by SIGSEGV on w2 pid 811", "app 4.2.1", "2 crashes of 2 jobs", "only w2"),
+        *("shop/pdf.py", "cairo: surface", "peak 1.9GiB", "runner up 2h, 311 jobs"),
+        *("Quarantined after attempt 1.", "retry a"),
+    ):
+        assert said in text
+
+
+def test_times_are_utc(horus: Horus, scene: Scene) -> None:
+    scene.fall("d")
+    died = horus("dead").stdout.splitlines()[1].split()[0]
+    at = datetime.strptime(died, "%H:%M:%SZ").replace(tzinfo=UTC)
+    now = datetime.now(UTC)
+    assert (now.hour * 60 + now.minute - at.hour * 60 - at.minute) % 1440 <= 1
