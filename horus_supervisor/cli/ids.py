@@ -18,6 +18,9 @@ LEAST = 13
 
 LEAST_OF_CRASH = 8
 
+MANY = 10
+"""So many ids that begin alike are enough to say so; ``resolve`` tells no more either."""
+
 
 def short(ids: Iterable[str], least: int = LEAST) -> dict[str, str]:
     """Tell for each id as much of its beginning as no other of them has, at least ``least``."""
@@ -41,16 +44,28 @@ def find_job(store: Store, beginning: str) -> Found:
     """Find the job with this id, or the one whose id begins so.
 
     A whole id is found wherever the job is; a beginning among jobs that are dead, scheduled or
-    running, else among the first thousand that are ready. Fails where there is none, or several.
+    running, else among all that are not over, else among those that are, whose ids are kept for a
+    minute or two. Fails where there is none, or several.
     """
     found = store.run(operations.find(store.namespace, beginning))
     if found.state is not JobState.UNKNOWN:
         return found
     jobs, _ = store.run(operations.resolve(store.namespace, beginning))
-    if not jobs:
-        ready = store.run(operations.list_jobs(store.namespace, JobState.READY, None, 1000))
-        jobs = [job.job_id for job in ready if job.job_id.startswith(beginning)]
+    jobs = jobs or _seek(store, beginning, "jobs")
+    jobs = jobs or _seek(store, beginning, "finished", "finished:old")
     return store.run(operations.find(store.namespace, _only(beginning, jobs, "job")))
+
+
+def _seek(store: Store, beginning: str, *places: str) -> list[str]:
+    """Look through all ids of these places, piece by piece; gives up at ``MANY``."""
+    found: set[str] = set()
+    for place in places:
+        at, more = store.run(operations.seek(store.namespace, beginning, place, 0))
+        found.update(more)
+        while at and len(found) < MANY:
+            at, more = store.run(operations.seek(store.namespace, beginning, place, at))
+            found.update(more)
+    return sorted(found)
 
 
 def whole_crash_id(store: Store, beginning: str) -> str:
@@ -66,7 +81,7 @@ def _only(beginning: str, ids: Sequence[str], what: str) -> str:
         hint = "horus jobs" if what == "job" else "horus crashes"
         raise Failure(f"no {what} {beginning!r} is known (any more)", Exit.NOT_FOUND, hint)
     if len(ids) > 1:
-        several = f"{len(ids)} or more" if len(ids) >= 10 else str(len(ids))
+        several = f"{MANY} or more" if len(ids) >= MANY else str(len(ids))
         raise usage(
             f"{beginning!r}: {several} {what} ids begin so: {', '.join(ids[:3])}"
             + (", ..." if len(ids) > 3 else ""),

@@ -293,6 +293,18 @@ def resolve(namespace: str, beginning: str) -> Operation[tuple[list[str], list[s
     return _call("resolve", namespace, (beginning,), read)
 
 
+def seek(namespace: str, beginning: str, where: str, at: int) -> Operation[tuple[int, list[str]]]:
+    """Look for ids that begin so in the next piece of ``jobs``, ``finished`` or ``finished:old``.
+
+    Tells where the piece after it begins, 0 after the last; an id may come twice.
+    """
+
+    def read(reply: Reply) -> tuple[int, list[str]]:
+        return int(reply[0]), [text(i) for i in reply[1]]
+
+    return _call("seek", namespace, (beginning, where, at), read)
+
+
 def retry(namespace: str, job_id: str, fence: int | None = None) -> Operation[str]:
     """Run a dead job again, or a scheduled one now: ``ok``, else the state it is in.
 

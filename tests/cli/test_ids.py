@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from horus_supervisor.cli.acts import WHY
 from horus_supervisor.ids import new_job_id
 from horus_supervisor.lifecycle import JobState
 from tests.support.horus import Horus, Scene
@@ -26,6 +27,32 @@ def test_ids_are_shown_and_taken_shortened_while_unique(
     shown = [line.split("  ")[column] for line in lines]
     assert all(13 <= len(text) < 36 for text in shown)
     assert {horus.json("show", text)["job"]["job_id"] for text in shown} == set(ids)
+
+
+@pytest.mark.parametrize("outcome", ["succeeded", "discarded"])
+def test_a_beginning_finds_a_job_that_is_over(horus: Horus, scene: Scene, outcome: str) -> None:
+    slot = scene.start("order-17")
+    scene.run(scene.finish(slot, 2, outcome, queues=()))
+    assert horus.json("show", "order")["job"]["state"] == outcome
+    scene.rotate()
+    assert horus.json("show", "order-1")["job"]["job_id"] == "order-17"
+    error = horus.json("retry", "order", code=1)
+    assert error["failed"] == [{"job_id": "order-17", "why": WHY[outcome]}]
+
+
+def test_a_beginning_finds_a_job_however_many_wait_before_it(horus: Horus, scene: Scene) -> None:
+    scene.raw.rpush(f"{scene.prefix}ready:emails", *(f"gone-{n}" for n in range(1000)))
+    scene.add("order-17")
+    assert horus.json("show", "order")["job"]["state"] == "ready"
+
+
+def test_a_beginning_means_what_is_not_over_first(horus: Horus, scene: Scene) -> None:
+    slot = scene.start("order-1")
+    scene.run(scene.finish(slot, queues=()))
+    scene.add("order-2")
+    assert horus.json("show", "order")["job"]["job_id"] == "order-2"
+    scene.fall("order-3", 1, queue="other")
+    assert horus.json("show", "order")["job"]["job_id"] == "order-3"
 
 
 def test_a_beginning_of_several_ids_is_refused_by_name(horus: Horus, scene: Scene) -> None:

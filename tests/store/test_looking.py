@@ -1,4 +1,4 @@
-"""find, list, overview, crashes, resolve: what there is to see. None of them writes."""
+"""find, list, overview, crashes, resolve, seek: what there is to see. None of them writes."""
 
 from __future__ import annotations
 
@@ -112,6 +112,49 @@ def test_crash_records_come_newest_first_within_limit_and_age(store: Store) -> N
     assert len(records) == 2
     assert records == store.records()[:2]
     assert len(store.run(operations.crashes(store.namespace, 9, 60_000))) == 3
+
+
+def seek(store: Store, beginning: str) -> tuple[list[str], int]:
+    """Look through every place to its end: the ids, and how many calls that took."""
+    found: set[str] = set()
+    calls = 0
+    for where in ("jobs", "finished", "finished:old"):
+        at: int | None = None
+        while at != 0:
+            call = operations.seek(store.namespace, beginning, where, at or 0)
+            at, ids = store.without_effect(call)
+            found.update(ids)
+            calls += 1
+    return sorted(found), calls
+
+
+def test_a_beginning_is_sought_in_every_state(store: Store, slot: Slot) -> None:
+    for state in (*STATES, JobState.SUCCEEDED, JobState.DISCARDED):
+        assert state.value in seek(store, state.value[:4])[0]
+    store.rotate()
+    assert seek(store, "succ") == (["succeeded"], 3)
+    assert seek(store, "nothing") == ([], 3)
+
+
+def test_a_beginning_is_taken_as_it_is_written(store: Store) -> None:
+    for job_id in ("a*1", "a?1", "a[b]1", "a\\1", "axb1"):
+        store.add(job_id)
+        assert seek(store, job_id[:-1])[0] == [job_id]
+    store.add("b1")
+    assert seek(store, "*")[0] == []
+
+
+def test_many_ids_are_sought_a_piece_at_a_time(store: Store) -> None:
+    ended = [f"ended-{number}" for number in range(5000)]
+    store.raw.sadd(store.prefix + "finished", *ended)
+    found, calls = seek(store, "ended-4")
+    assert found == sorted(job_id for job_id in ended if job_id.startswith("ended-4"))
+    assert calls > 4
+    waiting = {f"waits-{number}": "0" for number in range(1000)}
+    store.raw.hset(store.prefix + "jobs", mapping=waiting)
+    found, calls = seek(store, "waits-9")
+    assert (len(found), found[0]) == (111, "waits-9")
+    assert calls > 7
 
 
 def test_ids_may_be_shortened(store: Store, slot: Slot) -> None:
