@@ -7,7 +7,7 @@ import time
 
 import click
 
-from horus_supervisor.cli import crash_rows, ids, output
+from horus_supervisor.cli import crash_rows, ids, output, stacks
 from horus_supervisor.cli.crash_rows import Record
 from horus_supervisor.cli.crashes import state_now
 from horus_supervisor.cli.errors import Exit, Failure
@@ -29,7 +29,10 @@ ALIKE = 500
 @json_option
 @click.pass_obj
 def crash(asked: Asked, crash_id: str) -> None:
-    """Show one crash whole: how the runner died, its job, its last words. ID may be shortened."""
+    """Show one crash whole: how the runner died, its job, its last words. ID may be shortened.
+
+    The stack is shown from the job's code on; --json has all of it.
+    """
     with open_store(asked) as store:
         crash_id = ids.whole_crash_id(store, crash_id)
         record, newest = _record(store, crash_id)
@@ -64,7 +67,7 @@ def _print(record: Record, alike: list[Record]) -> None:
     if len(alike) > 1:
         output.fact("alike", _alike(alike, now_ms))
     if record.get("traceback"):
-        output.fact("stack", record["traceback"])
+        output.fact("stack", stacks.of_job(record["traceback"]))
     if record.get("output_tail"):
         output.fact("output", "\n".join(map(str, record["output_tail"])))
     if usage := _usage(record):

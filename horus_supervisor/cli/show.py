@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from horus_supervisor.cli import ids, output
+from horus_supervisor.cli import ids, output, stacks
 from horus_supervisor.cli.job_rows import whole_row, why
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, clock
@@ -30,7 +30,10 @@ HISTORY = (
 @json_option
 @click.pass_obj
 def show(asked: Asked, job_id: str) -> None:
-    """Show one job: its state, arguments, last error and history. ID may be shortened."""
+    """Show one job: its state, arguments, last error and history. ID may be shortened.
+
+    The stack is shown from the job's code on; --json has all of it.
+    """
     with open_store(asked) as store:
         found = ids.find_job(store, job_id)
     row = whole_row(found)
@@ -54,7 +57,7 @@ def print_job(found: Found, row: dict[str, Any]) -> None:
     if row["error_type"] or row["error_message"]:
         output.fact("error", ": ".join(filter(None, (row["error_type"], row["error_message"]))))
     if row["traceback"]:
-        output.fact("stack", row["traceback"])
+        output.fact("stack", stacks.of_job(row["traceback"]))
     if found.history:
         output.say()
         output.print_table(HISTORY, [_history(line, now_ms) for line in found.history])

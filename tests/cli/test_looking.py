@@ -161,6 +161,24 @@ def test_crash_tells_one_whole_and_what_to_type_next(horus: Horus, scene: Scene)
         assert said in text
 
 
+def test_people_are_shown_the_jobs_part_of_a_stack_and_programs_all_of_it(
+    horus: Horus, scene: Scene
+) -> None:
+    stack = (
+        "Current thread 0x1 (most recent call first):\n"
+        '  File "/shop/pdf.py", line 88 in execute\n'
+        '  File "/venv/horus_supervisor/runner/execute.py", line 75 in guarded\n'
+        '  File "/venv/horus_supervisor/runner/main.py", line 189 in _attempt'
+    )
+    scene.kill("a", traceback=stack)
+    [record] = horus.json("crashes")["crashes"]
+    for words, noun in ((("crash", record["crash_id"]), "crash"), (("show", "a"), "job")):
+        text = horus(*words).stdout
+        assert "/shop/pdf.py" in text
+        assert "horus_supervisor" not in text
+        assert horus.json(*words)[noun]["traceback"] == stack
+
+
 def test_times_are_utc(horus: Horus, scene: Scene) -> None:
     scene.fall("d")
     died = horus("dead").stdout.splitlines()[1].split()[0]
