@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from horus_supervisor.cli import ids, output
+from horus_supervisor.cli import ids, names, output
 from horus_supervisor.cli.errors import Exit, Failure, usage
 from horus_supervisor.cli.times import duration
 from horus_supervisor.cli.wiring import Asked, Store, json_option, open_store
@@ -52,10 +52,13 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A job to act on, as it was when we looked. ``fence``: how often it had been started."""
+    """A job to act on, as it was when we looked.
+
+    ``fence``: how often it had been started; None where its record can't be read.
+    """
 
     job_id: str
-    fence: int
+    fence: int | None
 
 
 def _choice(verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,7 +69,12 @@ def _choice(verb: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--job", metavar="JOB", help="Dead jobs of this name, or so ending: RenderPdf."
         ),
-        click.option("--queue", metavar="Q", help="With --all or --job: only of this queue."),
+        click.option(
+            "--queue",
+            metavar="Q",
+            callback=names.queue,
+            help="With --all or --job: only of this queue.",
+        ),
         click.option(
             "--since", metavar="D", callback=duration, help="... that died in the last 10m."
         ),
@@ -120,7 +128,7 @@ def discard(
         targets, failed = _targets(store, chosen)
         if targets and not yes and not _sure(len(targets)):
             raise Failure("nothing was discarded", Exit.FAILED)
-        calls = [operations.discard(store.namespace, t.job_id) for t in targets]
+        calls = [operations.discard(store.namespace, t.job_id, t.fence) for t in targets]
         return _act(store, asked, "discarded", targets, calls, failed)
 
 
@@ -145,7 +153,7 @@ def _targets(store: Store, chosen: Chosen) -> tuple[list[Target], Failed]:
                 raise
             failed.append({"job_id": beginning, "why": NOT_KNOWN})
         else:
-            fence = found.job.fence if found.job else 0
+            fence = found.job.fence if found.job else None
             targets[found.job_id] = Target(found.job_id, fence)
     return list(targets.values()), failed
 

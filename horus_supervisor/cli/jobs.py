@@ -6,7 +6,7 @@ import time
 
 import click
 
-from horus_supervisor.cli import ids, output
+from horus_supervisor.cli import ids, names, output
 from horus_supervisor.cli.job_rows import LISTED, job_row, list_jobs, why
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, clock
@@ -41,7 +41,7 @@ DEAD_COLUMNS = (
 
 
 @click.command()
-@click.option("--queue", metavar="Q", help="Only of this queue.")
+@click.option("--queue", metavar="Q", callback=names.queue, help="Only of this queue.")
 @click.option("--state", type=click.Choice([str(s) for s in STATES]), help="Only in this state.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), default=LIMIT, show_default=True)
 @json_option
@@ -70,7 +70,7 @@ def jobs(asked: Asked, queue: str | None, state: str | None, limit: int) -> None
 
 
 @click.command()
-@click.option("--queue", metavar="Q", help="Only of this queue.")
+@click.option("--queue", metavar="Q", callback=names.queue, help="Only of this queue.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), default=LIMIT, show_default=True)
 @json_option
 @click.pass_obj

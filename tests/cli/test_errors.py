@@ -8,22 +8,31 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from horus_supervisor.cli import wiring
 from horus_supervisor.lifecycle import JobState
+from horus_supervisor.store import operations
 from tests.support.horus import COMMAND, Horus, Scene, environment
 from tests.support.proxy import Fault, Proxy
 from tests.support.redis_server import RedisServer
+from tests.support.store import HOUR_MS
 from tests.support.waiting import wait_until
 
 VERBS = ("status", "jobs", "crashes", "dead")
+ACTS = (["retry"], ["discard", "--yes"])
 
 
-def in_terminal(*words: str, answer: bytes = b"", **env: str) -> tuple[int, str]:
-    """Run ``horus`` in a terminal; gives its exit status and all that it wrote there."""
+def in_terminal(
+    *words: str, answer: bytes = b"", meanwhile: Callable[[], object] = str, **env: str
+) -> tuple[int, str]:
+    """Run ``horus`` in a terminal; gives its exit status and all that it wrote there.
+
+    ``answer`` is what is typed once it asks, ``meanwhile`` happens before.
+    """
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [*COMMAND, *words],
@@ -33,10 +42,13 @@ def in_terminal(*words: str, answer: bytes = b"", **env: str) -> tuple[int, str]
         env=environment(TERM="xterm", **env),
     ) as process:
         os.close(theirs)
-        os.write(ours, answer)
         written = b""
         while chunk := _read(ours):
             written += chunk
+            if answer and b"[y/N]" in written:
+                meanwhile()
+                os.write(ours, answer)
+                answer = b""
         os.close(ours)
         return process.wait(10), written.decode()
 
@@ -177,6 +189,68 @@ def test_discard_asks_with_the_count_and_minds_the_answer(
     exited, text = in_terminal(*horus.where, "discard", "--all", answer=answer)
     assert "Discard 2 jobs for good? [y/N]" in text
     assert (exited, scene.state("a"), scene.state("b")) == (code, state, state)
+
+
+def test_discard_leaves_alone_what_ran_while_it_asked(horus: Horus, scene: Scene) -> None:
+    def live_and_die_again() -> None:
+        scene.run(operations.retry(scene.namespace, "a"))
+        slot = scene.member(2, supervisor=scene.namespace)
+        scene.run(scene.claim(slot))
+        scene.run(scene.fail(slot, what="refused"))
+
+    scene.fall("a", 1)
+    exited, text = in_terminal(
+        *horus.where, "discard", "a", answer=b"y\n", meanwhile=live_and_die_again
+    )
+    assert "a ran since you looked" in text
+    assert (exited, scene.state("a")) == (1, JobState.DEAD)
+
+
+# --- exit statuses ---------------------------------------------------------------------------
+
+BAD = ("--queue", "a b")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        *((0, [verb, name, *more]) for verb, *more in ACTS for name in ("order-d", "order-s")),
+        *((0, ["discard", name, "--yes"]) for name in ("order-w", "order-x")),
+        *((1, [verb, name, *more]) for verb, *more in ACTS for name in ("order-r", "order-o")),
+        *((1, ["retry", name]) for name in ("order-w", "order-x")),
+        *((1, [verb, "nix", "order-r", *more]) for verb, *more in ACTS),
+        *((2, [verb, "order", *more]) for verb, *more in ACTS),
+        *((4, [verb, "nix", *more]) for verb, *more in ACTS),
+        *((4, [verb, "nix", "order-d", *more]) for verb, *more in ACTS),
+        *((2, [verb, *BAD, *more]) for verb, *more in (*ACTS, ["jobs"], ["dead"])),
+        *((2, [verb, "--all", *BAD, *more]) for verb, *more in ACTS),
+        (2, ["work", *BAD]),
+        (2, ["enqueue", "a.B", *BAD]),
+        (2, ["enqueue", "a.B", "--queue", "q", "--args", "{"]),
+        (2, ["show", "order"]),
+        (2, ["pause", "q"]),
+        (3, ["status", "--check"]),
+        (0, ["status"]),
+        (0, ["show", "order-o"]),
+        (4, ["show", "nix"]),
+        (4, ["crash", "nix"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
+)
+def test_the_exit_status_says_how_it_went(
+    horus: Horus, scene: Scene, code: int, words: list[str]
+) -> None:
+    """A job of each state is there, its id one letter longer than what is typed."""
+    scene.fall("order-d1", 1)
+    scene.start("order-r1", 2)
+    slot = scene.start("order-o1", 3, queue="other")
+    scene.run(scene.finish(slot, queues=()))
+    slot = scene.start("order-x1", 4, queue="other")
+    scene.run(scene.finish(slot, 2, "discarded", queues=()))
+    scene.add("order-s1", delay_ms=HOUR_MS)
+    scene.add("order-w1")
+    result = horus(*words, code=code)
+    assert (result.stderr != "") == (code not in (0, 3))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,19 @@
+"""Queues' names as typed."""
+
+from __future__ import annotations
+
+import click
+
+from horus_supervisor.cli.errors import usage
+from horus_supervisor.ids import valid_queue_name
+
+Typed = str | tuple[str, ...] | None
+
+
+def queue(_: click.Context, option: click.Parameter, value: Typed) -> Typed:
+    """Refuse what can't be a queue's name: a callback of click's, for one and for several."""
+    for name in (value,) if isinstance(value, str) else value or ():
+        if not valid_queue_name(name):
+            allowed = "a queue's name is 1 to 64 of A-Z a-z 0-9 _ . -"
+            raise usage(f"{option.opts[-1]} {name!r}: {allowed}")
+    return value
