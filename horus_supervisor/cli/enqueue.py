@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
-from horus_supervisor.cli import output
+from horus_supervisor.cli import names, output
 from horus_supervisor.cli.classes import find_class, not_found
 from horus_supervisor.cli.errors import Failure, usage
 from horus_supervisor.cli.times import duration, moment
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("job", metavar="JOB")
-@click.option("--queue", metavar="Q", help="Instead of the job class's.")
+@click.option("--queue", metavar="Q", callback=names.queue, help="Instead of the job class's.")
 @click.option("--args", "text", metavar="JSON", default="{}", help="An object: field -> value.")
 @click.option("--delay", metavar="D", callback=duration, help="Start so much later: 90s, 1h30m.")
 @click.option("--at", metavar="T", callback=moment, help="Start then: 2026-08-24T02:14:07Z.")
@@ -43,13 +41,15 @@ def enqueue(
     JOB is the job's name: module.Class, or what name= says. Where its class can be imported, the
     arguments are checked against it; where it can't, --queue is needed.
     """
-    args = _arguments(text)
+    _check(text)
     place = locate(asked)
     cls = _class(place, job, queue)
     when: dict[str, Any] = {"delay": delay, "at": at, "id": job_id}
     with open_client(place) as client:
         if cls is not None:
-            handle = client.enqueue(_make(cls, args, text), queue=queue, **when)
+            from horus_supervisor.cli.arguments import make
+
+            handle = client.enqueue(make(cls, text), queue=queue, **when)
         else:
             assert queue is not None  # or _class had failed
             handle = client.enqueue_raw(job, text.encode(), queue, **when)
@@ -61,15 +61,15 @@ def enqueue(
         output.note("this id is known already: nothing was changed")
 
 
-def _arguments(text: str) -> dict[str, Any]:
+def _check(text: str) -> None:
+    """Refuse arguments that are no JSON object, whatever the class."""
     try:
-        args = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        args = msgspec.json.decode(text.encode())
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         example = """--args '{"recipient": "a@example.com"}'"""
         raise usage(f"--args is not JSON: {error}", example) from None
     if not isinstance(args, dict):
         raise usage("--args: allowed is an object, field -> value", """--args '{"n": 1}'""")
-    return args
 
 
 def _class(place: Place, name: str, queue: str | None) -> type[Job] | None:
@@ -84,16 +84,3 @@ def _class(place: Place, name: str, queue: str | None) -> type[Job] | None:
     if cls is None and queue is None:
         raise not_found(place, name)
     return cls
-
-
-def _make(cls: type[Job], args: dict[str, Any], text: str) -> Job:
-    """Make the job, as its runner will; what it doesn't know is a slip of the finger here."""
-    from horus_supervisor.job.codec import decode
-
-    fields = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    for name in args:
-        if name not in fields:
-            near = difflib.get_close_matches(name, fields, 1)
-            hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(fields) or 'none'}"
-            raise usage(f"--args: {cls.__qualname__} has no field {name!r}; {hint}")
-    return decode(cls, text.encode())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from datetime import datetime
 from pathlib import Path
 
@@ -15,11 +17,19 @@ from tests.support.horus import Horus, Scene
 def file(tmp_path: Path, redis_url: str, namespace: str) -> Path:
     """A configuration that imports a module with job classes."""
     (tmp_path / "clijobs.py").write_text(
+        "from datetime import datetime\n"
+        "from typing import Literal\n"
         "from horus_supervisor import Job\n"
         "print('imported')\n"
         "class Mail(Job, queue='emails', name='cli.Mail'):\n"
         "    to: str\n"
         "    copies: int = 1\n"
+        "    def execute(self) -> None: ...\n"
+        "class Every(Job, queue='emails', name='cli.Every'):\n"
+        "    many: list[str]\n"
+        "    when: datetime\n"
+        "    maybe: float | None\n"
+        "    odd: Literal['a', 'c'] = 'a'\n"
         "    def execute(self) -> None: ...\n"
     )
     file = tmp_path / "horus.toml"
@@ -43,8 +53,11 @@ def test_enqueue_prints_the_id_of_a_job_that_is_then_ready(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["cli.Mail"], "to"),
-        (["cli.Mail", "--args", '{"to": 3}'], "str"),
+        (["cli.Mail"], 'Mail.to (str) is missing\n  try: the same with --args \'{"to": '),
+        (["cli.Mail", "--args", '{"to": 3}'], "Mail.to is str, not 3"),
+        (["cli.Mail", "--args", '{"to": NaN}'], "not JSON"),
+        (["cli.Mail", "--args", '{"copies": 2}'], """--args '{"copies": 2, "to": "text"}'"""),
+        (["cli.Mail", "--args", '{"to": "a", "copies": "2"}'], 'Mail.copies is int, not "2"'),
         (["cli.Mail", "--args", '{"to": "a", "copy": 3}'], "did you mean copies?"),
         (["cli.Mail", "--args", "{to}"], "not JSON"),
         (["cli.Mail", "--args", "[1]"], "an object"),
@@ -66,6 +79,18 @@ def test_enqueue_refuses_what_its_runner_would_refuse(
     assert told in result.stderr
     assert result.stdout == ""
     assert scene.contents() == {}
+
+
+def test_every_mistake_in_the_arguments_is_told_and_what_to_type_instead_is_right(
+    horus: Horus, file: Path
+) -> None:
+    words = ("-c", str(file), "enqueue", "cli.Every")
+    refused = horus.bare(*words, "--args", '{"many": [1], "wen": 1, "odd": "b"}', code=2)
+    told = [line for line in refused.stderr.splitlines() if line.startswith("horus: ")]
+    fields = ["no field 'wen'", "many", "when", "maybe", "odd"]
+    assert [word for line, word in zip(told, fields, strict=True) if word in line] == fields
+    [args] = re.findall(r"  try: the same with --args (.*)", refused.stderr)
+    horus.bare(*words, "--args", *shlex.split(args))
 
 
 def test_a_class_that_is_not_here_is_enqueued_unchecked_on_a_named_queue(

@@ -1,0 +1,103 @@
+"""``--args`` into a job, or every mistake in it: which field, of which type, and what to type."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import shlex
+import types
+import typing
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from horus_supervisor.cli.errors import Failure, usage
+from horus_supervisor.errors import PayloadError
+from horus_supervisor.job.codec import decode
+from horus_supervisor.job.fields import CannotTravel, Unresolved, annotation_of, type_name
+
+if TYPE_CHECKING:
+    from horus_supervisor.job.definition import Job
+
+EXAMPLES: dict[Any, Any] = {
+    str: "text",
+    int: 1,
+    float: 1.5,
+    bool: True,
+    datetime: "2026-08-24T02:14:07Z",
+    date: "2026-08-24",
+    list: [],
+    dict: {},
+}
+"""What to type for a type; ``...`` for another one."""
+
+
+def make(cls: type[Job], text: str) -> Job:
+    """Make the job, as its runner will; what it doesn't know is a slip of the finger here.
+
+    Fails with every mistake in the fields of a JSON object.
+    """
+    given = msgspec.json.decode(text.encode(), type=dict[str, msgspec.Raw])
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown = [_unknown(cls, name, list(fields)) for name in given if name not in fields]
+    try:
+        wrong = dict(_misfits(cls, fields, given))
+    except (CannotTravel, Unresolved):  # decode says why
+        wrong = {}
+    if unknown or wrong:
+        right = {name: json.loads(bytes(given[name])) for name in fields if name in given}
+        raise _failure(unknown, wrong, right)
+    try:
+        return decode(cls, text.encode())
+    except PayloadError as error:
+        raise usage(f"--args: {error}") from error
+
+
+Misfits = dict[str, tuple[str, Any]]
+"""Field -> what is wrong with it, and what could stand there."""
+
+
+def _misfits(
+    cls: type[Job], fields: dict[str, dataclasses.Field[Any]], given: dict[str, msgspec.Raw]
+) -> Iterator[tuple[str, tuple[str, Any]]]:
+    for name, field in fields.items():
+        annotation = annotation_of(cls, field)
+        kind = field.type if isinstance(field.type, str) else type_name(annotation)
+        where, example = f"{cls.__qualname__}.{name}", _example(annotation)
+        if name in given:
+            try:
+                msgspec.json.decode(given[name], type=annotation)
+            except (msgspec.DecodeError, ValueError) as error:
+                found = bytes(given[name]).decode()
+                found = found if len(found) <= 60 else f"{found[:57]}..."
+                why = f"{where} is {kind}, not {found}: {error}"
+                yield name, (why, example)
+        elif field.default is field.default_factory is dataclasses.MISSING:
+            yield name, (f"{where} ({kind}) is missing", example)
+
+
+def _unknown(cls: type[Job], name: str, fields: list[str]) -> str:
+    near = difflib.get_close_matches(name, fields, 1)
+    hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(fields) or 'none'}"
+    return f"{cls.__qualname__} has no field {name!r}; {hint}"
+
+
+def _example(annotation: Any) -> Any:
+    origin, choices = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return choices[0]
+    if origin in (typing.Union, types.UnionType, typing.Annotated):
+        return _example(choices[0])
+    return EXAMPLES.get(origin or annotation, "...")
+
+
+def _failure(unknown: list[str], wrong: Misfits, given: dict[str, Any]) -> Failure:
+    """Make the failure; what to type are the arguments as given, with the wrong ones replaced."""
+    mistakes = [*unknown, *(why for why, _ in wrong.values())]
+    args = {**given, **{name: example for name, (_, example) in wrong.items()}}
+    text = shlex.quote(json.dumps(args, ensure_ascii=False))
+    hint = f"the same with --args {text}" if wrong else ""
+    return usage("\n".join(f"--args: {mistake}" for mistake in mistakes), hint)
