@@ -124,7 +124,7 @@ class Client:
         self.timeout_s = float(timeout)
         # half, so that there is time to try again after an idle connection that a firewall dropped
         self.connection = connect(url_or_redis, timeout_s=self.timeout_s / 2)
-        self._max_bytes = max_payload_bytes
+        self.max_payload_bytes = max_payload_bytes
         self._clock: Clock = SystemClock()
 
     def enqueue(
@@ -157,7 +157,7 @@ class Client:
             id=id,
             max_attempts=max_attempts,
             timeout=timeout,
-            max_bytes=self._max_bytes,
+            max_bytes=self.max_payload_bytes,
         )
         return self._send([order])[0]
 
@@ -167,7 +167,9 @@ class Client:
         All are checked before the first is sent: one bad job sends none. Raises: as ``enqueue``,
         but that an error of Redis in the middle leaves the jobs before it enqueued.
         """
-        return self._send([prepare(job, queue=queue, max_bytes=self._max_bytes) for job in jobs])
+        return self._send(
+            [prepare(job, queue=queue, max_bytes=self.max_payload_bytes) for job in jobs]
+        )
 
     def enqueue_raw(
         self,
@@ -195,7 +197,7 @@ class Client:
             id=id,
             max_attempts=max_attempts,
             timeout=timeout,
-            max_bytes=self._max_bytes,
+            max_bytes=self.max_payload_bytes,
         )
         return self._send([order])[0]
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import click
 
-from horus_supervisor.cli import output
+from horus_supervisor.cli import names, output
 from horus_supervisor.cli.classes import import_modules
 from horus_supervisor.cli.errors import usage
 from horus_supervisor.cli.wiring import Asked, Place, json_option, locate, open_client
 
 
 @click.command()
-@click.option("-q", "--queue", "queues", metavar="Q", multiple=True, help="Serve this; repeatable.")
+@click.option(
+    "-q",
+    "--queue",
+    "queues",
+    metavar="Q",
+    multiple=True,
+    callback=names.queue,
+    help="Serve this; repeatable.",
+)
 @click.option("--import", "imports", metavar="M", multiple=True, help="Import this module first.")
 @click.option("--until-empty", is_flag=True, help="Leave once the queues are empty.")
 @json_option
@@ -21,15 +29,20 @@ def work(
 ) -> None:
     """Run jobs in this terminal, without a supervisor, until Ctrl-C.
 
-    Without -q: all queues of the file. Its modules are imported too.
+    Without -q: all queues of the file. Its modules are imported too, and its limits hold: those of
+    the group that serves these queues, else [defaults]. No job is killed, though: kill_after,
+    max_jobs and max_memory are for the service.
     """
     from horus_supervisor.runner.foreground import start_runner
 
     place = locate(asked)
     wanted = _queues(place, queues)
-    names = import_modules(place, imports)
+    modules = import_modules(place, imports)
+    limits = place.config.limits_for(wanted) if place.config else None
     with open_client(place) as client:
-        executed = start_runner(client, wanted, imports=names, until_empty=until_empty)
+        executed = start_runner(
+            client, wanted, imports=modules, until_empty=until_empty, limits=limits
+        )
     if asked.json:
         output.print_json(work={"executed": executed})
     else:
@@ -37,13 +50,8 @@ def work(
 
 
 def _queues(place: Place, given: tuple[str, ...]) -> list[str]:
-    from horus_supervisor.ids import valid_queue_name
-
     groups = place.config.groups if place.config else ()
     queues = list(dict.fromkeys(given or (queue for group in groups for queue in group.queues)))
-    for queue in queues:
-        if not valid_queue_name(queue):
-            raise usage(f"-q {queue!r}: a queue's name is 1 to 64 of A-Z a-z 0-9 _ . -")
     if not queues:
         raise usage("which queues?", "horus work -q QUEUE")
     return queues

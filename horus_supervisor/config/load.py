@@ -54,7 +54,8 @@ def parse(text: str, file: Path) -> Config:
     redis = reading.table(document, "redis", keys.REDIS)
     supervisor = reading.table(document, "supervisor", keys.SUPERVISOR)
     log = reading.table(document, "log", keys.LOG)
-    groups = reading.groups(document)
+    defaults = reading.defaults(document)
+    groups = reading.groups(document, defaults)
     if reading.mistakes:
         raise ConfigError(reading.mistakes)
     return Config(
@@ -62,6 +63,7 @@ def parse(text: str, file: Path) -> Config:
         redis=_redis(redis, file),
         supervisor=_supervisor(supervisor, file),
         groups=tuple(GroupConfig(**group) for group in groups),
+        defaults=GroupConfig(**defaults, **_served((), ()), name=""),
         log=LogConfig(**log),
     )
 
@@ -90,9 +92,8 @@ class _Reading:
         """Read one of the tables with fixed keys."""
         return self._values(self._table(document.get(name, {}), name), name, known, {})
 
-    def groups(self, document: dict[str, object]) -> list[Values]:
+    def groups(self, document: dict[str, object], defaults: Values) -> list[Values]:
         """Read ``[queues]`` and ``[groups]``, in the order of the file, over ``[defaults]``."""
-        defaults = self._defaults(document)
         found: list[Values] = []
         for name in document:
             if name == "queues":
@@ -105,7 +106,7 @@ class _Reading:
             self.wrong("runners", f"{total} in all groups together: {allowed}")
         return found
 
-    def _defaults(self, document: dict[str, object]) -> Values:
+    def defaults(self, document: dict[str, object]) -> Values:
         """Read ``[defaults]``: every limit, whether set there or not."""
         given = self._table(document.get("defaults", {}), "defaults")
         if "queues" in given:

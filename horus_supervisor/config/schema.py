@@ -6,6 +6,7 @@ sizes are bytes. Which keys there are, and their defaults: ``keys``.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -77,4 +78,14 @@ class Config:
     redis: RedisConfig
     supervisor: SupervisorConfig
     groups: tuple[GroupConfig, ...]
+    defaults: GroupConfig
+    """What holds where no group does: ``[defaults]``, as a group without a name and queues."""
     log: LogConfig
+
+    def limits_for(self, queues: Collection[str]) -> GroupConfig:
+        """Tell whose limits a runner of these queues has: the first group's that serves them all.
+
+        Where none does, those of ``[defaults]``.
+        """
+        serving = (group for group in self.groups if set(queues) <= set(group.queues))
+        return next(serving, self.defaults)

@@ -6,6 +6,7 @@ gone, performs the last rites: the job in flight goes where it belongs.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import secrets
@@ -25,8 +26,8 @@ from horus_supervisor.address import Address
 from horus_supervisor.channel import Channel
 from horus_supervisor.client import Client
 from horus_supervisor.clock import rfc3339
+from horus_supervisor.config.schema import GroupConfig
 from horus_supervisor.errors import HorusError
-from horus_supervisor.job.codec import MAX_PAYLOAD_BYTES
 from horus_supervisor.lifecycle import LEASE_S
 from horus_supervisor.messages import (
     Born,
@@ -51,15 +52,17 @@ def start_runner(
     *,
     imports: Iterable[str] = (),
     until_empty: bool = False,
+    limits: GroupConfig | None = None,
 ) -> int:
     """Serve queues in this process until SIGTERM or Ctrl-C; tell how many jobs were executed.
 
     Parameters: ``client`` says where Redis is (default: ``Client()``); ``queues``, at least one;
     ``imports``, modules with job classes to import first; ``until_empty``: return once the queues
-    are empty. The first Ctrl-C lets the current job finish, a second one interrupts it. Timeouts
-    are kept by a timer of this process, so only in its main thread, and nothing kills a job that
-    does not give way. Raises ``HorusError`` where Redis is away or refuses us, ``ValueError``
-    without a queue.
+    are empty; ``limits``, a group of a file (default: no timeout but the jobs' own, the rest as in
+    an empty file). The first Ctrl-C lets the current job finish, a second one interrupts it.
+    Timeouts are kept by a timer of this process, so only in its main thread, and nothing kills a
+    job that does not give way. Raises ``RedisAway``, ``ServiceNotRunning``, ``RedisRefused``;
+    ``ValueError`` without a queue.
     """
     if not queues or isinstance(queues, str):
         raise ValueError(f"queues={queues!r}: a list of at least one queue name")
@@ -72,11 +75,21 @@ def start_runner(
     )
     board = Scoreboard(linux.memory_file("horus-scoreboard"))
     board.clear(0, 1)
-    with tempfile.TemporaryDirectory(prefix="horus-") as state_dir:
+    wire = Wire(address, timeout_s=5.0, name=f"horus:{identity.supervisor}:0.1")
+    with tempfile.TemporaryDirectory(prefix="horus-") as state_dir, contextlib.closing(wire):
+        wire.connect()  # says why not, better than a keeper could
         keeper = _Keeper(address, namespace, identity, board, Path(state_dir), queues)
         try:
-            runner = _runner(
-                address, namespace, identity, board, Path(state_dir), queues, until_empty
+            runner = Runner(
+                spec(identity, queues, limits),
+                namespace,
+                wire,
+                _slot(board),
+                Voice(2, identity, "work/1", "work", console=os.isatty(2)),
+                spool=Path(state_dir) / "spool",
+                max_payload_bytes=client.max_payload_bytes,
+                until_empty=until_empty,
+                own_timer=True,
             )
             _serve(runner, board)
         finally:
@@ -84,16 +97,15 @@ def start_runner(
     return runner.jobs_done
 
 
-def _runner(
-    address: Address,
-    namespace: str,
-    identity: Identity,
-    board: Scoreboard,
-    state_dir: Path,
-    queues: Sequence[str],
-    until_empty: bool,
-) -> Runner:
-    spec = Spawn(
+def _slot(board: Scoreboard) -> SlotWriter:
+    slot = SlotWriter(board, 0)
+    slot.born(os.getpid())
+    return slot
+
+
+def spec(identity: Identity, queues: Sequence[str], limits: GroupConfig | None) -> Spawn:
+    """Tell what this runner is; ``limits`` None: as ``start_runner`` has them."""
+    return Spawn(
         slot=0,
         incarnation=1,
         runner="work/1",
@@ -101,27 +113,12 @@ def _runner(
         queues=dict.fromkeys(queues, 1),
         strict=False,
         identity=identity,
-        job_timeout_s=None,
-        unknown_job_after_s=3600.0,
-        max_crashes=3,
-        crash_delay_s=15.0,
-        max_jobs=None,
+        job_timeout_s=limits.job_timeout_s if limits else None,
+        unknown_job_after_s=limits.unknown_job_after_s if limits else 3600.0,
+        max_crashes=limits.max_crashes if limits else 3,
+        crash_delay_s=limits.crash_delay_s if limits else 15.0,
+        max_jobs=None,  # nobody would start its successor
         max_memory_bytes=None,
-    )
-    slot = SlotWriter(board, 0)
-    slot.born(os.getpid())
-    wire = Wire(address, timeout_s=5.0, name=f"horus:{identity.supervisor}:0.1")
-    voice = Voice(2, identity, "work/1", "work", console=os.isatty(2))
-    return Runner(
-        spec,
-        namespace,
-        wire,
-        slot,
-        voice,
-        spool=state_dir / "spool",
-        max_payload_bytes=MAX_PAYLOAD_BYTES,
-        until_empty=until_empty,
-        own_timer=True,
     )
 
 
