@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.redis_server import IN_MEMORY, RedisServer
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+"""Each service that a test starts is three processes: they need not compile the package anew."""
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +24,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server.kill()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def redis_url(redis_server: RedisServer) -> str:
     """The URL of the server of the whole run."""
     return redis_server.url

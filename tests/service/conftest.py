@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,35 @@ def outage(tmp_path: Path, own_redis: RedisServer, namespace: str) -> Iterator[S
     service = Service(tmp_path, own_redis.url, namespace)
     yield service
     end(service)
+
+
+@pytest.fixture(scope="module")
+def kept(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, redis_url: str
+) -> Iterator[Service]:
+    """A service that runs for all tests of a module which borrow it, with its ``KEPT`` groups."""
+    folder = tmp_path_factory.mktemp("kept")
+    service = Service(folder, redis_url, f"test-{uuid.uuid4().hex[:12]}")
+    service.write(request.module.KEPT)
+    service.start()
+    yield service
+    end(service)
+
+
+@pytest.fixture
+def borrowed(kept: Service, tmp_path: Path) -> Service:
+    """The module's service, for a test that neither stops nor changes it, and tells its jobs apart.
+
+    Its log begins now; what other tests left behind may still be told in it.
+    """
+    return kept.lent(tmp_path)
+
+
+@pytest.fixture
+def borrower(kept: Service) -> Iterator[Client]:
+    """A client of the borrowed service's namespace."""
+    with Client(kept.redis_url, namespace=kept.namespace) as client:
+        yield client
 
 
 def end(service: Service) -> None:

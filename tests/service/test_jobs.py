@@ -13,24 +13,22 @@ from tests.service.apps import testjobs as jobs
 from tests.support.service import Service
 from tests.support.waiting import wait_until
 
-ONE = "[queues]\nq = 1\n"
+KEPT = ONE = "[queues]\nq = 1\n"
 
 
 def test_failures_are_retried_and_end_dead_with_their_history(
-    service: Service, client: Client
+    borrowed: Service, borrower: Client
 ) -> None:
-    service.write(ONE)
-    service.start()
-    job = client.enqueue(jobs.Attempts(service.path("ran")), max_attempts=3)
-    dead = service.wait_for("job.dead", job_id=job.id)
+    job = borrower.enqueue(jobs.Attempts(borrowed.path("ran")), max_attempts=3)
+    dead = borrowed.wait_for("job.dead", job_id=job.id)
     assert (dead["reason"], dead["attempt"]) == ("exhausted", 3)
-    assert jobs.marks(service.path("ran")) == ["1 1", "2 2", "3 3"]
-    found = client.connection.run(operations.find(client.namespace, job.id))
+    assert jobs.marks(borrowed.path("ran")) == ["1 1", "2 2", "3 3"]
+    found = borrower.connection.run(operations.find(borrower.namespace, job.id))
     assert found.state == "dead"
     assert [note.attempt for note in found.history] == [1, 2, 3]
     assert found.history[-1].facts["error_type"] == "RuntimeError"
     assert "attempt 3 is not the one" in found.history[-1].facts["traceback"]
-    failed = service.events("job.failed", job_id=job.id)
+    failed = borrowed.events("job.failed", job_id=job.id)
     assert [bool(line["retry_at"]) for line in failed] == [True, True, False]
 
 
@@ -46,38 +44,34 @@ def test_failures_are_retried_and_end_dead_with_their_history(
     ],
 )
 def test_whatever_a_job_raises_is_a_failed_attempt(
-    service: Service, client: Client, what: str, error_type: str
+    borrowed: Service, borrower: Client, what: str, error_type: str
 ) -> None:
-    service.write(ONE)
-    service.start()
-    job = client.enqueue(jobs.Raise(what), max_attempts=1)
-    failed = service.wait_for("job.failed", job_id=job.id)
+    job = borrower.enqueue(jobs.Raise(what), max_attempts=1)
+    failed = borrowed.wait_for("job.failed", job_id=job.id)
     assert failed["error_type"] == error_type
-    after = client.enqueue(jobs.Quick())
-    wait_until(lambda: after.status() == "succeeded", "the next job", on_failure=service.tail)
-    assert service.events("runner.crashed") == []
+    after = borrower.enqueue(jobs.Quick())
+    wait_until(lambda: after.status() == "succeeded", "the next job", on_failure=borrowed.tail)
+    assert borrowed.events("runner.crashed") == []
 
 
-def test_a_job_that_discards_itself_is_discarded(service: Service, client: Client) -> None:
-    service.write(ONE)
-    service.start()
-    job = client.enqueue(jobs.Raise("discard"))
-    line = service.wait_for("job.discarded", job_id=job.id)
+def test_a_job_that_discards_itself_is_discarded(borrowed: Service, borrower: Client) -> None:
+    job = borrower.enqueue(jobs.Raise("discard"))
+    line = borrowed.wait_for("job.discarded", job_id=job.id)
     assert line["reason"] == "not needed any more"
     assert job.status() == "discarded"
 
 
-def test_the_next_job_finds_everything_as_the_first_did(service: Service, client: Client) -> None:
-    service.write(ONE)
-    service.start()
-    client.enqueue(jobs.Look(service.path("look")))
-    client.enqueue(jobs.Mess(service.path("mess")))
-    last = client.enqueue(jobs.Look(service.path("look")))
-    wait_until(lambda: last.status() == "succeeded", "all three", on_failure=service.tail)
-    before, after = jobs.marks(service.path("look"))
+def test_the_next_job_finds_everything_as_the_first_did(
+    borrowed: Service, borrower: Client
+) -> None:
+    borrower.enqueue(jobs.Look(borrowed.path("look")))
+    borrower.enqueue(jobs.Mess(borrowed.path("mess")))
+    last = borrower.enqueue(jobs.Look(borrowed.path("look")))
+    wait_until(lambda: last.status() == "succeeded", "all three", on_failure=borrowed.tail)
+    before, after = jobs.marks(borrowed.path("look"))
     assert before == after
-    service.wait_for("output", text="still heard", count=2)
-    assert service.events("runner.crashed") == []
+    borrowed.wait_for("output", text="still heard", count=2)
+    assert borrowed.events("runner.crashed") == []
 
 
 @pytest.mark.parametrize("how", ["return", "raise"])
@@ -121,13 +115,13 @@ def test_everything_that_is_written_becomes_one_json_object_a_line(
         assert always <= line.keys()
 
 
-def test_delayed_jobs_start_within_half_a_second_of_due(service: Service, client: Client) -> None:
-    service.write(ONE)
-    service.start()
+def test_delayed_jobs_start_within_half_a_second_of_due(
+    borrowed: Service, borrower: Client
+) -> None:
     began = time.time()
-    job = client.enqueue(jobs.Quick(service.path("ran")), delay=1)
+    job = borrower.enqueue(jobs.Quick(borrowed.path("ran")), delay=1)
     assert job.status() == "scheduled"
-    line = service.wait_for("job.started", job_id=job.id)
+    line = borrowed.wait_for("job.started", job_id=job.id)
     started = ast.literal_eval(str(_seconds(line["timestamp"])))
     assert 1.0 <= started - began < 1.6
 
@@ -139,27 +133,23 @@ def _seconds(stamp: str) -> float:
 
 
 def test_a_class_that_no_runner_knows_waits_for_one_that_does(
-    service: Service, client: Client
+    borrowed: Service, borrower: Client
 ) -> None:
-    service.write(ONE)
-    service.start()
-    handle = client.enqueue_raw("elsewhere.Job", b"{}", queue="q")
-    line = service.wait_for("job.deferred", job_id=handle.id)
+    handle = borrower.enqueue_raw("elsewhere.Job", b"{}", queue="q")
+    line = borrowed.wait_for("job.deferred", job_id=handle.id)
     assert line["job"] == "elsewhere.Job"
     assert handle.status() == "scheduled"
-    assert service.events("runner.crashed") == []
+    assert borrowed.events("runner.crashed") == []
 
 
 def test_a_payload_that_does_not_fit_its_class_is_dead_with_the_reason(
-    service: Service, client: Client
+    borrowed: Service, borrower: Client
 ) -> None:
-    service.write(ONE)
-    service.start()
-    handle = client.enqueue_raw(jobs.Attempts.__horus__.name, b'{"path": 5}', queue="q")
-    dead = service.wait_for("job.dead", job_id=handle.id)
+    handle = borrower.enqueue_raw(jobs.Attempts.__horus__.name, b'{"path": 5}', queue="q")
+    dead = borrowed.wait_for("job.dead", job_id=handle.id)
     assert dead["reason"] == "undecodable"
-    after = client.enqueue(jobs.Quick())
-    wait_until(lambda: after.status() == "succeeded", "the next job", on_failure=service.tail)
+    after = borrower.enqueue(jobs.Quick())
+    wait_until(lambda: after.status() == "succeeded", "the next job", on_failure=borrowed.tail)
 
 
 def test_a_runner_past_max_memory_is_recycled_after_the_job(
@@ -201,16 +191,14 @@ def test_a_group_of_several_queues_claims_from_them_in_turn(
     assert 8 <= first.count("a") <= 12
 
 
-def test_output_is_ascribed_to_the_job_that_wrote_it(service: Service, client: Client) -> None:
-    service.write(ONE)
-    service.start()
-    hang = client.enqueue(jobs.Hang(service.path("ran"), done=service.path("done")))
-    wait_until(lambda: jobs.marks(service.path("ran")) != [], "it runs", on_failure=service.tail)
-    jobs.mark(service.path("done"))
-    speak = client.enqueue(jobs.Speak("mine"))
-    line = service.wait_for("output", text="mine")
+def test_output_is_ascribed_to_the_job_that_wrote_it(borrowed: Service, borrower: Client) -> None:
+    hang = borrower.enqueue(jobs.Hang(borrowed.path("ran"), done=borrowed.path("done")))
+    wait_until(lambda: jobs.marks(borrowed.path("ran")) != [], "it runs", on_failure=borrowed.tail)
+    jobs.mark(borrowed.path("done"))
+    speak = borrower.enqueue(jobs.Speak("mine"))
+    line = borrowed.wait_for("output", text="mine")
     assert line.get("job_id", speak.id) == speak.id
-    assert hang.id not in [line.get("job_id") for line in service.events("output")]
+    assert hang.id not in [line.get("job_id") for line in borrowed.events("output")]
 
 
 def test_what_a_job_starts_inherits_none_of_our_descriptors(

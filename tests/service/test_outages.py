@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from horus_supervisor import Client
+from horus_supervisor import Client, JobHandle
 from horus_supervisor.scoreboard import Scoreboard
 from horus_supervisor.store import operations
 from horus_supervisor.supervisor.silence import LEAST_S
@@ -91,19 +91,25 @@ def test_a_host_that_is_gone_gives_its_jobs_back_through_another_host(
         other.stop()
 
 
+def lose_redis_under_a_job(outage: Service, redis: RedisServer, client: Client) -> JobHandle:
+    """Start a job, kill Redis, and let the job return then."""
+    done = outage.path("done")
+    job = client.enqueue(jobs.Hang(outage.path("ran"), done=done))
+    outage.wait_for("job.started", job_id=job.id)
+    redis.kill()
+    outage.wait_for("redis.lost")
+    jobs.mark(done)
+    return job
+
+
 def test_running_jobs_outlive_an_outage_of_redis_and_are_handed_in(
     outage: Service, own_redis: RedisServer, namespace: str
 ) -> None:
     outage.write(TWO)
     outage.start()
     with Client(own_redis.url, namespace=namespace) as client:
-        done = outage.path("done")
-        job = client.enqueue(jobs.Hang(outage.path("ran"), done=done))
-        outage.wait_for("job.started", job_id=job.id)
         pids = outage.runner_pids()
-        own_redis.kill()
-        outage.wait_for("redis.lost")
-        jobs.mark(done)
+        job = lose_redis_under_a_job(outage, own_redis, client)
         wait_until(lambda: jobs.marks(outage.path("ran.end")) != [], "the job's end")
         own_redis.start()
         outage.wait_for("redis.restored")
@@ -121,12 +127,7 @@ def test_a_stop_while_redis_is_away_keeps_what_it_can_not_hand_in(
     outage.write(TWO)
     outage.start()
     with Client(own_redis.url, namespace=namespace) as client:
-        done = outage.path("done")
-        job = client.enqueue(jobs.Hang(outage.path("ran"), done=done))
-        outage.wait_for("job.started", job_id=job.id)
-        own_redis.kill()
-        outage.wait_for("redis.lost")
-        jobs.mark(done)
+        job = lose_redis_under_a_job(outage, own_redis, client)
         assert outage.stop() == 0
         assert list((outage.folder / "state" / "spool").glob("*.call"))
         own_redis.start()
@@ -220,12 +221,8 @@ def test_a_seat_given_up_while_redis_is_away_can_be_taken_again(
     outage.write("[queues]\nq = 1\n")
     outage.start()
     with Client(own_redis.url, namespace=namespace) as client:
-        job = client.enqueue(jobs.Hang(outage.path("ran"), done=outage.path("done")))
-        outage.wait_for("job.started", job_id=job.id)
         [pid] = outage.runner_pids()
-        own_redis.kill()
-        outage.wait_for("redis.lost")
-        jobs.mark(outage.path("done"))
+        job = lose_redis_under_a_job(outage, own_redis, client)
         outage.write("[queues]\nq = 0\n")
         wait_until(lambda: not alive(pid), "the runner has left", on_failure=outage.tail)
         own_redis.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
@@ -22,10 +23,11 @@ class Service:
 
     def __init__(self, folder: Path, redis_url: str, namespace: str) -> None:
         self.folder = folder
+        self._first = 0
         self.config = folder / "config.toml"
         self.log = folder / "log"
-        self._redis_url = redis_url
-        self._namespace = namespace
+        self.redis_url = redis_url
+        self.namespace = namespace
         self._process: subprocess.Popen[bytes] | None = None
         self._error = folder / "stderr"
 
@@ -35,8 +37,8 @@ class Service:
         """Write the TOML: ``groups`` is everything from ``[queues]`` on."""
         text = f"""
 [redis]
-url = "{self._redis_url}"
-namespace = "{self._namespace}"
+url = "{self.redis_url}"
+namespace = "{self.namespace}"
 
 [supervisor]
 imports = ["tests.service.apps.testjobs"]
@@ -53,6 +55,13 @@ format = "json"
         scratch = self.config.with_suffix(".new")
         scratch.write_text(text)
         scratch.replace(self.config)
+
+    def lent(self, folder: Path) -> Service:
+        """Lend it, as it runs, to one more test: with a folder and a log that begin empty."""
+        lent = copy.copy(self)
+        lent.folder = folder
+        lent._first = len(self.log.read_text().splitlines())
+        return lent
 
     def path(self, name: str) -> str:
         """A path in the test's folder, for jobs to leave marks in."""
@@ -115,7 +124,7 @@ format = "json"
         if not self.log.exists():
             return []
         whole, _, _ = self.log.read_text().rpartition("\n")
-        return [json.loads(line) for line in whole.splitlines() if line]
+        return [json.loads(line) for line in whole.splitlines()[self._first :] if line]
 
     def events(self, event: str, **fields: Any) -> list[Line]:
         """The lines of an event with these fields."""
