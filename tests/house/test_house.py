@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +33,11 @@ def ours() -> Iterator[Path]:
             yield path
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def where(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
@@ -42,7 +48,7 @@ def test_one_place_in_the_tests_sleeps() -> None:
         f"{where(path)}:{node.lineno}"
         for path in python_files("tests")
         if "apps" not in path.parts
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Call)
         and (isinstance(f := node.func, ast.Attribute | ast.Name))
         and (f.attr if isinstance(f, ast.Attribute) else f.id) == "sleep"
@@ -66,7 +72,7 @@ def test_files_are_short_enough_to_be_read() -> None:
 def test_functions_fit_on_a_screen() -> None:
     long = {}
     for path in python_files("horus_supervisor", "examples", "bench"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree(path)):
             if isinstance(node, Function):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 if lines > MOST_LINES_OF_A_FUNCTION:
@@ -78,7 +84,7 @@ def test_every_module_says_what_it_is() -> None:
     silent = [
         where(path)
         for path in python_files(*CODE)
-        if path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))
+        if path.read_text().strip() and not ast.get_docstring(tree(path))
     ]
     assert silent == []
 
@@ -88,7 +94,7 @@ def test_no_except_is_bare() -> None:
     bare = [
         f"{where(path)}:{node.lineno}"
         for path in python_files(*CODE)
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.ExceptHandler) and node.type is None
     ]
     assert bare == []

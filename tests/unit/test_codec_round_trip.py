@@ -171,7 +171,7 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data(), st.lists(TYPED, min_size=1, max_size=3))
 def test_values_of_any_supported_type_come_back_the_same(
     data: st.DataObject, some: list[Typed]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,23 @@ import pytest
 SAMPLE = Path(__file__).with_name("typing_sample.py")
 
 
-@pytest.mark.timeout(120)  # mypy's first run, without a cache
-def test_mypy_accepts_what_is_right_and_reports_what_is_wrong() -> None:
+OPTIONS = """
+[mypy]
+strict = True
+warn_unused_ignores = True
+follow_imports = silent
+[mypy-redis.*,psutil.*,structlog.*]
+follow_imports = skip
+"""
+"""What the sample does not touch is left out: half of the seconds that mypy takes."""
+
+
+@pytest.mark.timeout(120)
+def test_mypy_accepts_what_is_right_and_reports_what_is_wrong(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
-    options = ("--strict", "--warn-unused-ignores", "--follow-imports=silent")
+    config = tmp_path / "mypy.ini"
+    config.write_text(OPTIONS)
+    options = ("--config-file", str(config), "--cache-dir", os.devnull)
     mypy = subprocess.run(
         [sys.executable, "-m", "mypy", *options, str(SAMPLE)],
         capture_output=True,

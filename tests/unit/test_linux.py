@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from horus_supervisor import linux
+from tests.support.service import alive
 from tests.support.waiting import wait_until
 
 PRCTL = """
@@ -60,7 +61,7 @@ if pid == 0:
 time.sleep(0.3)
 """
     child = int(run(code))
-    wait_until(lambda: not Path(f"/proc/{child}").exists(), "the child is gone", 5)
+    wait_until(lambda: not alive(child), "the child is gone", 5)
 
 
 def test_a_memory_file_is_closed_at_exec_and_empty() -> None:

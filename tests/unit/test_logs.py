@@ -192,7 +192,7 @@ def test_a_long_base_leaves_room_for_what_is_told() -> None:
 json_like = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=20,
+    max_leaves=8,
 )
 
 
@@ -200,7 +200,7 @@ json_like = st.recursive(
 @given(
     event=st.text(st.characters()) | st.sampled_from(sorted(SENTENCES)),
     fields=st.dictionaries(
-        st.text(min_size=1).filter(lambda k: k not in ("event", "exc_info")), json_like
+        st.text(min_size=1).filter(lambda k: k not in ("event", "exc_info")), json_like, max_size=3
     ),
 )
 def test_any_fields_make_one_json_object(event: str, fields: dict[str, Any]) -> None:
