@@ -94,12 +94,9 @@ def look(store: Store) -> tuple[House, list[Record]]:
 def _hear(store: Store) -> Heard:
     """Ask Redis who is connected; a user that may not ask hears of none."""
     try:
-        listing = store.client_list().decode(errors="replace")
+        clients = store.clients()
     except RedisRefused:
         return Heard(None)
-    clients = [
-        dict(word.partition("=")[::2] for word in line.split(" ")) for line in listing.splitlines()
-    ]
     return Heard({c.get("name", ""): float(c.get("idle") or 0) for c in clients})
 
 

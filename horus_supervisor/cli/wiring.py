@@ -58,7 +58,7 @@ class Place:
 class Store:
     """The jobs of a namespace; owns its connections. Raises failures in words.
 
-    Questions go over the runners' own wire, as redis-py would cost them 0.1 s of import; only what
+    Questions go over our own wire, as redis-py would cost them 0.1 s of import; only what
     goes to many jobs at once is pipelined by redis-py.
     """
 
@@ -86,11 +86,11 @@ class Store:
             with contextlib.closing(connection):
                 return connection.run_many(operations)
 
-    def client_list(self) -> bytes:
-        """Ask Redis for its clients, a line each. Raises: ``RedisRefused`` as it is."""
-        self._wire.send_raw("CLIENT", "LIST")
-        reply: bytes = self._wire.receive_reply()
-        return reply
+    def clients(self) -> list[dict[str, str]]:
+        """List Redis's clients, a dict each. Raises: ``RedisRefused`` as it is."""
+        from horus_supervisor.store.clients import connected
+
+        return connected(self._wire)
 
     def close(self) -> None:
         """Close the wire."""

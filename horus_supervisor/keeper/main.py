@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from horus_supervisor import errors, linux, logs, messages
+from horus_supervisor.address import parse_url
 from horus_supervisor.channel import Channel
 from horus_supervisor.events import Event
 from horus_supervisor.keeper import rites
@@ -28,9 +29,10 @@ from horus_supervisor.lifecycle import Cause, Death
 from horus_supervisor.messages import Born, Close, Died, Facts, Gone, KeeperBoot, Recorded
 from horus_supervisor.scoreboard import Scoreboard
 from horus_supervisor.store import operations, pending
-from horus_supervisor.store.connection import Connection, connect
+from horus_supervisor.store.clients import kill_clients
 from horus_supervisor.store.operation import Operation
 from horus_supervisor.store.rows import Slot
+from horus_supervisor.store.wire import Wire
 
 T = TypeVar("T")
 
@@ -59,7 +61,7 @@ def _pids(facts: dict[str, object]) -> list[object]:
 
 
 class Keeper:
-    """One keeper's state: its connection, its duties' next times, the deaths to deliver."""
+    """One keeper's state: its wire, its duties' next times, the deaths to deliver."""
 
     def __init__(
         self,
@@ -73,8 +75,11 @@ class Keeper:
         self.board = board
         self.log = log
         self.spool = Path(boot.state_dir) / "spool"
-        self.connection: Connection = connect(
-            boot.redis_url, timeout_s=CALL_TIMEOUT_S, name=f"horus:{self.me}:keeper"
+        self.wire = Wire(
+            parse_url(boot.redis_url),
+            timeout_s=CALL_TIMEOUT_S,
+            name=f"horus:{self.me}:keeper",
+            check_version=True,
         )
         self.deaths: deque[Died] = deque()
         self.runners: dict[tuple[int, int], Born] = {}
@@ -205,7 +210,7 @@ class Keeper:
     def ask(self, operation: Operation[T]) -> T:
         """Run an operation; raises while Redis is away: the duty is simply done again later."""
         self.board.keeper_tick()  # a slow Redis is not our silence
-        reply = self.connection.run(operation)
+        reply = self.wire.run(operation)
         if self._away:
             self._away = False
             self.log.info(Event.REDIS_RESTORED)
@@ -305,7 +310,7 @@ class Keeper:
             )
             word, lost = self.ask(operation)
             if word == "ok":
-                self.connection.kill_clients(f"horus:{row.supervisor}:")
+                kill_clients(self.wire, f"horus:{row.supervisor}:")
                 for crash in lost:
                     rites.tell_lost(self.log, crash, host, row.supervisor, Cause.HOST_LOST)
 

@@ -24,6 +24,7 @@ from horus_supervisor.logs import Logger, Sink
 from horus_supervisor.messages import Died
 from horus_supervisor.scoreboard import SLOTS
 from horus_supervisor.store import operations, pending
+from horus_supervisor.store.clients import kill_clients
 from horus_supervisor.store.rows import Crash, CrashReply, Slot
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def settle(keeper: Keeper, supervisor: str, testament: Testament) -> None:
     )
     word, lost = keeper.ask(operation)
     if word == "ok" and testament.death == Death.LOST:
-        keeper.connection.kill_clients(f"horus:{supervisor}:")
+        kill_clients(keeper.wire, f"horus:{supervisor}:")
         for crash in lost:
             tell_lost(keeper.log, crash, host, supervisor, Cause.SUPERVISOR_LOST)
     for path in (*calls, _open(keeper, supervisor)):

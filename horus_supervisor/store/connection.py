@@ -1,4 +1,4 @@
-"""redis-py's driver: for clients, the keeper and ``horus``, usable from threads and after a fork.
+"""redis-py's driver: for clients and ``horus``, usable from threads and after a fork.
 
 Never retries by itself: whoever calls knows what a repeat means. A connection whose call ended in
 any error is dropped, so no later call can read its reply. Imports redis late: 0.1 s and 19 MiB
@@ -131,21 +131,6 @@ class Connection:
                 raise
         return results
 
-    def kill_clients(self, name_prefix: str) -> int:
-        """Close Redis's connections to clients whose name begins so; tells how many were closed.
-
-        Does what it may: without the permission for CLIENT it closes none.
-        """
-        try:
-            ids = [
-                number
-                for number, name in _clients(self._command("CLIENT", "LIST"))
-                if name.startswith(name_prefix)
-            ]
-            return sum(self._command("CLIENT", "KILL", "ID", number) for number in ids)
-        except RedisRefused:
-            return 0
-
     def close(self) -> None:
         """Close every connection; a later call opens new ones."""
         self._pool.disconnect()
@@ -168,11 +153,6 @@ class Connection:
         if isinstance(reply, Exception):
             raise reply
         return reply
-
-    def _command(self, *command: str | int) -> Reply:
-        with self._exchange(" ".join(map(str, command[:2]))) as (link, progress):
-            progress.sent = True
-            return _ask(link, *command)
 
     @contextlib.contextmanager
     def _exchange(self, what: str) -> Iterator[tuple[Link, Progress]]:
@@ -199,9 +179,7 @@ class Connection:
             told: bytes = _ask(link, "INFO", "server")
         except NoPermissionError:
             told = b""
-        version = told.partition(b"redis_version:")[2].split(b"\r\n")[0].decode()
-        if version and int(version.split(".")[0]) < words.OLDEST:
-            raise words.too_old(self.address, version)
+        words.check_version(self.address, told)
         self._version_known = True
 
 
@@ -234,13 +212,6 @@ def _pipelined(chunk: Sequence[Operation[Any]]) -> Iterator[tuple[str | bytes | 
     for operation in chunk:
         yield _evalsha(operation) if operation.script.sha in loaded else _eval(operation)
         loaded.add(operation.script.sha)
-
-
-def _clients(listing: bytes) -> Iterator[tuple[int, str]]:
-    """Tell id and name of each client in the reply of CLIENT LIST."""
-    for line in listing.decode(errors="replace").splitlines():
-        fields = dict(field.partition("=")[::2] for field in line.split(" "))
-        yield int(fields["id"]), fields.get("name", "")
 
 
 def _in_words(address: Address, progress: Progress, error: Exception) -> HorusError:

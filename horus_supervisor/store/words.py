@@ -89,11 +89,14 @@ def refusal(address: Address, what: str, text: str) -> HorusError:
     return RedisRefused(f"Redis at {address.safe} refused {what}: {said}")
 
 
-def too_old(address: Address, version: str) -> RedisRefused:
-    """Name a server that is older than ``OLDEST``."""
-    return RedisRefused(
-        f"Redis at {address.safe} is version {version}: Horus needs {OLDEST}.0 or newer, or Valkey"
-    )
+def check_version(address: Address, told: bytes) -> None:
+    """Refuse a server that is older than ``OLDEST``, by what it tells of itself (INFO server)."""
+    version = told.partition(b"redis_version:")[2].split(b"\r\n")[0].decode()
+    if version and int(version.split(".")[0]) < OLDEST:
+        raise RedisRefused(
+            f"Redis at {address.safe} is version {version}:"
+            f" Horus needs {OLDEST}.0 or newer, or Valkey"
+        )
 
 
 def reason(error: OSError | None) -> str:

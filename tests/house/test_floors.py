@@ -30,7 +30,7 @@ WALLS = {
     "supervisor": "store client job redis hiredis subprocess threading asyncio",
     "guard": "store client job redis hiredis threading asyncio",
     "store": "job psutil structlog",
-    "keeper": "job hiredis",
+    "keeper": "job redis hiredis",
     "runner": "redis",
     "template": "redis",
     "job": "redis hiredis psutil",

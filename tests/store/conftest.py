@@ -35,7 +35,7 @@ def proxy(redis_server: RedisServer, tmp_path: Path) -> Iterator[Proxy]:
 
 @pytest.fixture(params=KINDS)
 def driver(request: pytest.FixtureRequest, redis_url: str) -> Iterator[Driver]:
-    """A driver of each kind: clients and keepers have redis-py's, runners their own."""
+    """A driver of each kind: clients have redis-py's, runners and keepers our own."""
     opened = open_driver(request.param, redis_url, 5.0, None)
     yield opened
     opened.close()

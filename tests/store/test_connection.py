@@ -1,4 +1,4 @@
-"""What only redis-py's driver does: pipelines, threads, forks, killing other clients."""
+"""What only redis-py's driver does: pipelines, threads, forks, a user's own client."""
 
 from __future__ import annotations
 
@@ -13,14 +13,11 @@ import pytest
 import redis
 import redis.asyncio
 
-from horus_supervisor.address import parse_url
 from horus_supervisor.errors import QueueFull, RedisRefused, ReplyLost
 from horus_supervisor.store.connection import CHUNK, Connection, connect
 from horus_supervisor.store.operation import Operation, Script
-from horus_supervisor.store.wire import Wire
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import wait_until
 
 ECHO = Script.of("echo", "return ARGV[1]")
 COUNT = Script.of("count", "return redis.call('INCR', KEYS[1] .. 'count')")
@@ -162,46 +159,6 @@ def test_what_is_no_synchronous_client_is_refused() -> None:
 
 def test_redis_py_repeats_nothing_by_itself(connection: Connection) -> None:
     assert connection.raw.get_retry().get_retries() == 0  # type: ignore[union-attr]
-
-
-# --- clients, versions -----------------------------------------------------------------------
-
-
-def test_clients_are_killed_by_the_beginning_of_their_name(
-    connection: Connection, redis_server: RedisServer, namespace: str
-) -> None:
-    address = parse_url(redis_server.url)
-    gone = [Wire(address, name=f"{namespace}-a/{i}") for i in range(3)]
-    other = Wire(address, name=f"{namespace}-b/0")
-    for wire in (*gone, other):
-        wire.send_raw("BLPOP", f"{{{namespace}}}:wake:q", 0)
-    blocked = redis_server.client()
-    wait_until(lambda: blocked.info("clients")["blocked_clients"] >= 4, "blocked clients")
-
-    assert connection.kill_clients(f"{namespace}-a/") == 3
-
-    for wire in gone:
-        with pytest.raises(ReplyLost):
-            wire.receive_reply()
-    blocked.lpush(f"{{{namespace}}}:wake:q", "token")
-    assert other.receive_reply()[1] == b"token"
-    assert connection.kill_clients(f"{namespace}-a/") == 0
-    other.close()
-
-
-def test_who_may_not_kill_clients_kills_none(own_redis: RedisServer) -> None:
-    with own_redis.client() as admin:
-        admin.execute_command("ACL", "SETUSER", "u", "on", ">p", "~*", "+@all", "-client", "-info")
-    connection = connect(f"unix://u:p@{own_redis.path}")
-    assert connection.run(echo(1)) == 1
-    assert connection.kill_clients("anything") == 0
-
-
-def test_a_server_that_is_too_old_is_refused(redis_server: RedisServer, tmp_path: Path) -> None:
-    with Proxy(tmp_path, redis_server.path) as proxy:
-        proxy.rewrite = (b"redis_version:7.", b"redis_version:6.")
-        with pytest.raises(RedisRefused, match=r"is version 6\..* needs 7\.0 or newer"):
-            connect(proxy.url).run(echo(1))
 
 
 def test_importing_the_driver_does_not_import_redis() -> None:

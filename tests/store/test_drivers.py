@@ -1,4 +1,4 @@
-"""One suite for both drivers: redis-py's ``Connection`` and the runner's ``Wire``.
+"""One suite for both drivers: redis-py's ``Connection`` and our own ``Wire``.
 
 What one of them can do in passing (errors in words, no reply taken for another's) the other must.
 """
@@ -340,3 +340,18 @@ def test_an_error_in_a_script_is_told_and_leaves_the_driver_usable(
 def test_every_error_is_a_horus_error(open_: Open, tmp_path: Path) -> None:
     with pytest.raises(HorusError):
         open_(f"unix://{tmp_path}/gone.sock").run(operation("return 1", "x"))
+
+
+def test_a_server_that_is_too_old_is_refused(open_: Open, proxy: Proxy) -> None:
+    proxy.rewrite = (b"redis_version:7.", b"redis_version:6.")
+    with pytest.raises(RedisRefused, match=r"is version 6\..* needs 7\.0 or newer"):
+        open_(proxy.url).run(operation("return 1", "x"))
+
+
+def test_a_server_that_may_not_be_asked_for_its_version_is_believed(
+    open_: Open, own_redis: RedisServer
+) -> None:
+    with own_redis.client() as admin:
+        admin.execute_command("ACL", "SETUSER", "u", "on", ">p", "~*", "+@all", "-info")
+    driver = open_(f"unix://u:p@{own_redis.path}")
+    assert driver.run(operation("return 1", "x")) == 1

@@ -30,6 +30,6 @@ def test_each_call_is_a_sign_of_life(redis_url: str, namespace: str) -> None:
         keeper = Keeper(boot, channel, board, logs.bind(lambda _: None, {}))
         for _ in range(3):
             keeper.ask(operations.kick(namespace))
-        keeper.connection.close()
+        keeper.wire.close()
     os.close(board.fd)
     assert board.keeper_ticks == 3

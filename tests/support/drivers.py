@@ -37,7 +37,7 @@ def operation(source: str, namespace: str, *args: str | bytes | int) -> Operatio
 
 def open_driver(kind: str, url: str, timeout_s: float, name: str | None) -> Driver:
     if kind == "wire":
-        return Wire(parse_url(url), timeout_s=timeout_s, name=name)
+        return Wire(parse_url(url), timeout_s=timeout_s, name=name, check_version=True)
     return connect(url, timeout_s=timeout_s, name=name)
 
 
