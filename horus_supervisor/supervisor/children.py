@@ -1,7 +1,7 @@
 """Every process of the service: started here, signalled here, reaped here, and nowhere else.
 
-No ``subprocess`` and no threads: one place reaps. Programs (template, keeper, embedded Redis) are
-started by exec; runners are forked by the template and adopted.
+No ``subprocess`` and no threads: one place reaps. Template and guard are started by exec, keepers
+by a fork (``fork.py``); runners are forked by the template and adopted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from horus_supervisor import linux
 
-_FIRST_FD = 200
+FIRST_FD = 200
 """Descriptors that a program gets are numbered from here, or from above what they are here."""
 
 _PID_MAX = 1 << 22  # proc_sys_kernel(5)
@@ -39,7 +39,7 @@ def start_program(
     It leads its own process group, reads nothing, and writes to ``output_fd``. Raises ``OSError``.
     """
     root = str(Path(__file__).resolve().parents[2])
-    first = max(_FIRST_FD, *(fd + 1 for fd in fds))  # no copy may hit one not copied yet
+    first = max(FIRST_FD, *(fd + 1 for fd in fds))  # no copy may hit one not copied yet
     numbers = [first + at for at in range(len(fds))]
     call = ", ".join(repr(value) for value in (*numbers, *arguments))
     code = f"import sys; sys.path.append({root!r}); from {module} import main; main({call})"

@@ -17,7 +17,7 @@ from horus_supervisor import messages
 from horus_supervisor.channel import Channel
 from horus_supervisor.events import Event
 from horus_supervisor.logs import Logger
-from horus_supervisor.supervisor import children
+from horus_supervisor.supervisor import children, fork
 from horus_supervisor.supervisor.credit import Credit
 from horus_supervisor.supervisor.inbox import Inbox
 from horus_supervisor.supervisor.output import PIPE_BYTES, LinePipe, Outlet, OutputPipe, make_pipe
@@ -76,7 +76,7 @@ class Programs:
         ours.setblocking(False)
         with theirs, contextlib.ExitStack() as undo:
             undo.enter_context(ours)
-            self._start(self.template, (), [theirs.fileno(), board_fd, lock_fd])
+            self._exec(self.template, (), [theirs.fileno(), board_fd, lock_fd])
             undo.pop_all()
         self.template_socket = ours
         self._hears_template = lambda: self._hear_template(ours, hear)
@@ -108,7 +108,7 @@ class Programs:
             log_r, log_w = make_pipe(PIPE_BYTES)
             undo.callback(os.close, log_r)
             try:
-                output = self._start(self.keeper, (), [theirs.fileno(), board_fd, log_w, *held])
+                output = self._fork(self.keeper, [theirs.fileno(), board_fd, log_w, *held])
             finally:
                 os.close(log_w)
             undo.pop_all()
@@ -153,12 +153,21 @@ class Programs:
 
     def start_guard(self, folder: str, fds: list[int]) -> None:
         """Start the embedded Redis under its guard; ``fds``: lifeline, lock, the folder's lock."""
-        self._start(self.guard, (folder,), fds)
+        self._exec(self.guard, (folder,), fds)
 
-    def _start(self, program: Program, arguments: tuple[object, ...], fds: list[int]) -> OutputPipe:
+    def _exec(self, program: Program, arguments: tuple[object, ...], fds: list[int]) -> OutputPipe:
+        start = children.start_program
+        return self._start(program, lambda out: start(program.module, arguments, fds, out))
+
+    def _fork(self, program: Program, fds: list[int]) -> OutputPipe:
+        """Start what is our own code by a fork: a keeper is 9 MB smaller so, and there at once."""
+        return self._start(program, lambda out: fork.fork_program(program.module, fds, out))
+
+    def _start(self, program: Program, start: Callable[[int], int]) -> OutputPipe:
+        """Start a program, given the descriptor of what it writes."""
         out_r, out_w = make_pipe()
         try:
-            program.pid = children.start_program(program.module, arguments, fds, out_w)
+            program.pid = start(out_w)
         except OSError:
             os.close(out_r)
             raise

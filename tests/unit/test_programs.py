@@ -15,7 +15,7 @@ import pytest
 from horus_supervisor import logs, messages
 from horus_supervisor.channel import Channel
 from horus_supervisor.messages import Facts, Gone, RedisLost, TemplateFailed, ToKeeper
-from horus_supervisor.supervisor import children
+from horus_supervisor.supervisor import children, fork
 from horus_supervisor.supervisor.inbox import HEARD, Inbox
 from horus_supervisor.supervisor.output import Outlet
 from horus_supervisor.supervisor.programs import Programs
@@ -53,6 +53,7 @@ class Told:
         self.heard: list[Any] = []
         self.theirs: list[int] = []
         monkeypatch.setattr(children, "start_program", self._start)
+        monkeypatch.setattr(fork, "fork_program", lambda *args: self._start(args[0], (), *args[1:]))
 
     def _start(self, _module: str, _arguments: Any, fds: list[int], _output: int) -> int:
         self.theirs = [os.dup(fd) for fd in fds]
@@ -151,6 +152,10 @@ def test_the_names_of_many_job_classes_fit_into_a_message(told: Told) -> None:
     template.close()
 
 
+def no_memory() -> int:
+    raise OSError("no memory")
+
+
 def test_a_program_that_can_not_be_started_leaves_no_descriptor_open(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,9 +166,10 @@ def test_a_program_that_can_not_be_started_leaves_no_descriptor_open(
     with pytest.raises(OSError, match="nonexistent"):
         told.programs.start_template(BOOT, 0, 0, told.heard.append)
     with pytest.raises(OSError, match="nonexistent"):
-        told.programs.start_keeper(keeper_boot({}), [0, 0], told.heard.append)
-    with pytest.raises(OSError, match="nonexistent"):
         told.programs.start_guard("folder", [0, 0, 0])
+    monkeypatch.setattr(os, "fork", no_memory)
+    with pytest.raises(OSError, match="no memory"):
+        told.programs.start_keeper(keeper_boot({}), [0, 0], told.heard.append)
     assert sorted(os.listdir("/proc/self/fd")) == before
     programs = told.programs
     assert not any(p.running for p in (programs.template, programs.keeper, programs.guard))
