@@ -6,12 +6,12 @@ lives to tell: the supervisor, its keeper, or its successor's.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import msgspec
 
 from horus_supervisor.events import Event
+from horus_supervisor.ids import sha1_hex
 from horus_supervisor.lifecycle import Cause, Death, Disposition
 from horus_supervisor.logs import Logger
 
@@ -58,9 +58,7 @@ def crash_id(supervisor: str, slot: int, incarnation: int) -> str:
 
     The script that settles slots derives the same (``pieces/death.lua``).
     """
-    return hashlib.sha1(
-        f"{supervisor}/{slot}/{incarnation}".encode(), usedforsecurity=False
-    ).hexdigest()[:20]
+    return sha1_hex(f"{supervisor}/{slot}/{incarnation}".encode())[:20]
 
 
 def tell_fate(

@@ -12,7 +12,6 @@ import contextlib
 import fcntl
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +51,8 @@ def short_socket_path(path: str) -> Iterator[str]:
         finally:
             os.close(descriptor)
     else:
+        import tempfile
+
         with tempfile.TemporaryDirectory(prefix="horus-", dir="/tmp") as private:
             link = os.path.join(private, "s")
             os.symlink(path, link)

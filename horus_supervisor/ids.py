@@ -12,6 +12,11 @@ import re
 import threading
 import time
 
+try:  # as ``random`` does: hashlib would load OpenSSL, 0.5 MB in each process
+    from _sha1 import sha1 as _sha1  # type: ignore[import-not-found]
+except ImportError:
+    from hashlib import sha1 as _sha1
+
 MAX_JOB_NAME = 200
 """Most characters of a job's name on the wire."""
 
@@ -36,6 +41,12 @@ class _Sequence:
             else:
                 self._last = now | _random(_RANDOM_BITS)
             return self._last
+
+
+def sha1_hex(data: bytes) -> str:
+    """Name content by its SHA-1, as Redis names scripts: 40 hex digits."""
+    digest: str = _sha1(data, usedforsecurity=False).hexdigest()
+    return digest
 
 
 def _random(bits: int) -> int:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import resource
 import signal
 import socket
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
@@ -29,11 +29,15 @@ DUMP_SIGNAL = int(getattr(signal, "SIGRTMIN", signal.SIGUSR1)) + (1 if LINUX els
 """Supervisor to runner: write the stack of every thread into your memory file (faulthandler)."""
 
 
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def _prctl(option: int, value: int | bytes) -> None:
     if not LINUX:
         return
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, value, 0, 0, 0) != 0:
+    if _libc().prctl(option, value, 0, 0, 0) != 0:
         error = ctypes.get_errno()
         raise OSError(error, f"prctl({option}): {os.strerror(error)}")
 
@@ -68,6 +72,8 @@ def memory_file(name: str) -> int:
     """Open a file that lives in memory only; closed at exec. memfd_create(2)."""
     if LINUX:
         return os.memfd_create(name, os.MFD_CLOEXEC)
+    import tempfile
+
     fd, path = tempfile.mkstemp(prefix=name)
     os.unlink(path)
     return fd

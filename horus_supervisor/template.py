@@ -19,7 +19,12 @@ import sys
 import time
 import traceback
 
+# the C function behind ``signal``'s, which makes an enum of every number
+from _signal import pthread_sigmask as _sigmask  # type: ignore[import-not-found]
+from pathlib import Path
+
 from horus_supervisor import linux, messages
+from horus_supervisor.address import parse_url
 from horus_supervisor.job import codec, definition
 from horus_supervisor.messages import (
     Boot,
@@ -30,7 +35,7 @@ from horus_supervisor.messages import (
     TemplateFailed,
     TemplateReady,
 )
-from horus_supervisor.runner.process import become_runner
+from horus_supervisor.runner.process import Common, become_runner, reset_signals
 from horus_supervisor.scoreboard import Scoreboard
 from horus_supervisor.store import operation
 
@@ -38,6 +43,9 @@ _MIDDLE_S = 5.0
 """Seconds for a middle process to fork; an at-fork hook of job code may hang there."""
 
 _MESSAGE_MAX = 1 << 16
+
+_SIGNALS = frozenset(map(int, signal.valid_signals()))
+_BLOCK, _SET = int(signal.SIG_BLOCK), int(signal.SIG_SETMASK)
 
 
 def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
@@ -52,13 +60,14 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
     if os.getppid() != boot.supervisor_pid:
         os._exit(0)
     try:
-        ready = import_jobs(boot)
+        ready, address = import_jobs(boot), parse_url(boot.redis_url)
     except BaseException:
         text = traceback.format_exc()
         control.send(messages.encode(TemplateFailed(error=text[-8000:])))
         os._exit(1)
     control.send(messages.encode(ready))
-    board = Scoreboard(board_fd)
+    reset_signals()
+    common = Common(boot, address, Path(boot.spool), Scoreboard(board_fd), lock_fd)
     gc.collect()
     gc.freeze()  # a collection in a runner must not touch, and so copy, the pages that all share
     while True:
@@ -68,7 +77,7 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
         assert isinstance(request, Spawn)
         for fd in fds:
             os.set_inheritable(fd, False)  # nor a runner's pipes; recv_fds ignores its flags
-        answer = _fork(boot, request, fds, board, lock_fd, control)
+        answer = _fork(common, request, fds, control)
         for fd in fds:
             os.close(fd)
         control.send(messages.encode(answer))
@@ -91,21 +100,21 @@ def import_jobs(boot: Boot) -> TemplateReady:
 
 
 def _fork(
-    boot: Boot, spec: Spawn, fds: list[int], board: Scoreboard, lock_fd: int, control: socket.socket
+    common: Common, spec: Spawn, fds: list[int], control: socket.socket
 ) -> Spawned | SpawnFailed:
     """Fork a runner through a middle process; answer with its pid."""
     told, tell = os.pipe()
     # a signal in the child must not run a handler of ours before the child has its own
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    before = _sigmask(_BLOCK, _SIGNALS)
     try:
         middle = os.fork()
         if middle == 0:
-            _middle(boot, spec, fds, board, lock_fd, (told, tell, control.fileno()))
+            _middle(common, spec, fds, (told, tell, control.fileno()))
     except OSError as error:
         os.close(told)
         return SpawnFailed(slot=spec.slot, incarnation=spec.incarnation, error=str(error))
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _sigmask(_SET, before)
         os.close(tell)
     ready, _, _ = select.select([told], [], [], _MIDDLE_S)
     text = os.read(told, 64) if ready else b""
@@ -120,14 +129,7 @@ def _fork(
     return Spawned(slot=spec.slot, incarnation=spec.incarnation, pid=int(text))
 
 
-def _middle(
-    boot: Boot,
-    spec: Spawn,
-    fds: list[int],
-    board: Scoreboard,
-    lock_fd: int,
-    ours: tuple[int, int, int],
-) -> None:
+def _middle(common: Common, spec: Spawn, fds: list[int], ours: tuple[int, int, int]) -> None:
     """Fork the runner, tell its pid, end. Never returns."""
     told, tell, control_fd = ours
     code = 1
@@ -138,7 +140,7 @@ def _middle(
             os.close(told)
             os.close(tell)
             os.close(control_fd)
-            code = become_runner(boot, spec, fds, board, lock_fd, middle=me)
+            code = become_runner(common, spec, fds, middle=me)
         else:
             os.write(tell, str(pid).encode())
             code = 0

@@ -10,10 +10,15 @@ import faulthandler
 import os
 import signal
 import time
+
+# the C functions behind ``signal``'s, which make an enum of every number
+from _signal import pthread_sigmask as _sigmask  # type: ignore[import-not-found]
+from _signal import signal as _signal
+from dataclasses import dataclass
 from pathlib import Path
 
 from horus_supervisor import linux
-from horus_supervisor.address import parse_url
+from horus_supervisor.address import Address
 from horus_supervisor.messages import Boot, Spawn
 from horus_supervisor.runner.main import Runner
 from horus_supervisor.runner.voice import Voice
@@ -22,43 +27,59 @@ from horus_supervisor.store.wire import Wire
 
 WIRE_TIMEOUT_S = 5.0
 
+_IGNORED = (int(signal.SIGTTOU), int(signal.SIGTTIN), int(signal.SIGINT))
+"""A terminal's: the supervisor hears them."""
+
 _NOT_OURS = (signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ)
-_IGNORED = (
-    signal.SIGTTOU,
-    signal.SIGTTIN,
-    signal.SIGINT,
-)  # a terminal's: the supervisor hears them
+
+_DEFAULT = tuple(map(int, signal.valid_signals() - {*_NOT_OURS, *_IGNORED}))
+_SIGTERM, _SIG_SETMASK = int(signal.SIGTERM), int(signal.SIG_SETMASK)
+_SIG_DFL, _SIG_IGN = int(signal.SIG_DFL), int(signal.SIG_IGN)
 
 
-def become_runner(
-    boot: Boot, spec: Spawn, fds: list[int], board: Scoreboard, lock_fd: int, *, middle: int
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What all runners of a template have in common: made before the fork, it lies in shared pages.
+
+    ``lock_fd`` is let go of by what a job forks.
+    """
+
+    boot: Boot
+    address: Address
+    spool: Path
+    board: Scoreboard
+    lock_fd: int
+
+
+def become_runner(common: Common, spec: Spawn, fds: list[int], *, middle: int) -> int:
     """Serve as a runner until told to leave; returns the exit status.
 
     ``fds``: log pipe, output pipe, memory file for stacks. ``middle``: the process that forked us.
     """
     log_fd, output_fd, stacks_fd = fds
+    boot = common.boot
     os.setpgid(0, 0)
     if not _adopted(middle, boot.supervisor_pid):
         return 0
     _take_descriptors(output_fd)
-    _reset_signals(stacks_fd)
+    faulthandler.enable(stacks_fd)
+    faulthandler.register(linux.DUMP_SIGNAL, stacks_fd, all_threads=True, chain=False)
     linux.name_process(f"horus {spec.runner}")
-    slot = SlotWriter(board, spec.slot)
+    slot = SlotWriter(common.board, spec.slot)
     slot.born(os.getpid())
     name = f"horus:{spec.identity.supervisor}:{spec.slot}.{spec.incarnation}"
-    wire = Wire(parse_url(boot.redis_url), timeout_s=WIRE_TIMEOUT_S, name=name)
+    wire = Wire(common.address, timeout_s=WIRE_TIMEOUT_S, name=name)
     runner = Runner(
         spec,
         boot.namespace,
         wire,
         slot,
         Voice(log_fd, spec.identity, spec.runner, spec.group),
-        spool=Path(boot.spool),
+        spool=common.spool,
         max_payload_bytes=boot.max_payload_bytes,
     )
     _take_signals(runner)
-    os.register_at_fork(after_in_child=lambda: _let_go(wire, (log_fd, lock_fd)))
+    os.register_at_fork(after_in_child=lambda: _let_go(wire, (log_fd, common.lock_fd)))
     return runner.run()
 
 
@@ -82,21 +103,19 @@ def _take_descriptors(output_fd: int) -> None:
     os.close(output_fd)
 
 
-def _reset_signals(stacks_fd: int) -> None:
-    """Undo what the imports installed; then have the stacks of a fatal signal written."""
-    for number in signal.valid_signals() - {*_NOT_OURS, *_IGNORED}:
+def reset_signals() -> None:
+    """Undo what the imports installed. For the template: once, instead of in each runner."""
+    for number in _DEFAULT:
         with contextlib.suppress(OSError, ValueError):  # the C library keeps some for itself
-            signal.signal(number, signal.SIG_DFL)
+            _signal(number, _SIG_DFL)
     for number in _IGNORED:
-        signal.signal(number, signal.SIG_IGN)
-    faulthandler.enable(stacks_fd)
-    faulthandler.register(linux.DUMP_SIGNAL, stacks_fd, all_threads=True, chain=False)
+        _signal(number, _SIG_IGN)
 
 
 def _take_signals(runner: Runner) -> None:
-    signal.signal(linux.WAKE_SIGNAL, lambda *_: runner.guard.look())
-    signal.signal(signal.SIGTERM, runner.ask_to_leave)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    _signal(linux.WAKE_SIGNAL, lambda *_: runner.guard.look())
+    _signal(_SIGTERM, runner.ask_to_leave)
+    _sigmask(_SIG_SETMASK, ())
 
 
 def _let_go(wire: Wire, fds: tuple[int, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from typing import Any
 
 from horus_supervisor import logs
@@ -18,7 +19,7 @@ class Voice:
         self.fd = fd
         self._console = console
         self._lines: list[bytes] = []
-        base: dict[str, Any] = {
+        self._base: dict[str, Any] = {
             "service": identity.service,
             "host": identity.host,
             "supervisor": identity.supervisor,
@@ -26,11 +27,20 @@ class Voice:
             "runner": runner,
             "group": group,
         }
-        self.log = logs.bind(self._lines.append, base, identity.level)
-        self.direct = logs.bind(self.write, base, identity.level)
-        self._renderer = logs.Renderer(base)
+        self._level = identity.level
+        self._renderer = logs.Renderer(self._base)
         self._tells_info = identity.level in ("debug", "info")
         self.debug = identity.level == "debug"
+
+    @cached_property
+    def log(self) -> logs.Logger:
+        """Collects lines. Made when the first line needs it, as ``direct``: 0.25 MB a runner."""
+        return logs.bind(self._lines.append, self._base, self._level)
+
+    @cached_property
+    def direct(self) -> logs.Logger:
+        """Writes each line at once."""
+        return logs.bind(self.write, self._base, self._level)
 
     def form(self, event: str, constant: dict[str, str], holes: dict[str, str]) -> logs.Form:
         """Prepare an ``info`` line, past structlog's proxies; ``keep`` takes what it gives."""

@@ -8,12 +8,13 @@ by putting the files side by side.
 from __future__ import annotations
 
 import functools
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
+
+from horus_supervisor.ids import sha1_hex
 
 T = TypeVar("T")
 
@@ -36,8 +37,7 @@ class Script:
     @classmethod
     def of(cls, name: str, source: str) -> Script:
         """Make a script of a source text whose includes are resolved."""
-        sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
-        return cls(name, source, sha)
+        return cls(name, source, sha1_hex(source.encode()))
 
 
 @functools.cache

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import hiredis
 
 from horus_supervisor.address import Address
-from horus_supervisor.embedded import short_socket_path
+from horus_supervisor.embedded import SHORT, short_socket_path
 from horus_supervisor.errors import HorusError, RedisAway
 from horus_supervisor.store import words
 from horus_supervisor.store.operation import Operation, Reply, Series
@@ -302,14 +302,21 @@ def _open(address: Address, timeout_s: float) -> socket.socket:
     try:
         _limit(connection, timeout_s)
         if address.path is not None:
-            with short_socket_path(address.path) as path:
-                connection.connect(path)
+            _connect(connection, address.path)
             return connection
         _keep_alive(connection)
         return _encrypt(connection, address) if address.tls else connection
     except OSError:
         connection.close()
         raise
+
+
+def _connect(connection: socket.socket, path: str) -> None:
+    if len(path.encode()) <= SHORT:
+        connection.connect(path)
+    else:
+        with short_socket_path(path) as short:
+            connection.connect(short)
 
 
 def _limit(connection: socket.socket, timeout_s: float) -> None:

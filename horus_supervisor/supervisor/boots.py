@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 
 from horus_supervisor import __version__, messages
@@ -16,7 +15,7 @@ def identity(config: Config) -> Identity:
     return Identity(
         service=config.log.service,
         host=socket.gethostname(),
-        supervisor=secrets.token_hex(6),
+        supervisor=os.urandom(6).hex(),
         level=config.log.level,
         args=config.log.args,
     )

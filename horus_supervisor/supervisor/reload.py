@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,8 @@ STILL_S = 0.25
 RECENT_S = 2.0
 """Seconds after a change in which stamps prove nothing: two edits may fall into one tick."""
 
-_MISSING = b"missing"
+Content = bytes | None
+"""What stands in a file; None where it can't be read."""
 
 
 @dataclass(slots=True)
@@ -27,11 +27,11 @@ class Watch:
     """Remembers what was last read of a file. Follows links: a mounted folder swaps them."""
 
     path: Path
-    _taken: bytes = b""
-    _seen: bytes = b""
+    _taken: Content = None
+    _seen: Content = None
     _since: float = 0.0
     _stamp: tuple[int, ...] = ()
-    _digest: bytes = _MISSING
+    _read: Content = None
 
     def __post_init__(self) -> None:
         self._taken = self._seen = self._look(trusted=False)
@@ -54,17 +54,17 @@ class Watch:
         """Whether a change was seen and not taken yet."""
         return self._seen != self._taken
 
-    def _look(self, *, trusted: bool) -> bytes:
-        """Digest the content; ``trusted``: unless the file's stamp is what it was."""
+    def _look(self, *, trusted: bool) -> Content:
+        """Read the content; ``trusted``: unless the file's stamp is what it was."""
         try:
             status = self.path.stat()
             stamp = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
             if stamp != self._stamp or not trusted:
-                self._digest = hashlib.sha256(self.path.read_bytes()).digest()
+                self._read = self.path.read_bytes()
                 self._stamp = stamp
         except OSError:
-            self._stamp, self._digest = (), _MISSING
-        return self._digest
+            self._stamp, self._read = (), None
+        return self._read
 
 
 class Settings:
