@@ -186,3 +186,11 @@ def wakeup_pair() -> tuple[socket.socket, socket.socket]:
     if threading.current_thread() is threading.main_thread():
         signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
     return ears, mouth
+
+
+def close_wakeup_pair(ears: socket.socket, mouth: socket.socket) -> None:
+    """Undo ``wakeup_pair``."""
+    if threading.current_thread() is threading.main_thread():
+        signal.set_wakeup_fd(-1)
+    ears.close()
+    mouth.close()

@@ -36,6 +36,7 @@ from horus_supervisor.messages import (
     TemplateReady,
 )
 from horus_supervisor.runner.process import Common, become_runner, reset_signals
+from horus_supervisor.runner.rehearsal import rehearse
 from horus_supervisor.scoreboard import Scoreboard
 from horus_supervisor.store import operation
 
@@ -66,6 +67,7 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
         control.send(messages.encode(TemplateFailed(error=text[-8000:])))
         os._exit(1)
     control.send(messages.encode(ready))
+    _rehearse(boot)
     reset_signals()
     common = Common(boot, address, Path(boot.spool), Scoreboard(board_fd), lock_fd)
     gc.collect()
@@ -81,6 +83,14 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
         for fd in fds:
             os.close(fd)
         control.send(messages.encode(answer))
+
+
+def _rehearse(boot: Boot) -> None:
+    """Warm up what runners run; where that fails they are larger, and no worse."""
+    try:
+        rehearse(boot.max_payload_bytes)
+    except Exception:
+        traceback.print_exc()
 
 
 def import_jobs(boot: Boot) -> TemplateReady:

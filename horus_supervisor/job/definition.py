@@ -120,6 +120,11 @@ def registry() -> dict[str, type[Job]]:
     return dict(_registry)
 
 
+def forget(cls: type[Job]) -> None:
+    """Take a class out of the registry, as if it had not been defined."""
+    del _registry[cls.__horus__.name]
+
+
 def _register(cls: type[Job]) -> None:
     """Enter a class; one that is defined anew, as a reloaded module does, takes its own place."""
     other = _registry.setdefault(cls.__horus__.name, cls)

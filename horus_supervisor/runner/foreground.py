@@ -92,6 +92,7 @@ def start_runner(
                 own_timer=True,
             )
             _serve(runner, board)
+            runner.close()
         finally:
             keeper.close()
     return runner.jobs_done

@@ -53,6 +53,11 @@ class Household:
         """
         os.fchdir(self._folder)
 
+    def close(self) -> None:
+        """Give the descriptors back."""
+        for fd in (self._folder, self._stdin, self._stdout, self._stderr):
+            os.close(fd)
+
     def restore(self) -> str | None:
         """Put back what a job changed; tells what could not be put back, or None."""
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import locale
 import os
 import signal
@@ -25,6 +26,13 @@ def mark(path: str, text: str = "") -> None:
 def marks(path: str) -> list[str]:
     """The lines of a file."""
     return Path(path).read_text().splitlines() if os.path.exists(path) else []
+
+
+class Collect(Job, queue="q"):
+    """Have Python look at every object that it may."""
+
+    def execute(self) -> None:
+        gc.collect()
 
 
 class Quick(Job, queue="q"):
