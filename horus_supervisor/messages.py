@@ -53,6 +53,7 @@ class Spawn(Message, frozen=True):
     """Whether the highest weight always comes first, instead of as often as it says."""
     identity: Identity
     job_timeout_s: float | None
+    kill_after_s: float
     unknown_job_after_s: float
     max_crashes: int
     crash_delay_s: float

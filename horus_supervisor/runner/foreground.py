@@ -115,6 +115,7 @@ def spec(identity: Identity, queues: Sequence[str], limits: GroupConfig | None) 
         strict=False,
         identity=identity,
         job_timeout_s=limits.job_timeout_s if limits else None,
+        kill_after_s=limits.kill_after_s if limits else 5.0,
         unknown_job_after_s=limits.unknown_job_after_s if limits else 3600.0,
         max_crashes=limits.max_crashes if limits else 3,
         crash_delay_s=limits.crash_delay_s if limits else 15.0,

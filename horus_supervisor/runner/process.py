@@ -22,7 +22,7 @@ from horus_supervisor.address import Address
 from horus_supervisor.messages import Boot, Spawn
 from horus_supervisor.runner.main import Runner
 from horus_supervisor.runner.voice import Voice
-from horus_supervisor.scoreboard import Scoreboard, SlotWriter
+from horus_supervisor.scoreboard import Control, Scoreboard, SlotWriter
 from horus_supervisor.store.wire import Wire
 
 WIRE_TIMEOUT_S = 5.0
@@ -78,7 +78,7 @@ def become_runner(common: Common, spec: Spawn, fds: list[int], *, middle: int) -
         spool=common.spool,
         max_payload_bytes=boot.max_payload_bytes,
     )
-    _take_signals(runner)
+    _take_signals(runner, wire, slot, spec.kill_after_s / 2)
     os.register_at_fork(after_in_child=lambda: _let_go(wire, (log_fd, common.lock_fd)))
     return runner.run()
 
@@ -112,9 +112,20 @@ def reset_signals() -> None:
         _signal(number, _SIG_IGN)
 
 
-def _take_signals(runner: Runner) -> None:
-    _signal(linux.WAKE_SIGNAL, lambda *_: runner.guard.look())
-    _signal(_SIGTERM, runner.ask_to_leave)
+def _take_signals(runner: Runner, wire: Wire, slot: SlotWriter, patience_s: float) -> None:
+    """Hear the supervisor; what Redis does not answer must be on disk before it kills us."""
+
+    def wake(*_: object) -> None:
+        if slot.wanted != Control.RUN:
+            wire.hurry(patience_s)
+        runner.guard.look()  # may raise into the job
+
+    def leave(*_: object) -> None:
+        wire.hurry(patience_s)
+        runner.ask_to_leave()
+
+    _signal(linux.WAKE_SIGNAL, wake)
+    _signal(_SIGTERM, leave)
     _sigmask(_SIG_SETMASK, ())
 
 

@@ -36,6 +36,7 @@ _SPEC = Spawn(
     strict=False,
     identity=Identity(service="horus", host="localhost", supervisor="rehearsal", level="info"),
     job_timeout_s=60.0,
+    kill_after_s=5.0,
     unknown_job_after_s=3600.0,
     max_crashes=3,
     crash_delay_s=15.0,

@@ -8,6 +8,7 @@ a new one, so a reply can't be taken for another call's.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import struct
@@ -35,6 +36,9 @@ KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
 """A server that vanished is noticed in 45 s by a runner that waits in a blocking pop."""
 
 VERSION = ("INFO", "server")
+
+LOOK_S = 0.25
+"""Longest wait for the rest of a reply before the deadline is looked at again: it may be nearer."""
 
 _INCOMPLETE = object()
 
@@ -80,6 +84,7 @@ class Wire:
         self._reader = _reader()
         self._buffer = bytearray(BUFFER)
         self._owes = ""  # what was sent and not answered yet
+        self._until = 0.0  # when the wait for that ends, monotonic; 0: it has not begun
         self._heads: dict[tuple[str, str, int], bytes] = {}
         self._encoded = _Encoded()
         self._series: dict[Series[Any], tuple[bytes, bytes]] = {}
@@ -114,6 +119,22 @@ class Wire:
         if isinstance(reply, _ErrorReply):
             raise self._refused(what, reply)
         return reply
+
+    def hurry(self, most_s: float) -> None:
+        """Wait no longer than ``most_s`` from now on, in a wait that goes on too.
+
+        For a signal's handler: after it, Python begins the interrupted wait anew, with the kernel's
+        whole timeout.
+        """
+        self._timeout_s = min(self._timeout_s, most_s)
+        left_s = self._timeout_s
+        if self._owes and self._until:
+            now = time.monotonic()
+            self._until = min(self._until, now + most_s)
+            left_s = max(self._until - now, 0.001)  # zero would be for ever
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # just closed
+                _limit(self._socket, left_s)
 
     @property
     def owes_reply(self) -> bool:
@@ -170,7 +191,7 @@ class Wire:
     def _transmit(self, data: bytes, what: str) -> None:
         if self._socket is None or self._owes:
             self.connect()
-        self._owes = what
+        self._owes, self._until = what, 0.0
         try:
             self._socket.sendall(data)  # type: ignore[union-attr]  # connect opened it
         except OSError as error:
@@ -180,12 +201,13 @@ class Wire:
         """Read the one reply that is owed: mostly a single system call."""
         if not self._owes:
             raise RuntimeError("no call waits for a reply on this wire")
-        deadline = time.monotonic() + self._timeout_s
+        self._until = time.monotonic() + self._timeout_s
         try:
-            self._feed()
+            if not self.address.tls:
+                self._feed()
             reply = self._reader.gets()
             if reply is _INCOMPLETE:
-                reply = self._read_on(deadline)
+                reply = self._read_on()
         except OSError as error:
             raise self._lost(error) from None
         self._owes = ""
@@ -197,16 +219,17 @@ class Wire:
             raise ConnectionResetError(errno.ECONNRESET, "closed the connection")
         self._reader.feed(self._buffer, 0, size)  # type: ignore[arg-type]  # any buffer will do
 
-    def _read_on(self, deadline: float) -> Reply:
-        """Read until a reply is whole, though it come byte by byte, but never past ``deadline``."""
+    def _read_on(self) -> Reply:
+        """Read until a reply is whole, though it come byte by byte, but never past ``_until``."""
         connection = self._socket
         assert connection is not None
         while (reply := self._reader.gets()) is _INCOMPLETE:
-            left_s = deadline - time.monotonic()
+            left_s = self._until - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError
-            connection.settimeout(left_s)
-            self._feed()
+            connection.settimeout(min(left_s, LOOK_S))
+            with contextlib.suppress(TimeoutError):
+                self._feed()
         self._rest(connection)
         return reply
 
@@ -236,9 +259,9 @@ class Wire:
             return
         assert self._socket is not None
         self._socket.sendall(b"".join(map(_pack, commands)))
-        deadline = time.monotonic() + self._timeout_s
+        self._until = time.monotonic() + self._timeout_s
         for command in commands:
-            reply = self._read_on(deadline)
+            reply = self._read_on()
             if not isinstance(reply, _ErrorReply):
                 if command is VERSION:
                     words.check_version(address, reply)
@@ -300,6 +323,7 @@ def _open(address: Address, timeout_s: float) -> socket.socket:
         host: Any = address.host.encode() if address.host.isascii() else address.host
         connection = socket.create_connection((host, address.port), timeout_s)
     try:
+        connection.settimeout(timeout_s)
         _limit(connection, timeout_s)
         if address.path is not None:
             _connect(connection, address.path)
@@ -320,8 +344,7 @@ def _connect(connection: socket.socket, path: str) -> None:
 
 
 def _limit(connection: socket.socket, timeout_s: float) -> None:
-    """Set Python's timeout, and the kernel's for when that is lifted."""
-    connection.settimeout(timeout_s)
+    """Set the kernel's timeout, for when Python's is lifted."""
     interval = struct.pack("ll", int(timeout_s), int(timeout_s % 1 * 1_000_000))
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, interval)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, interval)

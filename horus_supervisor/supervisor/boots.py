@@ -48,6 +48,7 @@ def runner(
         strict=False,
         identity=identity,
         job_timeout_s=group.job_timeout_s,
+        kill_after_s=group.kill_after_s,
         unknown_job_after_s=group.unknown_job_after_s,
         max_crashes=group.max_crashes,
         crash_delay_s=group.crash_delay_s,

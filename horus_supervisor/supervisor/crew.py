@@ -112,6 +112,7 @@ class Crew:
             life.group,
             pid=life.pid,
             asked_at=life.asked_at if life.pid is None else None,
+            executing=self.board.executing(seat.slot),
             draining=life.draining,
             interrupted_at=life.interrupted_at,
             overdue_since=life.overdue_since,

@@ -49,6 +49,7 @@ class SeatSeen:
     pid: int | None = None
     asked_at: float | None = None  # a runner was asked for
     ready_at: float = 0.0  # not before, by the restart policy
+    executing: bool = False
     draining: bool = False
     interrupted_at: float | None = None
     overdue_since: float | None = None  # JobTimeout was raised then
@@ -101,7 +102,7 @@ def _for_runner(
             yield Action(Do.INTERRUPT, seat.runner)
         elif now - seat.interrupted_at >= seat.group.kill_after_s:
             yield Action(Do.KILL, seat.runner)
-        else:
+        elif seat.executing:  # a signal would only disturb who hands in
             yield Action(Do.REMIND, seat.runner)
     elif seat.overdue_since is not None:
         yield _for_overdue(seat, now)

@@ -170,6 +170,31 @@ def scoreboard(service: Service) -> Scoreboard:
     raise AssertionError("the supervisor has no scoreboard")
 
 
+def test_a_stop_while_redis_hangs_keeps_what_it_can_not_hand_in(
+    outage: Service, own_redis: RedisServer, namespace: str
+) -> None:
+    outage.write('[queues]\nq = 1\n[defaults]\nkill_after = "1s"\n')
+    outage.start()
+    with Client(own_redis.url, namespace=namespace) as client:
+        done = outage.path("done")
+        job = client.enqueue(jobs.Hang(outage.path("ran"), done=done))
+        outage.wait_for("job.started", job_id=job.id)
+        own_redis.pause()
+        jobs.mark(done)
+        wait_until(lambda: jobs.marks(outage.path("ran.end")) != [], "the job's end")
+        outage.signal(signal.SIGTERM)
+        outage.wait_for("supervisor.stopping")
+        outage.signal(signal.SIGTERM)
+        assert outage.wait() == 0
+        assert list((outage.folder / "state" / "spool").glob("*.call")), outage.tail()
+        own_redis.kill()
+        own_redis.start()
+        outage.start()
+        wait_until(lambda: job.status() == "succeeded", "handed in", on_failure=outage.tail)
+    assert len(jobs.marks(outage.path("ran"))) == 1
+    assert not list((outage.folder / "state" / "spool").glob("*.call"))
+
+
 def test_a_service_that_starts_while_redis_is_away_waits_for_it(
     outage: Service, own_redis: RedisServer, namespace: str
 ) -> None:

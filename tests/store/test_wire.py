@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -99,6 +100,27 @@ def test_after_a_reply_in_pieces_a_timeout_is_still_the_whole_one(
         assert wire.run(echo("x")) == b"x"
         proxy.next(Fault.DELAY)
         assert wire.run(echo("y")) == b"y"
+        wire.close()
+
+
+def test_a_wait_that_signals_interrupt_is_over_when_it_is_told_to_be(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    with Proxy(tmp_path, redis_server.path) as proxy:
+        wire = Wire(parse_url(proxy.url), timeout_s=2.0)
+        wire.run(echo("warm"))
+        proxy.delay_s = 20.0
+        proxy.next(Fault.DELAY)
+        before = signal.signal(signal.SIGALRM, lambda *_: wire.hurry(0.5))
+        signal.setitimer(signal.ITIMER_REAL, 0.2, 0.1)
+        started = time.monotonic()
+        try:
+            with pytest.raises(ReplyLost, match="no answer in time"):
+                wire.run(echo("hung"))
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        assert 0.6 < time.monotonic() - started < 1.5
         wire.close()
 
 

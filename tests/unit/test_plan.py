@@ -124,7 +124,9 @@ def test_running_jobs_may_finish_until_the_shutdown_timeout() -> None:
 
 def test_an_interrupted_runner_is_reminded_and_then_killed_uncounted() -> None:
     interrupted = seat(pid=7, draining=True, interrupted_at=100.0)
-    assert done(interrupted, STOP, now=104.9) == [Do.REMIND]
+    assert done(interrupted, STOP, now=104.9) == []
+    executing = dataclasses.replace(interrupted, executing=True)
+    assert done(executing, STOP, now=104.9) == [Do.REMIND]
     assert plan([interrupted], STOP, 105.0) == [Action(Do.KILL, "q/1", None)]
 
 
