@@ -93,8 +93,8 @@ def supervisor_lost(keeper: Keeper) -> None:
             known.append(Known(slot, row.executing_seq, Death.LOST, msgspec.Raw(record)))
     told = {born.slot for born in keeper.runners.values()}
     for number in sorted(set(range(SLOTS)) - told):  # a runner that we were not told of yet
-        if keeper.board.executing(number):
-            row = keeper.board.read(number)
+        row = keeper.board.read(number)
+        if row.executing_seq:
             record = lost_record(
                 Cause.SUPERVISOR_LOST, keeper.boot.identity.host, keeper.me, None, row
             )

@@ -1,0 +1,59 @@
+"""The last rites: what the keeper tells Redis of a supervisor that is gone."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from horus_supervisor import linux, logs, messages
+from horus_supervisor.channel import Channel
+from horus_supervisor.keeper import rites
+from horus_supervisor.keeper.main import Keeper
+from horus_supervisor.lifecycle import JobState
+from horus_supervisor.scoreboard import Scoreboard, SlotWriter
+from tests.support.store import Store, claimed
+
+
+@pytest.fixture
+def board() -> Iterator[Scoreboard]:
+    fd = linux.memory_file("horus-test-board")
+    yield Scoreboard(fd)
+    os.close(fd)
+
+
+@pytest.fixture
+def keeper(redis_url: str, namespace: str, tmp_path: Path, board: Scoreboard) -> Iterator[Keeper]:
+    me = messages.Identity(service="s", host="h", supervisor="sup", level="info")
+    boot = messages.KeeperBoot(
+        redis_url=redis_url,
+        namespace=namespace,
+        identity=me,
+        lease_s=30,
+        state_dir=str(tmp_path),
+        facts={},
+        leftovers=[],
+    )
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        channel = Channel(ours, messages.to_keeper)
+        keeper = Keeper(boot, channel, board, logs.bind(lambda _: None, {}))
+        yield keeper
+        keeper.wire.close()
+
+
+def test_a_job_that_was_being_handed_in_by_a_runner_not_told_of_counts_as_started(
+    store: Store, keeper: Keeper, board: Scoreboard
+) -> None:
+    store.add("job", max_attempts=1)
+    slot = store.member(0, 1)
+    job = claimed(store.run(store.claim(slot)))
+    board.clear(0, 1)
+    row = SlotWriter(board, 0)
+    row.executing(1, 1, 1, 0, 0, job.started_ms, b"job\0shop.Mail\0emails")
+    row.finishing(1)
+    rites.supervisor_lost(keeper)
+    assert store.state("job") == JobState.DEAD
