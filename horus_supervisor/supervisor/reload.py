@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from horus_supervisor.config.load import parse
+from horus_supervisor.config.load import load
 from horus_supervisor.config.schema import Config, GroupConfig
 from horus_supervisor.errors import ConfigError
 from horus_supervisor.events import Event
@@ -114,11 +114,7 @@ class Settings:
 
 def read(path: Path, in_force: Config) -> tuple[Config, list[str]]:
     """Read the file again; give it with what of it needs a restart. Raises ``ConfigError``."""
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: can't be read: {error}"]) from error
-    config = parse(text, path)
+    config = load(path)
     return config, [
         name
         for name in ("redis", "supervisor", "log")

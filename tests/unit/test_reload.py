@@ -161,6 +161,12 @@ def test_what_needs_a_restart_is_named(tmp_path: Path) -> None:
     assert [group.runners for group in after.groups] == [5, 2]
 
 
+def test_a_byte_order_mark_is_read_over_at_every_save_too(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(BEFORE, encoding="utf-8-sig")
+    assert read(path, config(BEFORE))[0].groups == config(BEFORE).groups
+
+
 @pytest.mark.parametrize("content", [None, b"\xff\xfe", b"not = [ toml", b"[queues]\na = -1\n"])
 def test_a_file_that_can_not_be_taken_is_refused_in_words(
     tmp_path: Path, content: bytes | None
