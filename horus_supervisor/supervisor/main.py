@@ -32,18 +32,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"horus-supervisor {__version__}")
     options = parser.parse_args(arguments)
     _open_standard_descriptors()
-    watch = Watch(options.config)  # before it is read: no edit is missed
     for number in (signal.SIGTERM, signal.SIGINT):  # before anything runs, a stop is just an exit
         signal.signal(number, lambda *_: sys.exit(0))
     try:
-        config = load(options.config)
+        if options.check:
+            return check(load(options.config))
+        watch = _watch(options.config)  # before it is read: no edit is missed
+        return serve(load(options.config), watch, options.log_format)
     except ConfigError as error:
         for mistake in error.mistakes:
             print(f"horus-supervisor: {mistake}", file=sys.stderr)
         return 2
-    if options.check:
-        return check(config)
-    return serve(config, watch, options.log_format)
+
+
+def _watch(file: Path) -> Watch:
+    """Watch a file; what can be read only once is refused, as a service reads it at each save."""
+    if file.exists() and not (file.is_file() or file.is_dir()):
+        raise ConfigError([f"{file}: not a file that can be read again; --check takes it"])
+    return Watch(file)
 
 
 def _open_standard_descriptors() -> None:

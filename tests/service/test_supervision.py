@@ -174,14 +174,40 @@ def test_check_validates_the_file_and_imports_the_jobs(service: Service) -> None
 
 
 def _check(service: Service) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "horus_supervisor.supervisor.main", "--check"]
+    return _run("--check", "-c", str(service.config))
+
+
+def _run(*words: str, fds: tuple[int, ...] = ()) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*command, "-c", str(service.config)],
+        [sys.executable, "-m", "horus_supervisor.supervisor.main", *words],
         capture_output=True,
         text=True,
         timeout=20,
         check=False,
+        pass_fds=fds,
     )
+
+
+def _run_on_a_pipe(service: Service, *words: str) -> subprocess.CompletedProcess[str]:
+    reading, writing = os.pipe()
+    os.write(writing, service.config.read_bytes())
+    os.close(writing)
+    try:
+        return _run(*words, "-c", f"/dev/fd/{reading}", fds=(reading,))
+    finally:
+        os.close(reading)
+
+
+def test_check_reads_a_pipe_once_and_a_service_refuses_it(service: Service) -> None:
+    service.write("[queues]\nq = 1\n")
+    assert _run_on_a_pipe(service, "--check").returncode == 0
+    service.write("[queues]\nq = -1\n")
+    checked = _run_on_a_pipe(service, "--check")
+    assert checked.returncode == 2
+    assert "queues.q" in checked.stderr
+    served = _run_on_a_pipe(service)
+    assert (served.returncode, served.stdout) == (2, "")
+    assert "can be read again" in served.stderr
 
 
 def test_secrets_of_the_redis_url_never_appear(service: Service) -> None:
