@@ -34,6 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
     _open_standard_descriptors()
     for number in (signal.SIGTERM, signal.SIGINT):  # before anything runs, a stop is just an exit
         signal.signal(number, lambda *_: sys.exit(0))
+    for number in (signal.SIGHUP, signal.SIGUSR1):  # and nobody can be asked for anything yet
+        signal.signal(number, signal.SIG_IGN)
     try:
         if options.check:
             return check(load(options.config))

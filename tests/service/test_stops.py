@@ -251,6 +251,21 @@ def test_a_spool_that_can_not_be_written_is_told_and_jobs_run(
     assert client.connection.run(operations.supervisors(client.namespace)) == []
 
 
+def test_signals_that_ask_for_something_do_not_end_a_service_that_waits_for_its_lock(
+    service: Service,
+) -> None:
+    service.write(ONE)
+    (service.folder / "state").mkdir()
+    with (service.folder / "state" / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        service.start(ready=False)
+        path = service.folder / "state" / "lock"
+        wait_until(lambda: service.pid in linux.holders(path), "it waits for the lock")
+        service.signal(signal.SIGHUP)
+        service.signal(signal.SIGUSR1)
+    service.wait_for("supervisor.ready")
+
+
 def test_a_state_folder_that_can_not_be_made_ends_the_start_in_words(service: Service) -> None:
     (service.folder / "state").write_text("in the way")
     service.write(ONE)
