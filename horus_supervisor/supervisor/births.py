@@ -56,8 +56,11 @@ class Births:
 
     def reap(self, pid: int) -> None:
         """Reap a child that nobody knows: a job's orphan, or a runner that is told of next."""
+        unborn = self._crew.unborn()
+        if any(self._crew.board.read(seat.slot).pid == pid for seat in unborn):
+            linux.kill_group(pid)  # while the pid is its own; it ran no job unless its row has it
         reaped = children.reap(pid)
-        if self._crew.unborn():
+        if unborn:
             self._strangers[pid] = reaped
 
     def failed(self, message: messages.SpawnFailed, now: float) -> Seat | None:

@@ -88,7 +88,8 @@ class Deaths:
         """See a dead runner off: group, last words, status, slot, log, keeper."""
         life = seat.life
         assert life is not None
-        linux.kill_group(pid)  # a child of the job would outlive it and overlap the retry
+        if reaped is None:  # else its pid may be another's by now
+            linux.kill_group(pid)  # a child of the job would outlive it and overlap the retry
         stacks = self._crew.last_words(life)
         tail = tuple(life.output.tail)
         reaped = reaped or children.reap(pid)

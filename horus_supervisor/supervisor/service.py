@@ -225,8 +225,8 @@ class Supervisor:
         return credit.charge(now)
 
     def _bury_program(self, program: Program, pid: int, now: float) -> None:
+        linux.kill_group(pid)  # before its pid may be another's
         reaped = children.reap(pid)
-        linux.kill_group(pid)
         tail = self._programs.ended(program)
         if program is self._programs.template:
             if not self._template_ready:

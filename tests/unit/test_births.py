@@ -118,6 +118,27 @@ def test_a_runner_that_died_before_it_was_told_of_is_buried_when_it_is(
     assert house.buried == [runner]
 
 
+def test_the_group_of_one_that_was_never_told_of_is_killed_while_its_pid_is_its_own(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, writing = os.pipe()
+    actions = [(os.POSIX_SPAWN_DUP2, writing, 1)]
+    script = "sleep 60 & echo; exec sleep 61"
+    leader = os.posix_spawnp(
+        "sh", ["sh", "-c", script], os.environ, file_actions=actions, setpgroup=0
+    )
+    os.close(writing)
+    with open(reading, "rb") as held:
+        assert held.readline() == b"\n"
+        house.write_pid(leader)
+        end(leader)
+        house.births.reap(leader)
+        assert held.read() == b"", "whoever holds the pipe is gone"
+    monkeypatch.setattr(linux, "kill_group", lambda _: pytest.fail("a stranger's group"))
+    assert house.crew.born(house.seat.slot, 1, leader)
+    house.deaths.of_runner(house.seat, leader, house.births._strangers[leader], None)
+
+
 def test_an_orphan_that_was_reaped_long_ago_is_no_runner(house: House, runner: int) -> None:
     end(runner)
     house.births.reap(runner)
