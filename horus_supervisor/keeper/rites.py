@@ -178,8 +178,8 @@ def _tell_death(log: Logger, death: Died, reply: CrashReply) -> None:
 def leave_line(spool: Path, supervisor: str, line: bytes) -> None:
     """Keep a line whose reader is gone, for the next keeper here to pass on."""
     with contextlib.suppress(OSError):  # a full disk must not end the rites
-        spool.mkdir(parents=True, exist_ok=True)
-        with open(spool / f"{supervisor}.lines", "ab") as file:
+        pending.make_spool(spool)
+        with open(spool / f"{supervisor}.lines", "ab", opener=pending.only_ours) as file:
             file.write(line)
 
 

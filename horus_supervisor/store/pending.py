@@ -53,11 +53,21 @@ def load(path: Path) -> Operation[Any]:
     return Operation(script, call.prefix, tuple(args), lambda reply: reply)
 
 
+def make_spool(folder: Path) -> None:
+    """Make the folder of such files, closed to other users. Raises ``OSError``."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def only_ours(path: str, flags: int) -> int:
+    """Open a file as ``open`` does, one that is new closed to other users: it holds job data."""
+    return os.open(path, flags, 0o600)
+
+
 def write_durably(path: Path, content: bytes) -> None:
     """Replace a file's content at once, and see it and its name on the disk. Raises ``OSError``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_spool(path.parent)
     scratch = path.with_name(path.name + ".new")
-    with open(scratch, "wb") as file:
+    with open(scratch, "wb", opener=only_ours) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

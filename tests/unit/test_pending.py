@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from horus_supervisor.keeper import rites
 from horus_supervisor.lifecycle import Death
 from horus_supervisor.store import operations, pending
 from horus_supervisor.store.operation import Operation
@@ -28,6 +30,22 @@ def test_a_call_is_read_back_as_it_was(operation: Operation[object], tmp_path: P
     again = pending.load(tmp_path / "spool" / "x.call")
     assert (again.script, again.prefix) == (operation.script, operation.prefix)
     assert [_wire(arg) for arg in again.args] == [_wire(arg) for arg in operation.args]
+
+
+def test_what_waits_on_disk_is_closed_to_other_users(tmp_path: Path) -> None:
+    spool = tmp_path / "state" / "spool"
+    before = os.umask(0o022)
+    try:
+        pending.save(operations.release("n", SLOT, 7, ("a",), started=True), spool / "x.call")
+        rites.leave_line(spool, "abc", b"{}\n")
+        spool.rename(tmp_path / "first")
+        rites.leave_line(spool, "abc", b"{}\n")
+    finally:
+        os.umask(before)
+    files = [*tmp_path.glob("*/*.*"), *spool.iterdir()]
+    assert {file.name for file in files} == {"x.call", "abc.lines"}
+    assert {oct(file.stat().st_mode) for file in files} == {"0o100600"}
+    assert {oct(path.stat().st_mode) for path in (spool, tmp_path / "first")} == {"0o40700"}
 
 
 def _wire(argument: str | bytes | int) -> bytes:
