@@ -25,6 +25,8 @@ class Event(StrEnum):
     SUPERVISOR_STOPPED = "supervisor.stopped"
     CONFIG_REJECTED = "supervisor.config_rejected"
     SUPERVISOR_FAULT = "supervisor.fault"
+    SUPERVISOR_STARVED = "supervisor.starved"
+    SPOOL_FAULT = "spool.fault"
     TEMPLATE_READY = "template.ready"
     TEMPLATE_FAILED = "template.failed"
     RUNNER_STARTED = "runner.started"
@@ -60,6 +62,8 @@ _SENTENCES: dict[Event, str] = {
     Event.SUPERVISOR_STOPPED: "stopped in order",
     Event.CONFIG_REJECTED: "{config} has mistakes; the settings in force stay",
     Event.SUPERVISOR_FAULT: "can't happen, and did; the service goes on",
+    Event.SUPERVISOR_STARVED: "{error}; it is tried again, and all else goes on",
+    Event.SPOOL_FAULT: "{file}: {error}",
     Event.TEMPLATE_READY: "job code imported in {took_s} s: {jobs} job classes",
     Event.TEMPLATE_FAILED: "job code can't be imported",
     Event.RUNNER_STARTED: "{runner} serves {queues}",

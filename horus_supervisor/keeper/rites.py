@@ -62,7 +62,8 @@ def _write(keeper: Keeper, testament: Testament) -> None:
     try:
         pending.write_durably(path, messages.encode(testament))
     except OSError as error:
-        keeper.log.error(Event.SUPERVISOR_FAULT, file=str(path), error=f"can't be written: {error}")
+        why = f"can't be written: {error.strerror}; whoever closes this service in Redis knows less"
+        keeper.log.error(Event.SPOOL_FAULT, file=str(path), error=why)
 
 
 def _open(keeper: Keeper, supervisor: str) -> Path:
@@ -197,9 +198,11 @@ def hand_in(keeper: Keeper, path: Path) -> None:
     try:
         call = pending.load(path)
     except (OSError, ValueError) as error:
-        keeper.log.error(Event.SUPERVISOR_FAULT, file=str(path), error=f"not a call: {error}")
+        aside = path.with_suffix(".unreadable")
+        why = f"no call that can be made ({error}); set aside as {aside.name}"
+        keeper.log.error(Event.SPOOL_FAULT, file=str(path), error=why)
         with contextlib.suppress(OSError):
-            path.rename(path.with_suffix(".unreadable"))
+            path.rename(aside)
         return
     keeper.ask(call)
 

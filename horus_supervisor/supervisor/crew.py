@@ -177,7 +177,7 @@ class Crew:
             asked = self._ask(seat, now, identity, ours, [*theirs, ours[-1]])
         except OSError as error:  # no descriptors left, or no memory
             self._spawn_from = now + _FAULT_S
-            self.log.error(Event.SUPERVISOR_FAULT, error=f"no runner can be asked for: {error}")
+            self.log.error(Event.SUPERVISOR_STARVED, error=f"no runner can be asked for: {error}")
         finally:
             for fd in theirs if asked else theirs + ours:
                 os.close(fd)

@@ -272,7 +272,7 @@ class Supervisor:
         except OSError as error:  # no descriptors left, or no memory
             program.ready_at = now + max(1.0, program.credit.charge(now))
             text = f"the {program.name} process can't be started: {error}"
-            self._log.error(Event.SUPERVISOR_FAULT, error=text)
+            self._log.error(Event.SUPERVISOR_STARVED, error=text)
 
     def _start_guard(self) -> None:
         assert self._lifeline is not None
@@ -336,7 +336,7 @@ class Supervisor:
                 if seat := self._births.failed(message, now):
                     seat.ready_at = now + max(0.1, self._charge(seat.group, now))
                 text = f"a runner could not be forked: {message.error}"
-                self._log.error(Event.SUPERVISOR_FAULT, error=text)
+                self._log.error(Event.SUPERVISOR_STARVED, error=text)
 
     def _hear_keeper(self, message: messages.FromKeeper) -> None:
         match message:

@@ -244,7 +244,8 @@ def test_a_spool_that_can_not_be_written_is_told_and_jobs_run(
     (service.folder / "state" / "spool").write_text("in the way")
     service.write(ONE)
     service.start()
-    service.wait_for("supervisor.fault")
+    told = service.wait_for("spool.fault")
+    assert "can't be written: " in told["message"]
     job = client.enqueue(jobs.Quick())
     wait_until(lambda: job.status() == "succeeded", "it runs", on_failure=service.tail)
     assert service.stop() == 0

@@ -248,7 +248,8 @@ def test_a_fork_that_fails_is_told_and_tried_again(service: Service) -> None:
     jobs.mark(fails)
     service.write("[queues]\nq = 2\n")
     service.start(ready=False, env={"HORUS_TEST_FORK_FAILS": fails})
-    service.wait_for("supervisor.fault", count=3)
+    told = service.wait_for("supervisor.starved", count=3)
+    assert "a runner could not be forked: " in told["message"]
     os.unlink(fails)
     service.wait_for("supervisor.ready")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -34,7 +36,8 @@ class House:
         self.buried: list[int] = []
         self.board = Scoreboard(linux.memory_file("horus-test-board"))
         inbox, outlet = Inbox(), Outlet(null)
-        log = logs.bind(outlet.put, {})
+        self.lines: list[bytes] = []
+        log = logs.bind(self.lines.append, {})
         self.crew = Crew(self.board, inbox, outlet, log, self._request)
         self.programs = Programs(inbox, outlet, log)
         self.deaths = Deaths(self.crew, self.programs, log)
@@ -65,6 +68,10 @@ class House:
     def write_pid(self, pid: int) -> None:
         """What a runner writes into its row first."""
         SlotWriter(self.board, self.seat.slot).born(pid)
+
+    def told_lines(self, event: str) -> list[dict[str, Any]]:
+        """The log's lines of an event."""
+        return [told for told in map(json.loads, self.lines) if told["event"] == event]
 
     def let_go(self) -> None:
         """Close the ends that the template, or the runner, holds."""
@@ -271,6 +278,8 @@ def test_a_want_of_descriptors_costs_a_moment_and_leaks_none(
     house.ask(11.0)
     assert house.seat.life is None
     assert len(os.listdir("/proc/self/fd")) == before
+    [told] = house.told_lines("supervisor.starved")
+    assert told["message"].startswith("no runner can be asked for: [Errno 24]")
     monkeypatch.undo()
     house.ask(11.5)
     assert house.seat.life is None
