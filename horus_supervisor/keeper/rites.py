@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from horus_supervisor import errors, linux, messages
+from horus_supervisor.address import parse_url
 from horus_supervisor.crash_record import CrashRecord, tell_fate
 from horus_supervisor.events import Event
 from horus_supervisor.keeper.records import lost_record
@@ -43,8 +44,12 @@ class Known(msgspec.Struct, frozen=True):
 
 
 class Testament(msgspec.Struct, frozen=True):
-    """How a supervisor ended, for whoever closes it. ``readable``: ``known`` lists all that ran."""
+    """How a supervisor ended, for whoever closes it. ``readable``: ``known`` lists all that ran.
 
+    ``home`` is where Redis knows it; its runners' calls belong there too.
+    """
+
+    home: str = ""
     readable: bool = False
     death: Death = Death.LOST
     known: list[Known] = []
@@ -58,6 +63,7 @@ def mark_open(keeper: Keeper) -> None:
 
 def _write(keeper: Keeper, testament: Testament) -> None:
     """Leave a testament; where the disk takes none, whoever retires us knows less."""
+    testament = msgspec.structs.replace(testament, home=_home(keeper))
     path = _open(keeper, keeper.me)
     try:
         pending.write_durably(path, messages.encode(testament))
@@ -68,6 +74,10 @@ def _write(keeper: Keeper, testament: Testament) -> None:
 
 def _open(keeper: Keeper, supervisor: str) -> Path:
     return keeper.spool / f"{supervisor}.open"
+
+
+def _home(keeper: Keeper) -> str:
+    return f"{parse_url(keeper.boot.redis_url).safe}, namespace {keeper.boot.namespace}"
 
 
 def closed(keeper: Keeper) -> None:
@@ -132,7 +142,20 @@ def leftover(keeper: Keeper, supervisor: str) -> None:
         testament = msgspec.json.decode(text, type=Testament)
     except (OSError, msgspec.DecodeError):
         testament = Testament()
-    settle(keeper, supervisor, testament)
+    if _at_home(keeper, supervisor, testament):
+        settle(keeper, supervisor, testament)
+        return
+    files = sorted(path.name for path in keeper.spool.glob(f"{supervisor}.*"))
+    names = ", ".join(files)
+    keeper.log.warning(Event.SPOOL_KEPT, files=names, folder=str(keeper.spool), home=testament.home)
+
+
+def _at_home(keeper: Keeper, supervisor: str, testament: Testament) -> bool:
+    """Tell whether it is our Redis that knows a supervisor: elsewhere it would count as gone."""
+    if testament.home in ("", _home(keeper)):
+        return True  # under another address it may be the same one all the same
+    rows = keeper.ask(operations.supervisors(keeper.boot.namespace))
+    return any(row.supervisor == supervisor for row in rows)
 
 
 def settle(keeper: Keeper, supervisor: str, testament: Testament) -> None:

@@ -195,6 +195,59 @@ def test_a_stop_while_redis_hangs_keeps_what_it_can_not_hand_in(
     assert not list((outage.folder / "state" / "spool").glob("*.call"))
 
 
+def test_what_belongs_to_another_redis_or_namespace_is_kept_for_it(
+    outage: Service, own_redis: RedisServer, namespace: str
+) -> None:
+    outage.write(TWO)
+    outage.start()
+    with Client(own_redis.url, namespace=namespace) as client:
+        done = outage.path("done")
+        job = client.enqueue(jobs.Hang(outage.path("ran"), done=done))
+        outage.wait_for("job.started", job_id=job.id)
+        own_redis.kill()
+        outage.wait_for("redis.lost")
+        jobs.mark(done)
+        assert outage.stop() == 0
+        left = spool(outage)
+        own_redis.start()
+        elsewhere = Service(outage.folder, own_redis.url, "elsewhere")
+        elsewhere.write(TWO)
+        elsewhere.start()
+        told = elsewhere.wait_for("spool.kept")
+        assert elsewhere.stop() == 0
+        assert told["home"].endswith(f"namespace {namespace}")
+        assert spool(outage) == left
+        assert told["files"] == ", ".join(left)
+        outage.write(TWO)
+        outage.start()
+        wait_until(lambda: job.status() == "succeeded", "handed in", on_failure=outage.tail)
+    assert len(jobs.marks(outage.path("ran"))) == 1
+    outage.stop()
+    assert spool(outage) == []
+
+
+def test_a_redis_that_moved_with_what_it_holds_is_the_same_one(
+    outage: Service, own_redis: RedisServer, namespace: str
+) -> None:
+    outage.write(TWO)
+    outage.start()
+    [keeper] = children(outage.pid, "horus-keeper")
+    os.kill(keeper, signal.SIGKILL)
+    outage.kill()
+    assert spool(outage) != []
+    (outage.folder / "link").symlink_to(own_redis.folder)
+    again = Service(outage.folder, f"unix://{outage.folder}/link/redis.sock", namespace)
+    again.write(TWO)
+    again.start()
+    assert again.stop() == 0
+    assert outage.events("spool.kept") == []
+    assert spool(outage) == []
+
+
+def spool(service: Service) -> list[str]:
+    return sorted(path.name for path in (service.folder / "state" / "spool").iterdir())
+
+
 def test_a_service_that_starts_while_redis_is_away_waits_for_it(
     outage: Service, own_redis: RedisServer, namespace: str
 ) -> None:

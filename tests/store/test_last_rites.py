@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Iterator
@@ -57,3 +58,15 @@ def test_a_job_that_was_being_handed_in_by_a_runner_not_told_of_counts_as_starte
     row.finishing(1)
     rites.supervisor_lost(keeper)
     assert store.state("job") == JobState.DEAD
+
+
+def test_a_file_that_is_no_call_is_told_and_set_aside(keeper: Keeper, tmp_path: Path) -> None:
+    lines: list[bytes] = []
+    keeper.log = logs.bind(lines.append, {})
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / "sup.0.1.call").write_bytes(b"cut sh")
+    rites.hand_in(keeper, tmp_path / "spool" / "sup.0.1.call")
+    [told] = map(json.loads, lines)
+    assert told["event"] == "spool.fault"
+    assert "set aside as sup.0.1.unreadable" in told["message"]
+    assert [path.name for path in (tmp_path / "spool").iterdir()] == ["sup.0.1.unreadable"]
