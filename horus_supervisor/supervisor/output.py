@@ -2,8 +2,8 @@
 
 The supervisor's only writer. Standard output may stop being read at any moment: it is written
 without blocking, and what can't be written waits in a bounded buffer, crash lines first. When that
-is full, ``output`` lines are dropped and counted, and pipes are left unread: runners wait, the
-parent never does.
+is full, pipes are left unread: runners wait, the parent never does. Lines that can't wait there are
+dropped and counted, but for deaths: there are no more than runners, and none is born meanwhile.
 """
 
 from __future__ import annotations
@@ -65,15 +65,21 @@ class Outlet:
 
     @property
     def full(self) -> bool:
-        """Whether no more should be taken in: leave pipes unread, drop ``output``."""
+        """Whether no more is taken in: leave pipes unread, let no runner be born."""
         return self._size >= BUFFER_BYTES
 
-    def put(self, lines: bytes) -> None:
-        """Take whole lines."""
-        self._take(self._waiting, lines)
+    def put(self, lines: bytes, *, last: bool = False) -> None:
+        """Take whole lines; drop them where there is no room. ``last``: for the dead's, twice that.
+
+        They are no more than pipes hold, and nobody will write them again.
+        """
+        if self._size >= BUFFER_BYTES * (2 if last else 1):
+            self.dropped += lines.count(b"\n")
+        else:
+            self._take(self._waiting, lines)
 
     def put_first(self, lines: bytes) -> None:
-        """Take lines that go before all others: a crash."""
+        """Take a line that goes before all others, and is never dropped: a death."""
         self._take(self._urgent, lines)
 
     def _take(self, queue: deque[bytes], lines: bytes) -> None:
@@ -210,19 +216,19 @@ class LinePipe(Pipe):
         if self._outlet.full and not last:
             return
         for chunk in self._read(PIPE_BYTES, _LAST_ROUNDS if last else _ROUNDS):
-            self._take(chunk)
+            self._take(chunk, last)
             if self._outlet.full and not last:
                 break
         if last and self._rest:
             self._stray(self._rest)
             self._rest = b""
 
-    def _take(self, chunk: bytes) -> None:
+    def _take(self, chunk: bytes, last: bool) -> None:
         if self._skipping:
             _, newline, chunk = chunk.partition(b"\n")
             self._skipping = not newline
         whole, newline, self._rest = (self._rest + chunk).rpartition(b"\n")
-        self._outlet.put(whole + newline)
+        self._outlet.put(whole + newline, last=last)
         if len(self._rest) > CHUNK_BYTES:
             self._stray(self._rest[:LINE_MAX_BYTES])
             self._rest, self._skipping = b"", True

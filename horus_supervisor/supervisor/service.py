@@ -168,7 +168,7 @@ class Supervisor:
         stop = self._stop
         return Wanted(
             self._wanted_seats(),
-            may_spawn=self._template_ready and self._registered,
+            may_spawn=self._template_ready and self._registered and not self._outlet.full,
             stopping=stop is not None,
             interrupt_at=stop.interrupt_at if stop else None,
         )

@@ -231,10 +231,26 @@ def test_a_line_that_never_ends_is_bounded_and_breaks_no_other(
     assert [len(stray) for stray in ends.strays] == [LINE_MAX_BYTES]
 
 
+def test_the_buffer_stays_bounded_whoever_dies_or_speaks(outlet: Outlet, ends: Ends) -> None:
+    fill(outlet)
+    before, dropped = outlet._size, outlet.dropped
+    outlet.put(line(1) * 2)
+    assert (outlet._size, outlet.dropped) == (before, dropped + 2)
+    while outlet._size < 2 * BUFFER_BYTES:
+        ends.write(line(2) * 100, lambda: None)
+        ends.lines.drain(last=True)
+    before, dropped = outlet._size, outlet.dropped
+    ends.write(line(3) * 3, lambda: None)
+    ends.lines.drain(last=True)
+    assert (outlet._size, outlet.dropped) == (before, dropped + 3)
+    outlet.put_first(line(4))
+    assert outlet._size == before + len(line(4))
+
+
 def test_a_stranger_who_writes_on_for_ever_does_not_hold_us(outlet: Outlet, ends: Ends) -> None:
     class Endless(LinePipe):
-        def _take(self, chunk: bytes) -> None:
-            super()._take(chunk)
+        def _take(self, chunk: bytes, last: bool) -> None:
+            super()._take(chunk, last)
             os.write(ends.writing, b"\n" * PIPE_BYTES)
 
     os.write(ends.writing, b"\n" * PIPE_BYTES)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from horus_supervisor import logs, messages
 from horus_supervisor.supervisor.credit import Credit
+from horus_supervisor.supervisor.output import Outlet
 from horus_supervisor.supervisor.service import Supervisor
+from tests.support.outlets import fill, outlet, reader
+
+__all__ = ["outlet", "reader"]  # fixtures
 
 
 class Clock:
@@ -57,6 +62,17 @@ def test_what_happens_again_and_again_ends_the_supervisor_instead_of_spinning() 
         supervisor._try_turn([])
     with pytest.raises(KeyError):
         supervisor._try_turn([])
+
+
+def test_no_runner_is_born_while_there_is_no_room_for_its_death(outlet: Outlet) -> None:
+    supervisor = Faulty()
+    supervisor._stop = None
+    supervisor._settings = SimpleNamespace(seats={})  # type: ignore[assignment]
+    supervisor._template_ready = supervisor._registered = True
+    supervisor._outlet = outlet
+    assert supervisor._wanted().may_spawn
+    fill(outlet)
+    assert not supervisor._wanted().may_spawn
 
 
 def test_faults_that_come_now_and_then_are_outlived_for_ever() -> None:
