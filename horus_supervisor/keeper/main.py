@@ -8,6 +8,7 @@ and ends.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import select
 import socket
@@ -25,6 +26,7 @@ from horus_supervisor.events import Event
 from horus_supervisor.keeper import rites
 from horus_supervisor.keeper.lease import Observer, Pulse
 from horus_supervisor.keeper.records import lost_record
+from horus_supervisor.keeper.voice import Voice
 from horus_supervisor.lifecycle import Cause, Death
 from horus_supervisor.messages import Born, Close, Died, Facts, Gone, KeeperBoot, Recorded
 from horus_supervisor.scoreboard import Scoreboard
@@ -331,21 +333,11 @@ def main(channel_fd: int, board_fd: int, log_fd: int, *_held: int) -> None:
     assert isinstance(boot, KeeperBoot)
 
     spool = Path(boot.state_dir) / "spool"
-
-    def sink(line: bytes) -> None:
-        try:
-            os.write(log_fd, line)
-        except BrokenPipeError:  # the supervisor is gone
-            rites.leave_line(spool, boot.identity.supervisor, line)
-
-    base = {
-        "service": boot.identity.service,
-        "host": boot.identity.host,
-        "supervisor": boot.identity.supervisor,
-        "pid": os.getpid(),
-    }
-    keeper = Keeper(boot, channel, Scoreboard(board_fd), logs.bind(sink, base, boot.identity.level))
+    unheard = functools.partial(rites.leave_line, spool, boot.identity.supervisor)
+    voice = Voice(log_fd, boot.identity, unheard)
+    keeper = Keeper(boot, channel, Scoreboard(board_fd), voice.log)
     for message in rest:
         keeper._hear(message)
-    rites.pass_lines_on(spool, sink)
+    rites.pass_lines_on(spool, voice.say)
     keeper.run()
+    voice.finish()
