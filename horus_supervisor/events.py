@@ -28,6 +28,7 @@ class Event(StrEnum):
     SUPERVISOR_STARVED = "supervisor.starved"
     SPOOL_FAULT = "spool.fault"
     SPOOL_KEPT = "spool.kept"
+    TEMPLATE_SLOW = "template.slow"
     TEMPLATE_READY = "template.ready"
     TEMPLATE_FAILED = "template.failed"
     RUNNER_STARTED = "runner.started"
@@ -66,6 +67,7 @@ _SENTENCES: dict[Event, str] = {
     Event.SUPERVISOR_STARVED: "{error}; it is tried again, and all else goes on",
     Event.SPOOL_FAULT: "{file}: {error}",
     Event.SPOOL_KEPT: "{files} belong to {home} and wait until it is served from here again",
+    Event.TEMPLATE_SLOW: "importing {modules} takes over {waited_s} s: no runner before it ends",
     Event.TEMPLATE_READY: "job code imported in {took_s} s: {jobs} job classes",
     Event.TEMPLATE_FAILED: "job code can't be imported",
     Event.RUNNER_STARTED: "{runner} serves {queues}",

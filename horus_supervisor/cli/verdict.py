@@ -40,7 +40,8 @@ class Verdict:
 def judge(house: House, crashes: Sequence[Record]) -> Verdict:
     """Judge a house; ``crashes`` are those of the last ``CRASHES_WITHIN_S``, newest first."""
     crashing = _crashing(crashes)
-    found = [*_unattended(house), *_stalled(house), *crashing, *_silent(house)]
+    unserved = _unattended(house) or _empty(house)
+    found = [*unserved, *_stalled(house), *crashing, *_silent(house)]
     if found:
         cause = crashing or found  # what crashes is mostly why the rest waits
         return Verdict(False, tuple(reason for reason, _ in found), cause[0][1])
@@ -69,6 +70,18 @@ def _unattended(house: House) -> Found:
             text = f"{queue.queue}: {queue.ready} ready, {why}"
             found.append((text, "crashes" if queue.places else f"work -q {queue.queue}"))
     return found
+
+
+def _empty(house: House) -> Found:
+    """Find services without a living runner: job code is imported for long, or can't be."""
+    return [
+        (
+            f"{one.told.host}: none of its {_count(one.wanted, 'runner')} lives; see its log",
+            "crashes",
+        )
+        for one in house.supervisors
+        if one.wanted and not (one.alive or one.silent)
+    ]
 
 
 def _stalled(house: House) -> Found:

@@ -131,7 +131,8 @@ class Runner:
                     Event.RUNNER_RECYCLED, reason=self._recycle, jobs_done=self._done
                 )
             elif str(left) in ("stale", "no member"):
-                self._voice.log.warning(Event.RUNNER_EXITED, reason=str(left))
+                reason = f"Redis closed its place ({left})"
+                self._voice.log.warning(Event.RUNNER_RECYCLED, reason=reason, jobs_done=self._done)
             self._voice.flush()
             return LEFT_UNHEARD if str(left) == AWAY else 0
 

@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,8 @@ from horus_supervisor.supervisor.silence import Silence, patience_s
 KEEPER_GOODBYE_S = 4.0
 GUARD_GOODBYE_S = 12.0
 
+SLOW_IMPORT_S = 5.0
+
 _MESSAGE_MAX = 1 << 18
 """Bytes of a message of the template: the names of all job classes are in one."""
 
@@ -39,6 +42,7 @@ class Program:
     credit: Credit
     pid: int | None = None
     ready_at: float = 0.0
+    dismissed: bool = False  # it ends because we want another
     output: OutputPipe | None = None
     lines: LinePipe | None = None
 
@@ -63,6 +67,7 @@ class Programs:
         self._hears_template: Callable[[], None] | None = None
         self._hears_keeper: Callable[[], None] | None = None
         self._silence, self._patience_s = Silence(), 0.0
+        self._importing: tuple[list[str], float] | None = None  # what, and since when
 
     def by_pid(self, pid: int) -> Program | None:
         """Find the program whose process that is."""
@@ -79,6 +84,7 @@ class Programs:
             self._exec(self.template, (), [theirs.fileno(), board_fd, lock_fd])
             undo.pop_all()
         self.template_socket = ours
+        self._importing = boot.imports, time.monotonic()
         self._hears_template = lambda: self._hear_template(ours, hear)
         self._inbox.watch(ours.fileno(), self._hears_template)
         with contextlib.suppress(BrokenPipeError):  # it has ended already
@@ -94,8 +100,16 @@ class Programs:
                 continue
             if not data:  # its end is told by the kernel, when it is reaped
                 break
+            self._importing = None
             hear(messages.from_template.decode(data))
         self._inbox.forget(sock.fileno())
+
+    def look_at_imports(self, now: float) -> None:
+        """Say once of a template that it imports for long: until it is done there is no runner."""
+        if self._importing and now - self._importing[1] >= SLOW_IMPORT_S:
+            modules = ", ".join(self._importing[0])
+            self.log.warning(Event.TEMPLATE_SLOW, modules=modules, waited_s=SLOW_IMPORT_S)
+            self._importing = None
 
     def start_keeper(
         self, boot: messages.KeeperBoot, fds: list[int], hear: Callable[[Any], None]
@@ -205,6 +219,7 @@ class Programs:
         tail = list(program.output.tail) if program.output else []
         program.lines = program.output = None
         if program is self.template and self.template_socket and self._hears_template:
+            self._importing = None
             self._hears_template()
             self._inbox.forget(self.template_socket.fileno())
             self.template_socket.close()

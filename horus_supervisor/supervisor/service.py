@@ -12,6 +12,8 @@ import os
 import signal
 from collections.abc import Callable
 
+import msgspec
+
 from horus_supervisor import __version__, linux, logs, messages
 from horus_supervisor.clock import Clock, rfc3339
 from horus_supervisor.config.schema import Config, GroupConfig
@@ -237,8 +239,9 @@ class Supervisor:
             self._registered = False
             if self._stop and self._stop.goodbye_at:
                 self._stop.closed = reaped.status == 0
-        program.ready_at = now + program.credit.charge(now)
-        if not self._stop:
+        dismissed, program.dismissed = program.dismissed, False
+        program.ready_at = now if dismissed else now + program.credit.charge(now)
+        if not (self._stop or dismissed):
             how = deaths.in_words(reaped.status)
             wait = round(program.ready_at - now, 1)
             self._log.error(
@@ -255,6 +258,7 @@ class Supervisor:
     def _tend_programs(self, now: float) -> None:
         programs = self._programs
         programs.look_at_keeper(self._board.keeper_ticks, now)
+        programs.look_at_imports(now)
         if self._stop and not self._crew.seats:
             self._say_goodbye(self._stop, now)
             return
@@ -313,17 +317,9 @@ class Supervisor:
             case messages.TemplateReady():
                 self._template_ready = True
                 self._app_version = message.app_version
-                facts = {
-                    "jobs": len(message.jobs),
-                    "job_names": message.jobs,
-                    "took_s": message.took_s,
-                }
-                self._log.info(
-                    Event.TEMPLATE_READY,
-                    threads=message.threads,
-                    app_version=message.app_version,
-                    **facts,
-                )
+                told = msgspec.structs.asdict(message)
+                names = told.pop("jobs")
+                self._log.info(Event.TEMPLATE_READY, jobs=len(names), job_names=names, **told)
             case messages.TemplateFailed():
                 self._log.error(Event.TEMPLATE_FAILED, traceback=message.error)
             case messages.Spawned():
@@ -361,6 +357,7 @@ class Supervisor:
         self._deaths.log = self._log_first
         self._registered = False
         if self._programs.keeper.pid:
+            self._programs.keeper.dismissed = True
             children.send_signal(self._programs.keeper.pid, signal.SIGKILL)
 
     # --- telling -------------------------------------------------------------------------------

@@ -269,7 +269,11 @@ def test_an_emptied_redis_is_served_anew(
         client.connection.raw.flushall()
         job = client.enqueue(jobs.Quick())
         wait_until(lambda: job.status() == "succeeded", "served again", on_failure=outage.tail)
+        outage.wait_for("runner.exited", count=2)
     assert outage.events("runner.crashed") == []
+    left = [line["pid"] for line in outage.events("runner.exited")]
+    assert len(left) == len(set(left)), "one line for one exit"
+    assert outage.events("child.exited") == [], "we ended that keeper"
     by = outage.wait_for("job.succeeded")["supervisor"]
     assert [path.stem for path in (outage.folder / "state" / "spool").glob("*.open")] == [by]
 

@@ -15,6 +15,7 @@ import pytest
 from horus_supervisor import Client, linux
 from horus_supervisor.store import operations
 from tests.service.apps import testjobs as jobs
+from tests.service.conftest import Horus
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, children
 from tests.support.waiting import wait_until
@@ -40,11 +41,16 @@ def the_only(service: Service, name: str) -> int:
     return children(service.pid, name)[0]
 
 
-def test_a_stop_does_not_wait_for_an_import(service: Service) -> None:
+def test_an_import_that_goes_on_and_on_is_told_and_a_stop_does_not_wait_for_it(
+    service: Service, horus: Horus
+) -> None:
     imports = service.path("imports")
     write_with_module(service, f"import time\nopen({imports!r}, 'w').close()\ntime.sleep(60)\n")
     service.start(ready=False)
     wait_until(lambda: os.path.exists(imports), "the import has begun", on_failure=service.tail)
+    told = service.wait_for("template.slow")
+    assert told["message"].startswith("importing extra, tests.service.apps.testjobs takes over")
+    assert horus("status", "--check", check=False) == 3
     assert service.stop(within_s=5) == 0
     assert service.events("supervisor.stopped")
     assert spool(service) == []

@@ -240,7 +240,7 @@ def test_a_slot_that_is_used_again_goes_on_counting_its_lives(
         lambda: len(service.events("job.crashed")) == 2, "both told", on_failure=service.tail
     )
     assert len({line["crash_id"] for line in service.events("job.crashed")}) == 2
-    assert service.events("runner.exited", reason="stale") == []
+    assert service.events("runner.recycled") == []
 
 
 def test_a_fork_that_fails_is_told_and_tried_again(service: Service) -> None:
