@@ -18,7 +18,7 @@ from horus_supervisor.clock import rfc3339
 from horus_supervisor.crash_record import CrashRecord, crash_id, tell_fate
 from horus_supervisor.events import Event
 from horus_supervisor.lifecycle import Cause, Death
-from horus_supervisor.logs import Logger
+from horus_supervisor.logs import Logger, shorten
 from horus_supervisor.messages import Born, Died, Gone, Recorded
 from horus_supervisor.scoreboard import Row
 from horus_supervisor.supervisor import children
@@ -36,6 +36,9 @@ from horus_supervisor.supervisor.oom import OomWatch
 from horus_supervisor.supervisor.programs import Programs
 
 _YOUNG_S = 1.0
+
+_ROOM = {"traceback": 8 * 1024, "output_tail": 6 * 1024}
+"""Bytes of what may be long in a record that Redis keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +154,7 @@ class Deaths:
             supervisor=identity.supervisor,
             executing=row.executing_seq if row.incarnation == ended.incarnation else 0,
             death=fate,
-            record=msgspec.Raw(_bounded(record)),
+            record=msgspec.Raw(bounded(record)),
         )
         self._hand_over(died, record)
 
@@ -205,12 +208,10 @@ class Deaths:
         )
 
 
-def _bounded(record: CrashRecord) -> bytes:
-    """Write a record for Redis; long ones lose the oldest of their output."""
-    text = messages.encode(record)
-    while len(text) > 48 * 1024 and record.output_tail:
-        record = msgspec.structs.replace(
-            record, output_tail=record.output_tail[len(record.output_tail) // 2 + 1 :]
-        )
-        text = messages.encode(record)
-    return text
+def bounded(record: CrashRecord) -> bytes:
+    """Write a record for Redis, 16 KiB at most: a long stack loses its middle, output its start."""
+    fields = record.fields()
+    for name, room in _ROOM.items():
+        if fields[name]:
+            fields |= shorten({name: fields[name]}, room)[0]
+    return messages.encode(fields)

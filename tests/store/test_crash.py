@@ -190,6 +190,18 @@ def test_a_slot_is_free_for_a_successor_that_claims_the_job(store: Store, slot: 
     assert (job.job_id, job.attempt, job.fence) == ("a", 2, 2)
 
 
+def test_records_are_bounded_in_number(store: Store, slot: Slot) -> None:
+    key = f"{store.prefix}crashes"
+    with store.raw.pipeline(transaction=False) as pipeline:
+        for n in range(5000):
+            pipeline.xadd(key, {"crash_id": n, "record": '{"cause":"exit"}'})
+        pipeline.execute()
+    store.run(store.crash(slot))
+    assert 4000 <= store.raw.xlen(key) < 4200
+    [(_, newest)] = store.raw.xrevrange(key, count=1)
+    assert newest[b"crash_id"].decode() == crash_record.crash_id("sup", 0, 1)
+
+
 def test_a_long_payload_stays_out_of_the_record(store: Store) -> None:
     slot = store.member()
     store.add("a", payload=b'["' + b"x" * 10_000 + b'"]')

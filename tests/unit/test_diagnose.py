@@ -95,6 +95,19 @@ def test_what_we_killed_for_is_the_cause() -> None:
     assert how(found) == "timeout (SIGKILL)"
 
 
+def test_a_record_for_redis_is_bounded_and_keeps_the_ends() -> None:
+    stacks = "".join(f'  File "app.py", line {n} in deep\n' for n in range(1000))
+    tail = tuple(f"{n} " + "\u20ac" * 2700 for n in range(20))
+    text = deaths.bounded(record(SEGFAULT, stacks=stacks, output_tail=tail))
+    assert len(text) < 16 * 1024
+    kept = msgspec.json.decode(text, type=CrashRecord)
+    assert kept.traceback
+    assert kept.traceback.startswith(stacks[:100])
+    assert kept.traceback.endswith(stacks[-100:])
+    assert kept.output_tail[-1].startswith("19 ")
+    assert kept.signal == "SIGSEGV"
+
+
 def test_a_kill_that_the_kernel_counted_is_oom() -> None:
     found = record(KILL, oom_kills=1)
     assert (found.cause, found.note) == (Cause.OOM, None)

@@ -16,5 +16,5 @@ end
 for _, own in ipairs(call('HVALS', ns .. 'own')) do
   take(jobs, string.match(own, '^%d+ %d+ held %S+ (%S+)') or '')
 end
-for _, entry in ipairs(call('XREVRANGE', ns .. 'crashes', '+', '-', 'COUNT', 10000)) do take(crashes, entry[2][2]) end
+for _, entry in ipairs(call('XREVRANGE', ns .. 'crashes', '+', '-', 'COUNT', 5000)) do take(crashes, entry[2][2]) end
 return {jobs, crashes}

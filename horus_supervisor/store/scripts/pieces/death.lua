@@ -49,7 +49,7 @@ end
 
 local function write_record(slot, incarnation, flight, record)
   local crash_id = string.sub(redis.sha1hex(slot .. '/' .. incarnation), 1, 20)
-  call('XADD', ns .. 'crashes', 'MAXLEN', '~', '10000', '*', 'crash_id', crash_id,
+  call('XADD', ns .. 'crashes', 'MAXLEN', '~', '4000', '*', 'crash_id', crash_id,
     'disposition', flight.disposition, 'job_id', flight.id, 'job', flight.name, 'queue', flight.queue,
     'attempt', flight.attempt, 'started_ms', flight.started, 'args', flight.args, 'record', record)
 end
