@@ -92,14 +92,6 @@ def open_pidfd(pid: int) -> int | None:
         return None
 
 
-def parent_of(pid: int) -> int:
-    """Tell a process's parent; 0 where there is no such process. proc_pid_stat(5)."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
-
-
 def kill_group(pgid: int, sig: int = signal.SIGKILL) -> bool:
     """Signal a process group; False where none of it is left. killpg(2)."""
     if pgid <= 1:  # 0 is our own group, 1 and below everybody: never

@@ -42,8 +42,6 @@ Sink = Callable[[bytes], Any]
 MAX_LINE_BYTES = 15 * 1024
 """Container log drivers split lines at 16 KiB; shippers drop much longer ones."""
 
-LEVELS = ("debug", "info", "warning", "error")
-
 _LEVEL_NUMBERS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
 

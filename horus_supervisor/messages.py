@@ -61,10 +61,6 @@ class Spawn(Message, frozen=True):
     max_memory_bytes: int | None
 
 
-class Leave(Message, frozen=True):
-    """End: no more runners will be asked for."""
-
-
 # --- template -> supervisor --------------------------------------------------------------------
 
 
@@ -198,7 +194,7 @@ class Recorded(Message, frozen=True):
     attempt: int
 
 
-ToTemplate = Boot | Spawn | Leave
+ToTemplate = Boot | Spawn
 FromTemplate = TemplateReady | TemplateFailed | Spawned | SpawnFailed
 ToKeeper = KeeperBoot | Facts | Born | Gone | Died | Close
 FromKeeper = Registered | Expelled | RedisLost | RedisRefusedUs | Recorded

@@ -28,7 +28,6 @@ from horus_supervisor.address import parse_url
 from horus_supervisor.job import codec, definition
 from horus_supervisor.messages import (
     Boot,
-    Leave,
     Spawn,
     Spawned,
     SpawnFailed,
@@ -74,8 +73,9 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
     gc.freeze()  # a collection in a runner must not touch, and so copy, the pages that all share
     while True:
         data, fds, _, _ = socket.recv_fds(control, _MESSAGE_MAX, 3)
-        if not data or isinstance(request := messages.to_template.decode(data), Leave):
+        if not data:
             os._exit(0)
+        request = messages.to_template.decode(data)
         assert isinstance(request, Spawn)
         for fd in fds:
             os.set_inheritable(fd, False)  # nor a runner's pipes; recv_fds ignores its flags

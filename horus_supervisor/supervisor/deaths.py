@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -39,13 +38,6 @@ _YOUNG_S = 1.0
 
 _ROOM = {"traceback": 8 * 1024, "output_tail": 6 * 1024}
 """Bytes of what may be long in a record that Redis keeps."""
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a seat became empty; ``free``: it was asked for and costs no restart credit."""
-
-    free: bool
 
 
 def left_open(state_dir: Path) -> list[str]:
@@ -87,8 +79,11 @@ class Deaths:
 
     def of_runner(
         self, seat: Seat, pid: int, reaped: children.Reaped | None, app_version: str | None
-    ) -> End:
-        """See a dead runner off: group, last words, status, slot, log, keeper."""
+    ) -> bool:
+        """See a dead runner off: group, last words, status, slot, log, keeper.
+
+        Tells whether that was asked for, and so costs no restart credit.
+        """
         life = seat.life
         assert life is not None
         if reaped is None:  # else its pid may be another's by now
@@ -106,7 +101,7 @@ class Deaths:
         )
         if left_in_order(reaped.status, row, life.incarnation):
             self._tell_exit(seat, life, pid, row.jobs_done)
-            return End(free=asked)
+            return asked
         oom_kills, others = self._oom_of(reaped.status)
         ended = Ended(
             runner=seat.runner,
@@ -129,7 +124,7 @@ class Deaths:
             app_version=app_version,
         )
         self._record(ended, row, life.identity)
-        return End(free=ended.interrupted)
+        return ended.interrupted
 
     def _tell_exit(self, seat: Seat, life: Life, pid: int, jobs_done: int) -> None:
         self.log.info(

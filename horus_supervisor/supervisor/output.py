@@ -29,7 +29,6 @@ LINE_MAX_BYTES = 8 * 1024
 TAIL_LINES = 20
 PIPE_BYTES = 256 * 1024
 _F_SETPIPE_SZ = 1031
-_GONE = (errno.EPIPE, errno.EBADF, errno.ECONNRESET)
 _ROUNDS = 4
 _LAST_ROUNDS = 64
 """Reads of a dead writer's pipe: all that it can hold. A stranger may hold it open and write on."""
@@ -172,7 +171,6 @@ class Pipe:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.ended = False
-        self.closed = False
         self.closed = False
 
     def _read(self, size: int, rounds: int) -> Iterator[bytes]:

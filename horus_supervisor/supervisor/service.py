@@ -208,9 +208,9 @@ class Supervisor:
 
     def _bury_runner(self, seat: Seat, pid: int, reaped: children.Reaped | None = None) -> None:
         now = self._clock.monotonic()
-        end = self._deaths.of_runner(seat, pid, reaped, self._app_version)
+        free = self._deaths.of_runner(seat, pid, reaped, self._app_version)
         self._facts_at = 0.0
-        if end.free:
+        if free:
             seat.ready_at = now
             return
         wait_s = self._charge(seat.group, now)
