@@ -87,3 +87,8 @@ _SENTENCES: dict[Event, str] = {
 
 SENTENCES: dict[str, str] = {event.value: sentence for event, sentence in _SENTENCES.items()}
 """What ``message`` says, filled in with the line's own fields."""
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Say a number of things: ``1 runner``, ``2 runners``."""
+    return f"{number} {one if number == 1 else many}"

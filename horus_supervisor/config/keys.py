@@ -70,7 +70,7 @@ SUPERVISOR = (
         "state_dir",
         Text(),
         None,
-        "lock, status and spool, relative to this file; default: NAME.state beside NAME.toml",
+        "lock and spool, relative to this file; default: NAME.state beside NAME.toml",
     ),
     _key("shutdown_timeout", Duration(), "25s", "what running jobs get to finish when stopping"),
     _key(

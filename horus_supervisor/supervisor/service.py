@@ -17,7 +17,7 @@ import msgspec
 from horus_supervisor import __version__, linux, logs, messages
 from horus_supervisor.clock import Clock, rfc3339
 from horus_supervisor.config.schema import Config, GroupConfig
-from horus_supervisor.events import Event
+from horus_supervisor.events import Event, counted
 from horus_supervisor.lifecycle import Cause
 from horus_supervisor.scoreboard import Scoreboard
 from horus_supervisor.supervisor import boots, children, deaths
@@ -319,6 +319,8 @@ class Supervisor:
                 self._app_version = message.app_version
                 told = msgspec.structs.asdict(message)
                 names = told.pop("jobs")
+                classes = counted(len(names), "job class", "job classes")
+                told["message"] = f"job code imported in {message.took_s} s: {classes}"
                 self._log.info(Event.TEMPLATE_READY, jobs=len(names), job_names=names, **told)
             case messages.TemplateFailed():
                 self._log.error(Event.TEMPLATE_FAILED, traceback=message.error)
@@ -375,7 +377,9 @@ class Supervisor:
         ready = self._registered and all(s.life and s.life.pid for s in self._crew.seats.values())
         if ready and not self._told_ready and not self._stop:
             self._told_ready = True
-            self._log.info(Event.SUPERVISOR_READY, runners=len(self._crew.seats))
+            count = len(self._crew.seats)
+            text = f"serving {counted(count, 'runner', 'runners')}"
+            self._log.info(Event.SUPERVISOR_READY, runners=count, message=text)
         if self._outlet.dropped and not self._outlet.full:
             self._log.error(Event.LOG_DROPPED, count=self._outlet.dropped)
             self._outlet.dropped = 0

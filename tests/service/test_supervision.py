@@ -34,6 +34,7 @@ def test_saving_the_file_changes_the_number_of_runners_and_touches_no_other(
 def test_a_file_with_mistakes_changes_nothing(service: Service) -> None:
     service.write("[queues]\nq = 1\n")
     service.start()
+    assert service.wait_for("supervisor.ready")["message"] == "serving 1 runner"
     pids = service.runner_pids()
     service.config.write_text("this is = not [ TOML")
     service.wait_for("supervisor.config_rejected")
