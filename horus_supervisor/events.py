@@ -79,7 +79,7 @@ _SENTENCES: dict[Event, str] = {
     Event.CHILD_STUCK: "the {child} process has made no sign of life for {silent_s} s: killed",
     Event.CRASH_LOOP: "{group}: runners die faster than they are replaced; next try in {delay_s} s",
     Event.OUTPUT: "written to standard output or error",
-    Event.LOG_DROPPED: "{count} lines dropped: standard output is not read fast enough",
+    Event.LOG_DROPPED: "lines dropped, as standard output is not read fast enough: {count}",
     Event.REDIS_LOST: "{error}; jobs that run go on, and are handed in when it is back",
     Event.REDIS_RESTORED: "Redis answers again",
     Event.SNAPSHOT: "{runner} is {state}",
