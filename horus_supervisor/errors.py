@@ -7,6 +7,9 @@ Each says what is wrong, where, and what to do about it; whoever catches
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 
 class HorusError(Exception):
     """Base of all errors that Horus raises."""
@@ -20,12 +23,34 @@ class PayloadError(HorusError, ValueError):
     """A job's values can't travel: raised at enqueue, in the caller's stack, naming the field."""
 
 
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One mistake of a configuration file; ``str`` makes a sentence of it."""
+
+    file: str
+    message: str
+    """What is wrong, what is allowed, and where one can tell, what to write."""
+    line: int | None = None
+    column: int | None = None
+    key: str | None = None
+    found: str | None = None
+    """The value as its author wrote it; None too where it may be a secret."""
+    nearest: str | None = None
+    """The known key that an unknown one is most like."""
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+        key = self.key if self.found is None else f"{self.key} = {self.found}"
+        return ": ".join(part for part in (place, key, self.message) if part)
+
+
 class ConfigError(HorusError):
     """A configuration file has mistakes; ``mistakes`` lists every one of them, a sentence each."""
 
-    def __init__(self, mistakes: list[str]) -> None:
-        super().__init__("\n".join(mistakes))
-        self.mistakes = mistakes
+    def __init__(self, mistakes: Sequence[Mistake | str]) -> None:
+        self.mistakes = [str(mistake) for mistake in mistakes]
+        self.details = [mistake for mistake in mistakes if isinstance(mistake, Mistake)]
+        super().__init__("\n".join(self.mistakes))
 
 
 class RedisAway(HorusError, ConnectionError):

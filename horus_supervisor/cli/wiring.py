@@ -185,15 +185,13 @@ def _at_url(asked: Asked, url: str, origin: str) -> Place:
 
 
 def _line_of_url(file: Path) -> str:
-    """Tell where the URL stands: ``config.toml:3``; the file alone where the line isn't found."""
-    table = ""
+    """Tell where the URL stands: ``config.toml:3``; the file alone where it isn't there."""
+    from horus_supervisor.config.lines import scan
+
+    found = None
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        for number, line in enumerate(file.read_text().splitlines(), 1):
-            if found := re.match(r"\s*\[([^]]*)\]", line):
-                table = found[1].strip()
-            elif re.match(r"\s*url\s*=" if table == "redis" else r"\s*redis\.url\s*=", line):
-                return f"{file}:{number}"
-    return str(file)
+        found = scan(file.read_text()).found.get(("redis", "url"))
+    return f"{file}:{found}" if found else str(file)
 
 
 def _turn_json_on(ctx: click.Context, _: click.Parameter, value: bool) -> None:

@@ -33,8 +33,8 @@ def notes(config: Config) -> list[str]:
     if not config.supervisor.imports:
         found.append("supervisor.imports is empty: no runner will know any job class")
     for group in config.groups:
-        if len(set(group.weights)) > 1:
-            found.append(f"groups.{group.name}: weights are not acted upon yet; queues take turns")
+        if group.order == "strict":
+            found.append(f"groups.{group.name}: strict order is not acted upon yet; by weights")
         if group.hard_memory is not None:
             found.append(f"{group.name}: hard_memory is not enforced yet")
     return found

@@ -92,6 +92,12 @@ SUPERVISOR = (
 LIMITS = (
     _key("runners", Count(most=MAX_RUNNERS), 1, "how many; 0: known, and served by no one here"),
     _key(
+        "order",
+        Word(("weighted", "strict")),
+        "weighted",
+        "its queues by their weights, or always the highest number first (not acted upon yet)",
+    ),
+    _key(
         "job_timeout",
         OrNone(Duration(least_s=0.001)),
         "10m",
@@ -132,9 +138,7 @@ LIMITS = (
 )
 """The keys of a group that ``[defaults]`` may set."""
 
-QUEUES = _key(
-    "queues", Served(), REQUIRED, "the queues that it serves, in turn (weights: not acted upon yet)"
-)
+QUEUES = _key("queues", Served(), REQUIRED, "the queues that it serves; a table gives them weights")
 
 GROUP = (QUEUES, *LIMITS)
 
@@ -152,13 +156,6 @@ LOG = (
 
 TABLES = {"redis": REDIS, "supervisor": SUPERVISOR, "groups.NAME": GROUP, "log": LOG}
 """The tables with fixed keys; ``[queues]`` is queue = runners, ``[defaults]`` takes ``LIMITS``."""
-
-LATER = {
-    "redis.url_file": "the URL belongs in redis.url, and the file itself away from other eyes",
-    "groups.order": "the queues of a group are claimed from in turn",
-    "defaults.order": "the queues of a group are claimed from in turn",
-}
-"""Keys that are planned and not there yet, and what holds meanwhile."""
 
 
 def document() -> str:

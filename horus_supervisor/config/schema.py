@@ -17,7 +17,7 @@ class RedisConfig:
     """Where the jobs are kept. ``url`` may hold a password, so it does not show in ``repr``."""
 
     url: str = field(repr=False)
-    """As in the file, but for ``embedded:``, whose folder is absolute here."""
+    """As in the file; the files that it names are absolute here."""
     namespace: str
 
     @property
@@ -47,7 +47,7 @@ class GroupConfig:
     name: str
     queues: tuple[str, ...]
     weights: tuple[int, ...]
-    """One for each queue; all 1 where the file gives none. Kept, and not acted upon yet."""
+    """One for each queue; all 1 where the file gives none."""
     runners: int
     job_timeout_s: float | None
     kill_after_s: float
@@ -58,6 +58,8 @@ class GroupConfig:
     max_crashes: int
     crash_delay_s: float
     unknown_job_after_s: float
+    order: Literal["weighted", "strict"] = "weighted"
+    """How runners choose among the queues. Kept, and not acted upon yet."""
 
 
 @dataclass(frozen=True, slots=True)

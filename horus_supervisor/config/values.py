@@ -6,10 +6,10 @@ A kind reads one value. It never sees its key or its file: ``load`` puts those i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, time
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from horus_supervisor.address import AddressError, parse_url
 from horus_supervisor.config.units import (
@@ -23,6 +23,8 @@ from horus_supervisor.config.units import (
     parse_size,
 )
 
+T = TypeVar("T")
+
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 NAMES = "1 to 64 of A-Z a-z 0-9 _ . -"
 
@@ -31,7 +33,14 @@ _SHOWN = 60
 
 
 class WrongValue(ValueError):
-    """A value that its kind refuses; the message says what is allowed."""
+    """A value that its kind refuses; the message says what is allowed.
+
+    ``at``: the place inside it that is meant, if any. Several come as an ``ExceptionGroup``.
+    """
+
+    def __init__(self, why: str, *at: str | int) -> None:
+        super().__init__(why)
+        self.at = at
 
 
 class Kind(Protocol):
@@ -41,7 +50,7 @@ class Kind(Protocol):
     def word(self) -> str: ...
 
     def read(self, value: object) -> object:
-        """Turn a TOML value into ours. Raises: ``WrongValue``."""
+        """Turn a TOML value into ours. Raises: ``WrongValue``, or a group of them."""
 
 
 def show(value: object) -> str:
@@ -203,11 +212,9 @@ class Texts:
             raise WrongValue(f"allowed is an array of strings: write [{show(value)}]")
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise WrongValue("allowed is an array of strings")
-        for item in value:
-            Text().read(item)
-        if twice := repeated(value):
-            raise WrongValue(f"{show(twice[0])} is there twice")
-        return tuple(value)
+        texts = read_each(lambda _, item: Text().read(item), enumerate(value))
+        refuse_repeated(texts)
+        return tuple(texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,13 +224,15 @@ class Modules:
     word: str = "array of module names"
 
     def read(self, value: object) -> tuple[str, ...]:
-        names = Texts().read(value)
-        for name in names:
-            if _MODULE.fullmatch(name) is None or name.endswith(".py"):
-                dotted = name.removesuffix(".py").strip("./").replace("/", ".")
-                hint = f": write {show(dotted)}" if _MODULE.fullmatch(dotted) else ""
-                raise WrongValue(f"{show(name)} is not the name of a module{hint}")
-        return names
+        return tuple(read_each(self._name, enumerate(Texts().read(value))))
+
+    def _name(self, at: str | int, name: object) -> str:
+        text = str(name)
+        if _MODULE.fullmatch(text) and not text.endswith(".py"):
+            return text
+        dotted = text.removesuffix(".py").strip("./").replace("/", ".")
+        hint = f": write {show(dotted)}" if _MODULE.fullmatch(dotted) else ""
+        raise WrongValue(f"{show(text)} is not the name of a module{hint}", at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,30 +242,34 @@ class Served:
     word: str = "array of queue names, or table of queue = weight"
 
     def read(self, value: object) -> tuple[tuple[str, ...], tuple[int, ...]]:
-        pairs = [self._pair(name, weight) for name, weight in self._pairs(value)]
-        if not pairs:
-            raise WrongValue("a group serves at least one queue")
-        names = [name for name, _ in pairs]
-        if twice := repeated(names):
-            raise WrongValue(f"{show(twice[0])} is there twice")
-        return tuple(names), tuple(weight for _, weight in pairs)
-
-    def _pair(self, name: object, weight: object) -> tuple[str, int]:
-        if not isinstance(name, str) or not is_name(name):
-            raise WrongValue(f"{show(name)} is no name for a queue: allowed are {NAMES}")
-        if isinstance(weight, bool) or not isinstance(weight, int) or not 1 <= weight <= 1000:
-            raise WrongValue(f"the weight of {show(name)} is a whole number from 1 to 1000")
-        return name, weight
-
-    def _pairs(self, value: object) -> Iterable[tuple[object, object]]:
         match value:
             case list():
-                return [(name, 1) for name in value]
+                names = read_each(self._queue, enumerate(value))
+                weights = [1] * len(names)
             case dict():
-                return value.items()
+                weights = read_each(self._weight, value.items())
+                names = list(value)
             case str():
                 raise WrongValue(f"allowed is an array: write [{show(value)}]")
-        raise WrongValue(f"allowed is an {self.word}")
+            case _:
+                raise WrongValue(f"allowed is an {self.word}")
+        if not names:
+            raise WrongValue("a group serves at least one queue")
+        refuse_repeated(names)
+        return tuple(names), tuple(weights)
+
+    def _queue(self, at: str | int, name: object) -> str:
+        if not isinstance(name, str) or not is_name(name):
+            raise WrongValue(f"{show(name)} is no name for a queue: allowed are {NAMES}", at)
+        return name
+
+    def _weight(self, name: str | int, weight: object) -> int:
+        self._queue(name, name)
+        if isinstance(weight, dict) and weight:
+            raise WrongValue(with_a_dot(str(name), weight), name)
+        if isinstance(weight, bool) or not isinstance(weight, int) or not 1 <= weight <= 1000:
+            raise WrongValue("a weight is a whole number from 1 to 1000", name)
+        return weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,9 +293,36 @@ def is_name(text: str, extra: str = "") -> bool:
     return NAME.fullmatch(text.translate(dict.fromkeys(map(ord, extra), "_"))) is not None
 
 
-def repeated(names: Sequence[str]) -> list[str]:
-    """Tell what is there more than once."""
-    return sorted({name for name in names if names.count(name) > 1})
+def read_each(
+    read: Callable[[str | int, object], T], items: Iterable[tuple[str | int, object]]
+) -> list[T]:
+    """Read what stands at each place. Raises: all ``WrongValue`` of it, as a group."""
+    values, wrong = [], []
+    for at, item in items:
+        try:
+            values.append(read(at, item))
+        except WrongValue as error:
+            wrong.append(WrongValue(str(error), at))
+    if wrong:
+        raise ExceptionGroup("wrong values", wrong)
+    return values
+
+
+def refuse_repeated(names: Sequence[str]) -> None:
+    """Refuse a name that is there already. Raises: ``WrongValue``, at the second one."""
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            raise WrongValue(f"{show(name)} is there twice", at)
+
+
+def with_a_dot(name: str, value: dict[str, object]) -> str:
+    """Say what to write instead of ``mail.fast = 3``, which is a table ``mail``."""
+    inner, number = next(iter(value.items()))
+    while isinstance(number, dict) and number:
+        deeper, number = next(iter(number.items()))
+        inner = f"{inner}.{deeper}"
+    example = number if isinstance(number, int) else 1
+    return f'a name with a dot needs quotes: write "{name}.{inner}" = {example}'
 
 
 def _with_unit(value: object, unit: str, allowed: str) -> str:

@@ -150,7 +150,7 @@ def test_every_mistake_of_a_file_is_told(tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
     file.write_text("[redsi]\n[queues]\nemails = -1\n")
     lines = Horus.bare("-c", str(file), "jobs", code=2).stderr.splitlines()
-    assert len([line for line in lines if line.startswith(f"horus: {file}: ")]) == 2
+    assert [line.split(": ")[1] for line in lines[:2]] == [f"{file}:1", f"{file}:3"]
     assert lines[-1].startswith("  try: ")
 
 

@@ -84,9 +84,23 @@ def test_every_key_of_a_group_is_read() -> None:
     )
 
 
-def test_weights_are_kept_with_their_queues() -> None:
-    [group] = parse("[groups.m]\nqueues = { critical = 5, default = 1 }", FILE).groups
-    assert (group.queues, group.weights) == (("critical", "default"), (5, 1))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[groups.m]\nqueues = { critical = 1000, default = 1 }",
+        "[groups.m.queues]\ncritical = 1000\ndefault = 1",
+    ],
+)
+def test_weights_are_kept_with_their_queues(text: str) -> None:
+    [group] = parse(text, FILE).groups
+    assert (group.queues, group.weights) == (("critical", "default"), (1000, 1))
+
+
+def test_the_order_is_by_weights_unless_the_group_or_the_defaults_say_strict() -> None:
+    text = "[groups.m]\nqueues = ['a']\n[groups.n]\nqueues = ['a']\norder = 'weighted'\n"
+    strict = "[defaults]\norder = 'strict'"
+    assert [group.order for group in parse(text, FILE).groups] == ["weighted", "weighted"]
+    assert [group.order for group in parse(text + strict, FILE).groups] == ["strict", "weighted"]
 
 
 def test_defaults_hold_for_queues_and_groups_that_do_not_say_otherwise() -> None:
@@ -237,7 +251,10 @@ def test_a_password_in_odd_places_is_not_shown_either() -> None:
 
 def test_what_would_not_run_is_noted() -> None:
     found = notes(
-        parse("[groups.m]\nqueues = { a = 2, b = 1 }\nrunners = 0\nhard_memory = '1GiB'", FILE)
+        parse(
+            "[groups.m]\nqueues = ['a']\nrunners = 0\norder = 'strict'\nhard_memory = '1GiB'",
+            FILE,
+        )
     )
-    words = ["no runners", "imports", "weights", "hard_memory"]
+    words = ["no runners", "imports", "strict", "hard_memory"]
     assert words == [next(word for word in words if word in note) for note in found]
