@@ -37,6 +37,8 @@ class Mistake:
     """The value as its author wrote it; None too where it may be a secret."""
     nearest: str | None = None
     """The known key that an unknown one is most like."""
+    traceback: str | None = None
+    """Of a module that can't be imported: the frames that are its own."""
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)

@@ -1,28 +1,52 @@
-"""What a file would run, in plain text, for ``horus-supervisor --check``. Shows no password."""
+"""What a file would run, as data for ``horus-supervisor --check``. Shows no password."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from horus_supervisor.address import Address, parse_url
 from horus_supervisor.config.schema import Config, GroupConfig
-from horus_supervisor.config.units import format_duration, format_size
-
-_HEAD = ("GROUP", "RUNNERS", "QUEUES", "TIMEOUT", "MAX JOBS", "MAX MEMORY", "CRASHES")
 
 
-def describe(config: Config) -> str:
-    """Write what would run, and then what is worth a second look; lines end without white space."""
-    rows = [_HEAD, *map(_row, config.groups)]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(_HEAD))]
-    table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    facts = [
-        f"{config.file}",
-        f"redis      {_where(config.redis.url)}, namespace {config.redis.namespace}",
-        f"imports    {', '.join(config.supervisor.imports) or 'nothing'}",
-        f"state_dir  {config.supervisor.state_dir}",
-    ]
-    doubts = [f"note: {doubt}" for doubt in notes(config)]
-    return "\n".join(
-        [*facts, "", *(table if config.groups else ["no groups"]), "", *doubts]
-    ).strip()
+def address(config: Config) -> Address:
+    """Tell where the file's Redis is."""
+    return parse_url(config.redis.url, base=config.file.parent)
+
+
+def would_run(config: Config) -> dict[str, Any]:
+    """Tell what the file would run; durations are seconds, sizes are bytes."""
+    where = address(config)
+    return {
+        "config": str(config.file),
+        "redis": {
+            "url": f"{where.scheme}://{where.safe}" if where.path is None else where.safe,
+            "namespace": config.redis.namespace,
+        },
+        "state_dir": str(config.supervisor.state_dir),
+        "path": [str(folder) for folder in config.supervisor.path],
+        "imports": list(config.supervisor.imports),
+        "groups": [_group(group) for group in config.groups],
+    }
+
+
+def _group(group: GroupConfig) -> dict[str, Any]:
+    return {
+        "group": group.name,
+        "runners": group.runners,
+        "order": group.order,
+        "queues": [
+            {"queue": queue, "weight": weight}
+            for queue, weight in zip(group.queues, group.weights, strict=True)
+        ],
+        "job_timeout_s": group.job_timeout_s,
+        "kill_after_s": group.kill_after_s,
+        "max_jobs": group.max_jobs,
+        "max_memory_bytes": group.max_memory,
+        "hard_memory_bytes": group.hard_memory,
+        "max_crashes": group.max_crashes,
+        "crash_delay_s": group.crash_delay_s,
+        "unknown_job_after_s": group.unknown_job_after_s,
+    }
 
 
 def notes(config: Config) -> list[str]:
@@ -38,24 +62,3 @@ def notes(config: Config) -> list[str]:
         if group.hard_memory is not None:
             found.append(f"{group.name}: hard_memory is not enforced yet")
     return found
-
-
-def _row(group: GroupConfig) -> tuple[str, ...]:
-    return (
-        group.name,
-        str(group.runners),
-        ", ".join(group.queues),
-        "none" if group.job_timeout_s is None else format_duration(group.job_timeout_s),
-        "none" if group.max_jobs is None else str(group.max_jobs),
-        "none" if group.max_memory is None else format_size(group.max_memory),
-        str(group.max_crashes),
-    )
-
-
-def _where(url: str) -> str:
-    """Show a URL without what may be a user or a password, and without its options."""
-    scheme, separator, rest = url.partition("://")
-    place, _, options = rest.partition("?")
-    if not separator:
-        return url
-    return f"{scheme}://…" if "@" in options else f"{scheme}://{place.rpartition('@')[2]}"

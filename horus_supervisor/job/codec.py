@@ -10,7 +10,7 @@ ignored, so old runners take jobs of newer clients; a missing field takes its de
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -99,12 +99,12 @@ def check_raw(name: str, payload: bytes, max_bytes: int = MAX_PAYLOAD_BYTES) -> 
         raise PayloadError(f"{name}: the arguments are no JSON object: {error}") from None
 
 
-def make_ready() -> None:
-    """Make the codec of every class in the registry now rather than at its first job.
+def make_ready(classes: Iterable[type[Job]] | None = None) -> None:
+    """Make the codec of classes (None: all of the registry) now rather than at their first job.
 
     For a process that forks: what it makes here its children share. Raises: ``JobDefinitionError``.
     """
-    for cls in registry().values():
+    for cls in registry().values() if classes is None else classes:
         _codecs.get(cls) or _make(cls)
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from horus_supervisor import __version__
 from horus_supervisor.clock import SystemClock
@@ -28,17 +29,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--check", action="store_true", help="validate the file, import the job modules, and exit"
     )
+    parser.add_argument("--json", action="store_true", help="with --check: one JSON object")
     parser.add_argument("--log-format", choices=("json", "console"), help="over the file's setting")
     parser.add_argument("--version", action="version", version=f"horus-supervisor {__version__}")
     options = parser.parse_args(arguments)
+    if options.json and not options.check:
+        parser.error("--json goes with --check")
     _open_standard_descriptors()
+    if options.check:
+        become_check(options.config, options.json)
     for number in (signal.SIGTERM, signal.SIGINT):  # before anything runs, a stop is just an exit
         signal.signal(number, lambda *_: sys.exit(0))
     for number in (signal.SIGHUP, signal.SIGUSR1):  # and nobody can be asked for anything yet
         signal.signal(number, signal.SIG_IGN)
     try:
-        if options.check:
-            return check(load(options.config))
         watch = _watch(options.config)  # before it is read: no edit is missed
         return serve(load(options.config), watch, options.log_format)
     except ConfigError as error:
@@ -76,29 +80,12 @@ def serve(config: Config, watch: Watch, log_format: str | None) -> int:
     return Supervisor(config, watch, held, SystemClock(), wanted).run()
 
 
-def check(config: Config) -> int:
-    """Print what would run; every module that can't be imported is a mistake."""
-    import importlib
-    import traceback
-
-    from horus_supervisor.config.describe import describe
-
-    sys.path[:0] = [str(path) for path in config.supervisor.path]
-    failed = 0
-    for name in config.supervisor.imports:
-        try:
-            importlib.import_module(name)
-        except BaseException as error:
-            failed += 1
-            last = traceback.format_exception_only(error)[-1].strip()
-            print(
-                f"horus-supervisor: {config.file}: supervisor.imports: {name}: {last}",
-                file=sys.stderr,
-            )
-    if failed:
-        return 2
-    print(describe(config))
-    return 0
+def become_check(file: Path, as_json: bool) -> NoReturn:
+    """Become the program that checks a file: it asks Redis and has job code imported."""
+    root = str(Path(__file__).resolve().parents[2])
+    code = f"import sys; sys.path.append({root!r}); from horus_supervisor.cli.check import main; "
+    call = f"sys.exit(main({str(file)!r}, as_json={as_json}))"
+    os.execv(sys.executable, [sys.executable, "-P", "-c", code + call])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from horus_supervisor.config import keys
-from horus_supervisor.config.describe import describe, notes
+from horus_supervisor.config.describe import notes, would_run
 from horus_supervisor.config.load import load, parse
 from horus_supervisor.config.schema import Config, GroupConfig, LogConfig
 from horus_supervisor.errors import ConfigError
@@ -226,24 +226,26 @@ def test_the_example_serves_every_queue_of_the_example_jobs(example: Config) -> 
 # --- describe ----------------------------------------------------------------------------------
 
 
-def test_a_description_shows_what_would_run_and_no_password() -> None:
-    text = describe(
+def test_a_description_says_what_would_run_and_shows_no_password() -> None:
+    found = would_run(
         parse(
             '[redis]\nurl = "rediss://u:geheim@r1:6380/2?ssl_ca_certs=x"\n'
-            '[supervisor]\nimports = ["a.b"]\n[groups.m]\nqueues = ["x", "y"]\nrunners = 3\n'
-            'max_memory = "512MiB"',
+            '[supervisor]\nimports = ["a.b"]\n[groups.m]\nqueues = { x = 5, y = 1 }\nrunners = 3\n'
+            'max_memory = "512MiB"\norder = "strict"',
             FILE,
         )
     )
-    assert "rediss://r1:6380/2," in text
-    assert "geheim" not in text
-    assert re.search(r"^m +3 +x, y +10m +none +512MiB +3$", text, re.M)
-    assert "note" not in text
+    assert found["redis"] == {"url": "rediss://r1:6380/2", "namespace": "horus"}
+    assert "geheim" not in str(found)
+    [group] = found["groups"]
+    assert (group["group"], group["runners"], group["order"]) == ("m", 3, "strict")
+    assert group["queues"] == [{"queue": "x", "weight": 5}, {"queue": "y", "weight": 1}]
+    assert (group["job_timeout_s"], group["max_memory_bytes"]) == (600, 2**29)
 
 
 def test_a_password_in_odd_places_is_not_shown_either() -> None:
-    text = describe(parse('[redis]\nurl = "redis://h?password=geheim@x"', FILE))
-    assert "geheim" not in text
+    found = would_run(parse('[redis]\nurl = "redis://h?password=geheim"', FILE))
+    assert found["redis"]["url"] == "redis://h:6379"
     with pytest.raises(ConfigError) as caught:
         parse('[redis]\nurl = "redis://:a?geheim@h"', FILE)
     assert "geheim" not in str(caught.value)

@@ -1,0 +1,265 @@
+"""``horus-supervisor --check``: what a file would run, or every mistake of it.
+
+The supervisor's program becomes this one, so that it may ask Redis; job code is imported in a
+child. What waits in Redis is looked at by sample, and never a mistake of the file.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import sys
+import textwrap
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from horus_supervisor.cli import output
+from horus_supervisor.cli.check_imports import Ask, Broken, JobClass, Sample, try_imports
+from horus_supervisor.cli.check_waiting import Waiting, look
+from horus_supervisor.cli.output import Column
+from horus_supervisor.config.describe import notes, would_run
+from horus_supervisor.config.lines import scan
+from horus_supervisor.config.load import load
+from horus_supervisor.config.schema import Config
+from horus_supervisor.config.units import format_duration, format_size
+from horus_supervisor.errors import ConfigError, Mistake
+
+Found = dict[str, Any]
+
+_QUEUES_WIDE = 18
+
+_GROUPS = (
+    *(Column("GROUP", give=1), Column("RUNNERS", right=True), Column("QUEUES", give=2)),
+    *(Column("ORDER"), Column("TIMEOUT"), Column("RECYCLE"), Column("CRASHES", right=True)),
+)
+_JOBS = (
+    *(Column("JOB CLASS", give=2), Column("QUEUE", give=1), Column("TIMEOUT")),
+    Column("ATTEMPTS", right=True),
+)
+_WAITING = (
+    *(Column("QUEUE", give=2), Column("JOB", give=1), Column("JOBS", right=True)),
+    Column("WOULD NOT RUN", give=3),
+)
+
+
+def main(file: str, *, as_json: bool) -> int:
+    """Check a file. Exit status: 0 it would run, 2 it has mistakes, 130 interrupted."""
+    try:
+        found = check(Path(file))
+    except ConfigError as error:
+        _tell_mistakes(error, as_json)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    if as_json:
+        output.print_json(check=found)
+    else:
+        _show(found)
+    return 0
+
+
+def check(file: Path) -> Found:
+    """Tell what a file would run. Raises: ``ConfigError`` with every mistake, its imports' too."""
+    config = load(file)
+    waiting, why = look(config)
+    samples = [Sample(one.job.name, one.job.payload) for queue in waiting for one in queue.jobs]
+    supervisor = config.supervisor
+    broken, done = try_imports(
+        Ask(
+            path=[str(folder) for folder in supervisor.path],
+            imports=list(supervisor.imports),
+            max_payload_bytes=supervisor.max_payload_bytes,
+            samples=samples,
+        )
+    )
+    if broken:
+        raise ConfigError(_mistakes(file, config, broken))
+    classes = [
+        {
+            "job": one.job,
+            "module": one.module,
+            "queue": one.queue,
+            "timeout_s": one.timeout_s,
+            "max_attempts": one.max_attempts,
+        }
+        for one in done.classes
+    ]
+    return {
+        **would_run(config),
+        "jobs": classes,
+        "waiting": {
+            "error": why,
+            "queues": _judge(waiting, {one.job for one in done.classes}, done.refused),
+        },
+        "notes": [*notes(config), *_unserved(config, done.classes)],
+    }
+
+
+def _judge(waiting: Iterable[Waiting], known: set[str], refused: list[str]) -> list[Found]:
+    """Count, queue by queue, the jobs that no imported class could run, and why."""
+    reasons = iter(refused)
+    queues = []
+    for queue in waiting:
+        unknown: collections.Counter[str] = collections.Counter()
+        undecodable: collections.Counter[str] = collections.Counter()
+        errors: dict[str, str] = {}
+        for listed in queue.jobs:
+            job, reason = listed.job.name, next(reasons)
+            if job not in known:
+                unknown[job] += 1
+            elif reason:
+                undecodable[job] += 1
+                errors.setdefault(job, reason)
+        queues.append(
+            {
+                "queue": queue.queue,
+                "ready": queue.ready,
+                "scheduled": queue.scheduled,
+                "looked_at": len(queue.jobs),
+                "unknown": [{"job": job, "count": n} for job, n in unknown.most_common()],
+                "undecodable": [
+                    {"job": job, "count": n, "error": errors[job]}
+                    for job, n in undecodable.most_common()
+                ],
+            }
+        )
+    return queues
+
+
+def _unserved(config: Config, classes: Iterable[JobClass]) -> list[str]:
+    """Note queues of job classes that no runner of this file serves."""
+    served = {queue for group in config.groups if group.runners for queue in group.queues}
+    missing: dict[str, list[str]] = {}
+    for one in classes:
+        if one.queue not in served:
+            missing.setdefault(one.queue, []).append(one.job)
+    return [
+        f"no runner here serves the queue {queue}, on which {', '.join(jobs)} is put by default"
+        for queue, jobs in missing.items()
+    ]
+
+
+# --- mistakes --------------------------------------------------------------------------------
+
+
+def _mistakes(file: Path, config: Config, broken: Iterable[Broken]) -> list[Mistake]:
+    """Make a mistake of the file of each module that can't be imported, with its line."""
+    lines, imports = scan(file.read_text("utf-8-sig")), config.supervisor.imports
+    mistakes = [
+        Mistake(
+            str(file),
+            f"can't be imported: {one.error}{_remedy(config, one)}",
+            line=lines.of("supervisor", "imports", imports.index(one.module)),
+            key="supervisor.imports",
+            found=f'"{one.module}"',
+            traceback=one.traceback or None,
+        )
+        for one in broken
+    ]
+    return sorted(mistakes, key=lambda mistake: mistake.line or 0)
+
+
+def _remedy(config: Config, broken: Broken) -> str:
+    """Say where a module that isn't there was looked for."""
+    if broken.traceback or not broken.error.startswith("ModuleNotFoundError"):
+        return ""
+    folders = ", ".join(str(folder) for folder in config.supervisor.path)
+    return f"; looked in {folders} (supervisor.path) and in what {sys.executable} has installed"
+
+
+def _tell_mistakes(error: ConfigError, as_json: bool) -> None:
+    """Write every mistake to standard error: sentences for people, or one object."""
+    if as_json:
+        facts = {"kind": "ConfigError", "code": 2, "message": str(error), "try": ""}
+        mistakes = [asdict(mistake) for mistake in error.details]
+        told = {"schema": 1, "error": {**facts, "mistakes": mistakes}}
+        print(json.dumps(told), file=sys.stderr)
+        return
+    for mistake in error.details:
+        print(f"horus-supervisor: {output.clean(str(mistake))}", file=sys.stderr)
+        for line in (mistake.traceback or "").splitlines():
+            print(f"    {output.clean(line)}", file=sys.stderr)
+
+
+# --- for people ------------------------------------------------------------------------------
+
+
+def _show(found: Found) -> None:
+    output.say(f"{found['config']}: no mistakes")
+    output.fact("redis", f"{found['redis']['url']}, namespace {found['redis']['namespace']}")
+    output.fact("imports", ", ".join(found["imports"]) or "nothing")
+    output.fact("state_dir", found["state_dir"])
+    _show_table(_GROUPS, (row for group in found["groups"] for row in _group(group)))
+    _show_table(_JOBS, map(_job, found["jobs"]))
+    output.say()
+    output.fact("waiting", _waiting(found["waiting"]))
+    _show_table(_WAITING, (row for q in found["waiting"]["queues"] for row in _problems(q)))
+    for note in found["notes"]:
+        output.say(f"note: {note}")
+
+
+def _show_table(columns: Iterable[Column], rows: Iterable[tuple[str, ...]]) -> None:
+    """Write a table after an empty line; nothing where it has no rows."""
+    if rows := list(rows):
+        output.say()
+        output.print_table(tuple(columns), rows)
+
+
+def _group(group: Found) -> Iterable[tuple[str, ...]]:
+    """Write a group in as many rows as its queues take."""
+    weighted = len({one["weight"] for one in group["queues"]}) > 1
+    queues = [
+        f"{one['queue']}={one['weight']}" if weighted else one["queue"] for one in group["queues"]
+    ]
+    first, *more = textwrap.wrap(", ".join(queues), _QUEUES_WIDE, break_on_hyphens=False)
+    yield (
+        group["group"],
+        str(group["runners"]),
+        first,
+        group["order"] if len(queues) > 1 else "-",
+        _duration(group["job_timeout_s"]),
+        _recycle(group),
+        str(group["max_crashes"]),
+    )
+    for line in more:
+        yield ("", "", line, *([""] * (len(_GROUPS) - 3)))
+
+
+def _recycle(group: Found) -> str:
+    """Say after how many jobs, or how much memory, a runner gives way to a fresh one."""
+    jobs, memory = group["max_jobs"], group["max_memory_bytes"]
+    limits = [f"{jobs} jobs"] if jobs else []
+    limits += [format_size(memory)] if memory else []
+    return ", ".join(limits) or "never"
+
+
+def _job(job: Found) -> tuple[str, ...]:
+    timeout = "group's" if job["timeout_s"] is None else _duration(job["timeout_s"])
+    return job["job"], job["queue"], timeout, str(job["max_attempts"])
+
+
+def _duration(seconds: float | None) -> str:
+    return "none" if seconds is None else format_duration(seconds)
+
+
+def _waiting(waiting: Found) -> str:
+    """Say how many jobs were looked at, and how many of them would not run."""
+    if waiting["error"]:
+        return f"not looked at: {waiting['error']}"
+    jobs = sum(queue["ready"] + queue["scheduled"] for queue in waiting["queues"])
+    seen = sum(queue["looked_at"] for queue in waiting["queues"])
+    if not seen:
+        return "no jobs"
+    problems = (one for q in waiting["queues"] for one in (*q["unknown"], *q["undecodable"]))
+    bad = sum(one["count"] for one in problems)
+    fate = f"{bad} of them would not run:" if bad else "this code can run them"
+    return f"{jobs} jobs, {seen} looked at: {fate}"
+
+
+def _problems(queue: Found) -> Iterable[tuple[str, ...]]:
+    for one in queue["unknown"]:
+        yield queue["queue"], one["job"], str(one["count"]), "no class of that name"
+    for one in queue["undecodable"]:
+        yield queue["queue"], one["job"], str(one["count"]), one["error"]

@@ -1,0 +1,228 @@
+"""The job modules, imported in a child process: what it finds, what it can't import and why.
+
+``try_imports`` asks, ``main`` is the child. Job code may do anything there, also end its process,
+which is then told with the module that did. The child sees the same ``sys.path`` as a template.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from horus_supervisor import linux
+from horus_supervisor.errors import HorusError, PayloadError
+from horus_supervisor.job import codec, definition
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+_LOOK_S = 0.2
+"""Seconds between two looks at whether the child lives: what it forked may hold its socket."""
+
+_MOST_FRAMES = 20
+_MOST_LETTERS = 2000
+
+_MACHINERY = ("<frozen ", "<string>", str(PACKAGE), importlib.__file__)
+"""Where frames come from that say nothing of the job module."""
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """A waiting job, to see whether it could be run."""
+
+    job: str
+    payload: bytes
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """What the child is to import, and to try on what was imported."""
+
+    path: list[str]
+    imports: list[str]
+    max_payload_bytes: int
+    samples: list[Sample]
+
+
+class JobClass(msgspec.Struct, frozen=True):
+    """A job class that was found."""
+
+    job: str
+    module: str
+    queue: str
+    timeout_s: float | None
+    max_attempts: int
+
+
+class Broken(msgspec.Struct, frozen=True, tag=True):
+    """A module that can't be imported."""
+
+    module: str
+    error: str
+    traceback: str = ""
+
+
+class Begun(msgspec.Struct, frozen=True, tag=True):
+    """A module is being imported now."""
+
+    module: str
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    """All is imported: the classes, and for each sample why it can't be decoded ('': it can)."""
+
+    classes: list[JobClass]
+    refused: list[str]
+
+
+Word = Broken | Begun | Done
+
+_decode_word = msgspec.json.Decoder(Word).decode
+
+
+# --- the one who asks ------------------------------------------------------------------------
+
+
+def try_imports(ask: Ask) -> tuple[list[Broken], Done]:
+    """Import in a child, and once more without a module that ended it."""
+    fatal: list[Broken] = []
+    while True:
+        gone = {broken.module for broken in fatal}
+        left = [module for module in ask.imports if module not in gone]
+        broken, done, end = _ask_child(msgspec.structs.replace(ask, imports=left))
+        if done is not None:
+            return [*fatal, *broken], done
+        if end is None:
+            raise RuntimeError("the process that imports job modules ended before it began")
+        fatal.append(end)
+
+
+def _ask_child(ask: Ask) -> tuple[list[Broken], Done | None, Broken | None]:
+    """Run one child: what was broken, what was found, or which module ended it."""
+    ours, its = socket.socketpair()
+    code = f"import sys; sys.path.append({str(PACKAGE.parent)!r}); from {__name__} import main; "
+    command = [sys.executable, "-u", "-P", "-c", f"{code}main({its.fileno()})"]
+    child = subprocess.Popen(
+        command, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL, stdout=2, process_group=0
+    )
+    its.close()
+    broken: list[Broken] = []
+    begun = None
+    try:
+        with contextlib.suppress(ConnectionError):
+            ours.sendall(msgspec.msgpack.encode(ask))
+            ours.shutdown(socket.SHUT_WR)
+        for word in _words(ours, child):
+            match word:
+                case Broken():
+                    broken.append(word)
+                case Begun():
+                    begun = word.module
+                case Done():
+                    return broken, word, None
+        end = _end(child.wait())
+    finally:
+        linux.kill_group(child.pid)
+        child.wait()
+        ours.close()
+    return broken, None, None if begun is None else Broken(begun, end)
+
+
+def _words(ours: socket.socket, child: subprocess.Popen[bytes]) -> Iterator[Word]:
+    """Give what the child says, until it ends; a process of its own may keep the socket open."""
+    buffer = b""
+    while True:
+        ended = child.poll() is not None
+        if not select.select([ours], [], [], 0 if ended else _LOOK_S)[0]:
+            if ended:
+                return
+            continue
+        with contextlib.suppress(ConnectionError):
+            if chunk := ours.recv(1 << 16):
+                *lines, buffer = (buffer + chunk).split(b"\n")
+                yield from map(_decode_word, lines)
+                continue
+        return
+
+
+def _end(status: int) -> str:
+    if status < 0:
+        return f"it killed the process with {signal.Signals(-status).name}"
+    return f"it ended the process with exit status {status}"
+
+
+# --- the child -------------------------------------------------------------------------------
+
+
+def main(fd: int) -> None:
+    """Hear what to import, import it, tell; end without whatever the modules left running."""
+    os.set_inheritable(fd, False)
+    linux.die_with_parent()
+    linux.name_process("horus-check")
+    with socket.socket(fileno=fd) as asker:
+        with asker.makefile("rb") as request:
+            ask = msgspec.msgpack.decode(request.read(), type=Ask)
+        sys.path[:0] = ask.path
+        classes: list[JobClass] = []
+        for module in ask.imports:
+            _tell(asker, Begun(module))
+            try:
+                classes += _import(module)
+            except BaseException as error:  # a module may even call sys.exit
+                _tell(asker, Broken(module, *_in_words(error)))
+        _tell(asker, Done(classes, [_refusal(s, ask.max_payload_bytes) for s in ask.samples]))
+    os._exit(0)
+
+
+def _tell(asker: socket.socket, word: Word) -> None:
+    asker.sendall(msgspec.json.encode(word) + b"\n")
+
+
+def _import(module: str) -> list[JobClass]:
+    """Import one module; tell the job classes that came with it. Raises what it raises."""
+    before = definition.registry().keys()
+    importlib.import_module(module)
+    new = {name: c for name, c in definition.registry().items() if name not in before}
+    codec.make_ready(new.values())
+    return [
+        JobClass(name, module, c.__horus__.queue, c.__horus__.timeout_s, c.__horus__.max_attempts)
+        for name, c in sorted(new.items())
+    ]
+
+
+def _refusal(sample: Sample, max_bytes: int) -> str:
+    """Tell why a job of a class that is there can't be made of its payload; '': it can."""
+    cls = definition.find(sample.job)
+    try:
+        if cls is not None:
+            codec.decode(cls, sample.payload, max_bytes)
+    except PayloadError as error:
+        return str(error)
+    return ""
+
+
+def _in_words(error: BaseException) -> tuple[str, str]:
+    """Tell what was raised, and the frames of it that are neither ours nor the import system's."""
+    told = traceback.TracebackException.from_exception(error)
+    for link in _chain(told):
+        frames = [frame for frame in link.stack if not frame.filename.startswith(_MACHINERY)]
+        link.stack = traceback.StackSummary.from_list(frames[-_MOST_FRAMES:])
+    last = list(told.format_exception_only())[-1].strip().removeprefix(f"{HorusError.__module__}.")
+    shown = told.stack or isinstance(error, SyntaxError)
+    return last[:_MOST_LETTERS], "".join(told.format()) if shown else ""
+
+
+def _chain(
+    told: traceback.TracebackException | None,
+) -> Iterable[traceback.TracebackException]:
+    while told is not None:
+        yield told
+        told = told.__cause__ or told.__context__

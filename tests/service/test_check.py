@@ -1,0 +1,244 @@
+"""``horus-supervisor --check``: what would run, every mistake, and what waits for the new code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from horus_supervisor import Client
+
+JOBS = """
+from horus_supervisor import Job
+
+print("words of an import")
+
+class Send(Job, queue="emails", timeout=30, max_attempts=5):
+    to: str
+
+    def execute(self) -> None: ...
+
+class Tidy(Job, queue="nights"):
+    def execute(self) -> None: ...
+"""
+
+Check = subprocess.CompletedProcess[str]
+
+
+class File:
+    """A TOML file in a folder of its own, with job modules beside it."""
+
+    def __init__(self, folder: Path, url: str, namespace: str) -> None:
+        self.path = folder / "config.toml"
+        self._redis = f'[redis]\nurl = "{url}"\nnamespace = "{namespace}"\n'
+        self.module("shopjobs", JOBS)
+        self.write()
+
+    def module(self, name: str, text: str) -> None:
+        (self.path.parent / f"{name}.py").write_text(text)
+
+    def write(self, imports: Sequence[str] = ("shopjobs",), groups: str = "emails = 2") -> None:
+        self.path.write_text(
+            f"{self._redis}[supervisor]\nimports = {list(imports)}\n[queues]\n{groups}\n"
+        )
+
+    def check(self, *words: str, code: int = 0) -> Check:
+        """Check it, from another folder."""
+        command = [sys.executable, "-m", "horus_supervisor.supervisor.main", "-c", str(self.path)]
+        done = subprocess.run(
+            [*command, "--check", *words], capture_output=True, text=True, timeout=30, check=False
+        )
+        assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def found(self) -> dict[str, Any]:
+        envelope = json.loads(self.check("--json").stdout)
+        assert envelope["schema"] == 1
+        found: dict[str, Any] = envelope["check"]
+        return found
+
+    def mistakes(self) -> list[dict[str, Any]]:
+        done = self.check("--json", code=2)
+        assert done.stdout == ""
+        envelope = json.loads(done.stderr.splitlines()[-1])  # what an import prints comes before
+        assert envelope["schema"] == 1
+        assert (envelope["error"]["kind"], envelope["error"]["code"]) == ("ConfigError", 2)
+        mistakes: list[dict[str, Any]] = envelope["error"]["mistakes"]
+        return mistakes
+
+
+@pytest.fixture
+def file(tmp_path: Path, redis_url: str, namespace: str) -> File:
+    return File(tmp_path, redis_url, namespace)
+
+
+@pytest.fixture
+def client(redis_url: str, namespace: str) -> Client:
+    return Client(redis_url, namespace=namespace)
+
+
+def test_what_would_run_is_shown_as_tables_that_fit(file: File) -> None:
+    many = ", ".join(f"{letter * 9} = {at}" for at, letter in enumerate("abcdefghi", 1))
+    file.write(groups=f"emails = 2\n[groups.all]\nqueues = {{ {many} }}\norder = 'strict'")
+    done = file.check()
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"{file.path}: no mistakes"
+    rows = [line.split() for line in lines]
+    assert ["emails", "2", "emails", "-", "10m", "never", "3"] in rows
+    assert ["shopjobs.Send", "emails", "30s", "5"] in rows
+    assert ["all", "1", "aaaaaaaaa=1,", "strict", "10m", "never", "3"] in rows
+    assert ["iiiiiiiii=9"] in rows
+    assert any(line.startswith("note: no runner here serves the queue nights") for line in lines)
+    assert max(map(len, lines[lines.index("") : lines.index("waiting   no jobs")])) <= 80
+    assert "words of an import" in done.stderr
+
+
+def test_what_would_run_is_told_as_json(file: File) -> None:
+    file.write(groups="emails = 0\n[groups.m]\nqueues = { emails = 5, b = 1 }\nrunners = 3")
+    found = file.found()
+    assert found["config"] == str(file.path)
+    assert [(g["group"], g["runners"], g["order"]) for g in found["groups"]] == [
+        ("emails", 0, "weighted"),
+        ("m", 3, "weighted"),
+    ]
+    assert found["groups"][1]["queues"] == [
+        {"queue": "emails", "weight": 5},
+        {"queue": "b", "weight": 1},
+    ]
+    assert found["jobs"][0] == {
+        "job": "shopjobs.Send",
+        "module": "shopjobs",
+        "queue": "emails",
+        "timeout_s": 30,
+        "max_attempts": 5,
+    }
+    assert found["waiting"] == {"error": None, "queues": []}
+
+
+def test_every_module_that_can_not_be_imported_is_a_mistake_with_its_line(file: File) -> None:
+    file.module("raises", "def deep():\n    import nothere\n\ndeep()\n")
+    file.module("exits", "import os\nos._exit(3)\n")
+    file.module("dies", "import os\nos.kill(os.getpid(), 11)\n")
+    file.module("leaves", "raise SystemExit('no')\n")
+    file.module("garbled", "x = = 1\n")
+    file.module("opens", "from horus_supervisor import Job\nclass A(Job):\n    f: open\n")
+    names = ["shopjobs", "raises", "exits", "dies", "leaves", "garbled", "opens", "gone.jobs"]
+    file.write(names)
+    file.path.write_text(file.path.read_text().replace(", ", ",\n"))
+    found = {mistake["found"].strip('"'): mistake for mistake in file.mistakes()}
+    assert list(found) == names[1:]
+    assert [mistake["line"] for mistake in found.values()] == [6, 7, 8, 9, 10, 11, 12]
+    told = {name: mistake["message"].removeprefix("can't be ") for name, mistake in found.items()}
+    assert told["raises"] == "imported: ModuleNotFoundError: No module named 'nothere'"
+    assert told["exits"] == "imported: it ended the process with exit status 3"
+    assert told["dies"] == "imported: it killed the process with SIGSEGV"
+    assert told["leaves"] == "imported: SystemExit: no"
+    assert told["garbled"] == "imported: SyntaxError: invalid syntax"
+    assert told["opens"].startswith("imported: JobDefinitionError: opens.A.f (open) can't travel")
+    assert f"looked in {file.path.parent} (supervisor.path)" in told["gone.jobs"]
+    frames = found["raises"]["traceback"].splitlines()
+    assert [line.split(", line ")[0].strip() for line in frames if "File " in line] == [
+        f'File "{file.path.parent}/raises.py"'
+    ] * 2
+    assert 'garbled.py", line 1' in found["garbled"]["traceback"]
+
+
+def test_people_see_the_modules_own_frames_below_the_mistake(file: File) -> None:
+    file.module("raises", "1 / 0\n")
+    file.write(["raises"])
+    lines = file.check(code=2).stderr.splitlines()
+    where = f'horus-supervisor: {file.path}:5: supervisor.imports = "raises": '
+    assert lines[0] == f"{where}can't be imported: ZeroDivisionError: division by zero"
+    assert lines[2] == f'      File "{file.path.parent}/raises.py", line 1, in <module>'
+    assert "horus_supervisor" not in "".join(lines[1:])
+
+
+def test_an_import_that_leaves_a_thread_and_a_process_behind_holds_nobody_up(file: File) -> None:
+    file.module(
+        "leftovers",
+        "import os, threading\n"
+        "threading.Thread(target=threading.Event().wait).start()\n"
+        "if not (pid := os.fork()):\n    threading.Event().wait()\n"
+        f"open({str(file.path.parent / 'pid')!r}, 'w').write(str(pid))\n",
+    )
+    file.write(["leftovers"])
+    file.check()
+    pid = int((file.path.parent / "pid").read_text())
+    status = Path(f"/proc/{pid}/stat")
+    assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_mistakes_of_the_file_are_told_as_json_too(file: File) -> None:
+    file.write(groups="emails = 'two'\nbulk = -1")
+    assert [(m["line"], m["key"], m["found"]) for m in file.mistakes()] == [
+        (7, "queues.emails", '"two"'),
+        (8, "queues.bulk", "-1"),
+    ]
+
+
+def test_jobs_that_the_new_code_could_not_run_are_counted_by_queue(
+    file: File, client: Client
+) -> None:
+    for delay in (None, 3600):
+        client.enqueue_raw("shopjobs.Send", b'{"to": "ada"}', "emails", delay=delay)
+        client.enqueue_raw("shopjobs.Old", b"{}", "emails", delay=delay)
+    client.enqueue_raw("shopjobs.Send", b'{"cc": "ada"}', "emails")
+    client.enqueue_raw("elsewhere.Job", b"{}", "others")  # no runner here serves it
+    [queue] = file.found()["waiting"]["queues"]
+    [undecodable] = queue.pop("undecodable")
+    assert queue == {
+        "queue": "emails",
+        "ready": 3,
+        "scheduled": 2,
+        "looked_at": 5,
+        "unknown": [{"job": "shopjobs.Old", "count": 2}],
+    }
+    assert (undecodable["job"], undecodable["count"]) == ("shopjobs.Send", 1)
+    assert "`to`" in undecodable["error"]
+    shown = file.check().stdout
+    assert "5 jobs, 5 looked at: 3 of them would not run:" in shown
+    assert ["emails", "shopjobs.Old", "2", "no", "class", "of", "that", "name"] in [
+        line.split() for line in shown.splitlines()
+    ]
+
+
+def test_a_thousand_jobs_of_a_queue_are_looked_at_at_most(file: File, client: Client) -> None:
+    for at in range(1100):
+        client.enqueue_raw("shopjobs.Old", b"{}", "emails", delay=None if at % 3 else 60)
+    [queue] = file.found()["waiting"]["queues"]
+    assert queue["ready"] + queue["scheduled"] == 1100
+    assert queue["looked_at"] == 1000
+
+
+def test_large_payloads_are_fetched_up_to_a_bound(file: File, client: Client) -> None:
+    big = json.dumps({"to": "x" * 250_000}).encode()
+    for _ in range(200):
+        client.enqueue_raw("shopjobs.Send", big, "emails")
+    [queue] = file.found()["waiting"]["queues"]
+    assert 10 < queue["looked_at"] <= (32 << 20) // len(big)
+
+
+def test_without_redis_the_rest_is_checked_all_the_same(tmp_path: Path) -> None:
+    file = File(tmp_path, "redis://user:geheim@127.0.0.1:1/0", "x")
+    done = file.check()
+    assert "waiting   not looked at: can't reach Redis at 127.0.0.1:1: refused" in done.stdout
+    assert "geheim" not in done.stdout + done.stderr
+    assert file.found()["redis"]["url"] == "redis://127.0.0.1:1"
+
+
+def test_an_embedded_redis_needs_no_service_for_the_check(tmp_path: Path) -> None:
+    file = File(tmp_path, "embedded:var/horus", "x")
+    assert "not looked at: no service runs behind embedded:" in file.check().stdout
+    assert not (tmp_path / "var").exists()
+
+
+def test_json_goes_with_check_only(file: File) -> None:
+    command = [sys.executable, "-m", "horus_supervisor.supervisor.main", "-c", str(file.path)]
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 2
+    assert "--json goes with --check" in done.stderr
