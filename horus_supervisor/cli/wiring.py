@@ -190,7 +190,8 @@ def _line_of_url(file: Path) -> str:
 
     found = None
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        found = scan(file.read_text()).found.get(("redis", "url"))
+        lines = scan(file.read_text()).found
+        found = lines.get(("redis", "url"), lines.get(("redis", "url_file")))
     return f"{file}:{found}" if found else str(file)
 
 

@@ -1,7 +1,7 @@
 """The file in, records out, or every mistake of it at once.
 
-Walks the parsed TOML against the table of ``keys``. Reads nothing but the file itself; imports
-no job code, asks no Redis.
+Walks the parsed TOML against the table of ``keys``. Reads nothing but the file itself and its
+``url_file``; imports no job code, asks no Redis.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from horus_supervisor.config.schema import (
 )
 from horus_supervisor.config.syntax import syntax_mistake
 from horus_supervisor.config.units import format_size
+from horus_supervisor.config.url_file import read_url
 from horus_supervisor.config.values import NAMES, WrongValue, is_name, show, with_a_dot
 from horus_supervisor.errors import ConfigError, Mistake
 
@@ -124,9 +125,17 @@ class _Reading:
                 self._unknown((name,), TABLES, "table")
 
     def redis(self) -> Values:
-        """Read ``[redis]``."""
+        """Read ``[redis]``, and the file that it may name."""
         given = self._table(self._document.get("redis", {}), ("redis",))
         values = self._values(given, ("redis",), keys.REDIS, {})
+        secret = values.pop("url_file")
+        if "url" in given and "url_file" in given:
+            self.wrong(("redis", "url_file"), "url is there too: keep one of them")
+        elif secret is not None:
+            try:
+                values["url"] = read_url(_absolute(secret, self._file))
+            except WrongValue as error:
+                self.wrong(("redis", "url_file"), str(error))
         if (values["url"] or "").startswith(("embedded:", "rediss:")):  # these may name files
             values["url"] = parse_url(values["url"], base=self._file.parent).url
         return values

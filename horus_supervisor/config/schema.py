@@ -17,7 +17,7 @@ class RedisConfig:
     """Where the jobs are kept. ``url`` may hold a password, so it does not show in ``repr``."""
 
     url: str = field(repr=False)
-    """As in the file; the files that it names are absolute here."""
+    """As in the file or in its ``url_file``; the files that it names are absolute here."""
     namespace: str
 
     @property

@@ -288,6 +288,18 @@ class RedisUrl:
         return value
 
 
+@dataclass(frozen=True, slots=True)
+class SecretFile:
+    """The path of a file with a URL in it; a URL in its place is not quoted."""
+
+    word: str = "path"
+
+    def read(self, value: object) -> str:
+        if isinstance(value, str) and "://" in value:
+            raise WrongValue("allowed is the path of a file; a URL goes into redis.url")
+        return Text().read(value)
+
+
 def is_name(text: str, extra: str = "") -> bool:
     """Tell whether a queue, a group or a namespace may be called so."""
     return NAME.fullmatch(text.translate(dict.fromkeys(map(ord, extra), "_"))) is not None

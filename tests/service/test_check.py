@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from horus_supervisor import Client
+from tests.support.redis_server import RedisServer
 
 JOBS = """
 from horus_supervisor import Job
@@ -242,3 +243,22 @@ def test_json_goes_with_check_only(file: File) -> None:
     done = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=20)
     assert done.returncode == 2
     assert "--json goes with --check" in done.stderr
+
+
+def test_a_secret_in_a_file_of_its_own_shows_nowhere(
+    tmp_path: Path, own_redis: RedisServer
+) -> None:
+    with own_redis.client() as redis:
+        redis.execute_command("CONFIG", "SET", "requirepass", "richtig")
+    secret = tmp_path / "secret"
+    secret.write_text(f"unix://:geheim@{own_redis.path}\n")
+    secret.chmod(0o600)
+    file = File(tmp_path, "", "x")
+    file.path.write_text(file.path.read_text().replace('url = ""', 'url_file = "secret"'))
+    done = file.check()
+    assert "not looked at: " in done.stdout
+    assert "geheim" not in done.stdout + done.stderr
+    secret.write_text(f"unix://:richtig@{own_redis.path}\n")
+    done = file.check()
+    assert "waiting   no jobs" in done.stdout
+    assert "richtig" not in done.stdout + done.stderr

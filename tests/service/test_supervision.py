@@ -223,6 +223,16 @@ def test_secrets_of_the_redis_url_never_appear(service: Service) -> None:
     assert "s3cr3t" not in service.tail()
 
 
+def test_a_service_reads_its_url_from_a_file_of_its_own(service: Service, client: Client) -> None:
+    service.write("[queues]\nq = 1\n")
+    text = service.config.read_text()
+    [line] = [line for line in text.splitlines() if line.startswith("url = ")]
+    (service.folder / "secret").write_text(line.split('"')[1] + "\n")
+    service.config.write_text(text.replace(line, 'url_file = "secret"'))
+    service.start()
+    service.wait_for("job.succeeded", job_id=client.enqueue(jobs.Quick()).id)
+
+
 def test_a_slot_that_is_used_again_goes_on_counting_its_lives(
     service: Service, client: Client
 ) -> None:

@@ -55,7 +55,7 @@ def test_a_mistake_is_data_too() -> None:
     assert caught.value.details == [
         Mistake(
             "c.toml",
-            "no such key; did you mean namespace? Allowed: namespace, url",
+            "no such key; did you mean namespace? Allowed: namespace, url, url_file",
             line=2,
             key="redis.namspace",
             nearest="namespace",
@@ -103,6 +103,8 @@ def test_each_mistake_has_its_own_line(text: str, places: list[int]) -> None:
         ("[groups.a]", "groups.a.queues: is missing"),
         ("redis = 'redis://:geheim@h'", "c.toml:1: redis: allowed is a table: [redis]"),
         ("[redis]\nurl = 'redis+sentinel://a/b'", "redis.url: redis+sentinel:// is not supported"),
+        ("[redis]\nurl = 'redis://h'\nurl_file = 'u'", "url is there too: keep one of them"),
+        ("[redis]\nurl_file = 'redis://:geheim@h'", "redis.url_file: allowed is the path of a"),
         ("[groups.a]\nqueues=['a']\norder='strikt'", 'allowed is "weighted" or "strict"'),
         # types: a bool is no number, a number no bool, a string neither
         ("[queues]\na = true", "queues.a = true: allowed is a whole number"),
