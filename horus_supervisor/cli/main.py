@@ -19,6 +19,7 @@ from horus_supervisor.cli.wiring import Asked
 from horus_supervisor.errors import HorusError
 
 VERBS = {
+    "init": ("init", "Write a config.toml and a module with a job, to begin with."),
     "status": ("status", "Is all well? Queues, hosts, what to type next."),
     "enqueue": ("enqueue", "Put a job on its queue."),
     "jobs": ("jobs", "Jobs that wait, run or are dead."),
