@@ -57,8 +57,6 @@ def notes(config: Config) -> list[str]:
     if not config.supervisor.imports:
         found.append("supervisor.imports is empty: no runner will know any job class")
     for group in config.groups:
-        if group.order == "strict":
-            found.append(f"groups.{group.name}: strict order is not acted upon yet; by weights")
         if group.hard_memory is not None:
             found.append(f"{group.name}: hard_memory is not enforced yet")
     return found

@@ -103,7 +103,7 @@ LIMITS = (
         "order",
         Word(("weighted", "strict")),
         "weighted",
-        "its queues by their weights, or always the highest number first (not acted upon yet)",
+        "its queues by their weights, or always the highest number first",
     ),
     _key(
         "job_timeout",

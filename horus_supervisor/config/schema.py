@@ -59,7 +59,7 @@ class GroupConfig:
     crash_delay_s: float
     unknown_job_after_s: float
     order: Literal["weighted", "strict"] = "weighted"
-    """How runners choose among the queues. Kept, and not acted upon yet."""
+    """How runners choose among the queues."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def runner(
         runner=runner,
         group=group.name,
         queues=dict(zip(group.queues, group.weights, strict=True)),
-        strict=False,
+        strict=group.order == "strict",
         identity=identity,
         job_timeout_s=group.job_timeout_s,
         kill_after_s=group.kill_after_s,

@@ -35,6 +35,21 @@ def test_a_runner_takes_from_its_queues_as_their_weights_say(
     assert order[16:] == ["low"] * 8
 
 
+def test_a_runner_of_strict_order_takes_the_highest_queue_first(
+    service: Service, client: Client
+) -> None:
+    gate = service.path("gate")
+    service.write(MIXED + 'order = "strict"')
+    service.start()
+    held = client.enqueue(jobs.Hang(service.path("held"), done=gate), queue="low")
+    service.wait_for("job.started", job_id=held.id)
+    for queue in ("low", "high"):
+        client.enqueue_many([jobs.Quick(service.path("ran"), queue)] * 5, queue=queue)
+    jobs.mark(gate)
+    wait_until(lambda: len(jobs.marks(service.path("ran"))) == 10, "all", on_failure=service.tail)
+    assert jobs.marks(service.path("ran")) == ["high"] * 5 + ["low"] * 5
+
+
 def test_a_paused_queue_starts_nothing_and_its_neighbour_goes_on(
     service: Service, client: Client
 ) -> None:
