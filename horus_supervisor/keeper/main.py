@@ -44,6 +44,9 @@ KICK_EVERY_S = 1.0
 ROTATE_EVERY_S = 5.0
 PROMOTE_MOST = 1000
 
+STARTS_WITHIN_S = 3.0
+"""Seconds for an embedded Redis, started when we are, before it counts as away."""
+
 TOGETHER_S = 0.1
 """Duties that are due so soon are done at once: a wake-up costs more than a call."""
 
@@ -90,6 +93,8 @@ class Keeper:
         self.registered = False
         self._facts = boot.facts
         self._away = False
+        embedded = boot.redis_url.startswith("embedded:")
+        self._quiet_until = time.monotonic() + STARTS_WITHIN_S if embedded else 0.0
         self._observer = Observer()
         self._pulse = Pulse(boot.lease_s / 2)
         self._leftovers = list(boot.leftovers)
@@ -204,7 +209,7 @@ class Keeper:
     def lost(self, why: str) -> None:
         """Note that Redis is away; tell it once."""
         self._observer.forget()
-        if not self._away:
+        if not self._away and time.monotonic() >= self._quiet_until:
             self._away = True
             self.log.error(Event.REDIS_LOST, error=why)
             self.channel.send(messages.RedisLost(error=why))
@@ -213,6 +218,7 @@ class Keeper:
         """Run an operation; raises while Redis is away: the duty is simply done again later."""
         self.board.keeper_tick()  # a slow Redis is not our silence
         reply = self.wire.run(operation)
+        self._quiet_until = 0.0
         if self._away:
             self._away = False
             self.log.info(Event.REDIS_RESTORED)
