@@ -68,7 +68,11 @@ ARROWS: dict[str, tuple[tuple[JobState, JobState], ...]] = {
     "enqueue": ((JobState.UNKNOWN, JobState.READY), (JobState.UNKNOWN, JobState.SCHEDULED)),
     "claim": ((JobState.READY, JobState.RUNNING), (JobState.READY, JobState.DISCARDED)),
     "finish": ((JobState.RUNNING, JobState.SUCCEEDED), (JobState.RUNNING, JobState.DISCARDED)),
-    "fail": ((JobState.RUNNING, JobState.SCHEDULED), (JobState.RUNNING, JobState.DEAD)),
+    "fail": (
+        (JobState.RUNNING, JobState.SCHEDULED),
+        (JobState.RUNNING, JobState.DEAD),
+        (JobState.RUNNING, JobState.READY),
+    ),
     "release": ((JobState.RUNNING, JobState.READY), (JobState.RUNNING, JobState.DEAD)),
     "crash": (
         (JobState.RUNNING, JobState.READY),
@@ -81,6 +85,7 @@ ARROWS: dict[str, tuple[tuple[JobState, JobState], ...]] = {
         (JobState.RUNNING, JobState.DEAD),
     ),
     "promote": ((JobState.SCHEDULED, JobState.READY),),
+    "unhold": ((JobState.SCHEDULED, JobState.READY),),
     "retry": ((JobState.DEAD, JobState.READY), (JobState.SCHEDULED, JobState.READY)),
     "discard": (
         (JobState.READY, JobState.DISCARDED),

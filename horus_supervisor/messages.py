@@ -148,6 +148,10 @@ class Died(Message, frozen=True):
     executing: int
     death: Death
     record: msgspec.Raw
+    hold_after: int = 0
+    """So many crashes in a row hold the job's class back; 0 for never."""
+    code: str = ""
+    """Which code the runner ran: a class is held until there is other code."""
 
 
 class Close(Message, frozen=True):

@@ -44,6 +44,7 @@ def _group(group: GroupConfig) -> dict[str, Any]:
         "max_memory_bytes": group.max_memory,
         "hard_memory_bytes": group.hard_memory,
         "max_crashes": group.max_crashes,
+        "hold_after": group.hold_after,
         "crash_delay_s": group.crash_delay_s,
         "unknown_job_after_s": group.unknown_job_after_s,
     }

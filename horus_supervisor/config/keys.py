@@ -132,6 +132,12 @@ LIMITS = (
         "a job that brought down so many runners is quarantined",
     ),
     _key(
+        "hold_after",
+        Count(most=1_000_000),
+        10,
+        "crashes in a row, with no success between, that hold a job class back; 0: never",
+    ),
+    _key(
         "crash_delay",
         Duration(),
         "15s",

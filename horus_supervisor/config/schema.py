@@ -56,6 +56,8 @@ class GroupConfig:
     hard_memory: int | None
     """Bytes. Kept, and not acted upon yet."""
     max_crashes: int
+    hold_after: int
+    """Crashes in a row that hold a job class back; 0 for never."""
     crash_delay_s: float
     unknown_job_after_s: float
     order: Literal["weighted", "strict"] = "weighted"

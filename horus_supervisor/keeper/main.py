@@ -51,6 +51,12 @@ TOGETHER_S = 0.1
 """Duties that are due so soon are done at once: a wake-up costs more than a call."""
 
 
+_HELD = (
+    "{name} brings down runner after runner and is held back, until new code comes or you say:"
+    " horus resume --job {name}"
+)
+
+
 @dataclass(slots=True)
 class Duty:
     """Something to do every so many seconds; ``due`` is monotonic."""
@@ -92,6 +98,7 @@ class Keeper:
         self.closing = False
         self.registered = False
         self._facts = boot.facts
+        self._held: set[str] = set()
         self._away = False
         embedded = boot.redis_url.startswith("embedded:")
         self._quiet_until = time.monotonic() + STARTS_WITHIN_S if embedded else 0.0
@@ -258,11 +265,7 @@ class Keeper:
             last_call = self.spool / pending.file_name(slot)
             if last_call.exists():  # it left while Redis was away: what it had to say comes first
                 rites.hand_in(self, last_call)
-            reply = self.ask(
-                operations.crash(
-                    self.boot.namespace, slot, death.executing, death.death, bytes(death.record)
-                )
-            )
+            reply = self.ask(rites.death_of(self.boot.namespace, death))
             with contextlib.suppress(OSError):
                 last_call.unlink(missing_ok=True)
             self.deaths.popleft()
@@ -288,7 +291,10 @@ class Keeper:
             self._in_reach(self._deliver)
 
     def _kick(self) -> None:
-        self.ask(operations.kick(self.boot.namespace))
+        held = self.ask(operations.kick(self.boot.namespace))
+        for name in set(held) - self._held:
+            self.log.error(Event.CRASH_LOOP, job=name, message=_HELD.format(name=name))
+        self._held = set(held)
 
     def _rotate(self) -> None:
         self.ask(operations.rotate(self.boot.namespace))

@@ -26,6 +26,7 @@ from horus_supervisor.messages import Died
 from horus_supervisor.scoreboard import SLOTS
 from horus_supervisor.store import operations, pending
 from horus_supervisor.store.clients import kill_clients
+from horus_supervisor.store.operation import Operation
 from horus_supervisor.store.rows import Crash, CrashReply, Slot
 
 if TYPE_CHECKING:
@@ -168,10 +169,7 @@ def settle(keeper: Keeper, supervisor: str, testament: Testament) -> None:
     for path in calls:
         hand_in(keeper, path)
     for death in testament.deaths:
-        slot = Slot(death.supervisor, death.slot, death.incarnation)
-        reply = keeper.ask(
-            operations.crash(namespace, slot, death.executing, death.death, bytes(death.record))
-        )
+        reply = keeper.ask(death_of(namespace, death))
         _tell_death(keeper.log, death, reply)
     operation = operations.retire(
         namespace,
@@ -190,6 +188,19 @@ def settle(keeper: Keeper, supervisor: str, testament: Testament) -> None:
     for path in (*calls, _open(keeper, supervisor)):
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def death_of(namespace: str, died: Died) -> Operation[CrashReply]:
+    """Make the call that hands a death in."""
+    return operations.crash(
+        namespace,
+        Slot(died.supervisor, died.slot, died.incarnation),
+        died.executing,
+        died.death,
+        bytes(died.record),
+        hold_after=died.hold_after,
+        code=died.code,
+    )
 
 
 def _tell_death(log: Logger, death: Died, reply: CrashReply) -> None:

@@ -138,12 +138,13 @@ class Runner:
 
     def _join(self) -> None:
         wait_s = 0.002
-        while (word := self._ask(operations.join(self._namespace, self._me))) != "ok":
-            if word != "wait":
-                raise Left(word)
+        while (joined := self._ask(operations.join(self._namespace, self._me))).word != "ok":
+            if joined.word != "wait":
+                raise Left(joined.word)
             if self._hear(wait_s) and self._leaving():
                 raise Left("asked to")
             wait_s = min(wait_s * 1.5, 0.25)
+        self._crashing, self._held = joined.crashing, joined.held
         self._slot.phase(Phase.IDLE, time.monotonic_ns())
 
     def _work(self, claimed: Claimed) -> Turn:
@@ -163,8 +164,13 @@ class Runner:
         turn: Turn = self._ask(ending(queues), ending, meanwhile)
         if isinstance(turn, Stale):
             self._tell.stale(claimed)
+        elif turn.done in ("parked", "free"):
+            self._held = self._held if turn.done == "parked" else frozenset()
         elif turn.done != "done":
             self._tell.fate(claimed, turn.done)
+        elif self._crashing and claimed.job and claimed.job.name in self._crashing:
+            self._ask(operations.calm(self._namespace, claimed.job.name))
+            self._crashing -= {claimed.job.name}
         self._voice.flush()
         if self._recycle and isinstance(turn, Turned):
             self._release(started=False)  # what was claimed meanwhile is for another runner
@@ -186,6 +192,8 @@ class Runner:
         job_class = definition.find(packed.name)
         if job_class is None:
             return self._defer(packed.name), None
+        if packed.name in self._held:
+            return self._fail("held", 0, {}), None
         timeout_s = (
             packed.timeout_ms / 1000 or job_class.__horus__.timeout_s or self._spec.job_timeout_s
         )

@@ -15,6 +15,7 @@ from horus_supervisor.store.rows import (
     Crash,
     CrashReply,
     Found,
+    Joined,
     Listed,
     Overview,
     Slot,
@@ -22,6 +23,7 @@ from horus_supervisor.store.rows import (
     Turn,
     read_crashes,
     read_found,
+    read_joined,
     read_listed,
     read_overview,
     read_supervisors,
@@ -101,9 +103,14 @@ def state(namespace: str, job_id: str) -> Operation[JobState]:
 # --- runners ---------------------------------------------------------------------------------
 
 
-def join(namespace: str, slot: Slot) -> Operation[str]:
+def join(namespace: str, slot: Slot) -> Operation[Joined]:
     """Become a member: ``ok``, ``wait`` (for the predecessor's end), ``stale``, ``no member``."""
-    return _call("join", namespace, (slot.key, slot.incarnation, slot.supervisor), _word)
+    return _call("join", namespace, (slot.key, slot.incarnation, slot.supervisor), read_joined)
+
+
+def calm(namespace: str, name: str) -> Operation[str]:
+    """Count a class's crashes anew, as a job of it succeeded: ``ok``, or ``held``."""
+    return _call("calm", namespace, (name,), _word)
 
 
 def claim(
@@ -151,7 +158,8 @@ def fail(
     """End an attempt and claim the next job.
 
     ``what``: ``failed`` (again after ``wait_ms``), ``deferred`` (no runner here knows the class:
-    again and again for ``wait_ms``), ``refused`` (it can't be read: dead).
+    again and again for ``wait_ms``), ``refused`` (it can't be read: dead), ``held`` (its class is
+    held back, as far as we know).
     """
     head = (slot.key, slot.incarnation, seq, max_crashes, crash_delay_ms)
     return _call("fail", namespace, (*head, what, wait_ms, note, *queues), read_turn)
@@ -185,13 +193,22 @@ def beat(namespace: str, supervisor: str, facts: bytes) -> Operation[str]:
 
 
 def crash(
-    namespace: str, slot: Slot, executing: int, death: Death, record: bytes
+    namespace: str,
+    slot: Slot,
+    executing: int,
+    death: Death,
+    record: bytes,
+    *,
+    hold_after: int = 0,
+    code: str = "",
 ) -> Operation[CrashReply]:
     """Record a runner's death and move its job.
 
-    ``executing`` is the seq of the claim whose job was in ``execute``, 0 for none.
+    ``executing`` is the seq of the claim whose job was in ``execute``, 0 for none. A class whose
+    jobs crash ``hold_after`` times without a success (0: never) is held back; ``code`` says what
+    code it ran.
     """
-    args = (slot.key, slot.incarnation, slot.supervisor, executing, death, record)
+    args = (slot.key, slot.incarnation, slot.supervisor, executing, death, record, hold_after, code)
     return _call("crash", namespace, args, _read_crash)
 
 
@@ -242,9 +259,25 @@ def promote(namespace: str, most: int) -> Operation[int]:
     return _call("promote", namespace, (most,), lambda reply: int(reply[0]))
 
 
-def kick(namespace: str) -> Operation[str]:
-    """Leave a wake token wherever a queue has work and none lies there."""
-    return _call("kick", namespace, (), _word)
+def kick(namespace: str) -> Operation[tuple[str, ...]]:
+    """Leave a wake token wherever a queue has work and none lies there; tell what is held back."""
+    return _call("kick", namespace, (), lambda reply: tuple(map(text, reply[1:])))
+
+
+def unhold(
+    namespace: str, name: str, unless_code: str = "", most: int = 1000
+) -> Operation[tuple[str, int, bool]]:
+    """Let a class that is held back run again: ``ok``, ``free`` (it was not), ``held``.
+
+    With ``unless_code`` only where it is held for other code than that. Tells how many of its jobs
+    were put on their queues, at most ``most``, and whether there are more: call again.
+    """
+
+    def read(reply: Reply) -> tuple[str, int, bool]:
+        counts = [int(value) for value in reply[1:]] or [0, 0]
+        return _word(reply), counts[0], bool(counts[1])
+
+    return _call("unhold", namespace, (name, unless_code, most), read)
 
 
 def rotate(namespace: str, keep_finished_s: float = KEEP_FINISHED_S) -> Operation[str]:

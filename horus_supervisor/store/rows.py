@@ -93,6 +93,17 @@ Turn = Turned | Stale
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """What became of a ``join``; with ``ok``, the classes to be wary of."""
+
+    word: str
+    crashing: frozenset[str] = frozenset()
+    """They brought down a runner since one of their jobs last succeeded."""
+    held: frozenset[str] = frozenset()
+    """Their jobs are to be parked."""
+
+
+@dataclass(frozen=True, slots=True)
 class CrashReply:
     """What became of a dead runner's job."""
 
@@ -234,6 +245,13 @@ def read_turn(reply: Reply) -> Turn:
     if len(reply) == 1:
         return Stale(text(reply[0]))
     return _read_longer(text(reply[0]), text(reply[1]), reply[2:])
+
+
+def read_joined(reply: Reply) -> Joined:
+    """Read the reply of join."""
+    word, *names = map(text, reply)
+    held = frozenset(name[1:] for name in names if name.startswith("!"))
+    return Joined(word, frozenset(n for n in names if not n.startswith("!")), held)
 
 
 def _read_longer(done: str, word: str, rest: list[Any]) -> Turned:

@@ -123,7 +123,7 @@ class Deaths:
             output_tail=tail,
             app_version=app_version,
         )
-        self._record(ended, row, life.identity)
+        self._record(ended, row, life)
         return ended.interrupted
 
     def _tell_exit(self, seat: Seat, life: Life, pid: int, jobs_done: int) -> None:
@@ -136,7 +136,8 @@ class Deaths:
             uptime_s=round((time.monotonic_ns() - life.asked_ns) / 1e9, 3),
         )
 
-    def _record(self, ended: Ended, row: Row, identity: messages.Identity) -> None:
+    def _record(self, ended: Ended, row: Row, life: Life) -> None:
+        identity = life.identity
         record = diagnose(ended, row, identity)
         fate = death(ended, record.cause)
         if not ended.interrupted:
@@ -150,6 +151,7 @@ class Deaths:
             executing=row.executing_seq if row.incarnation == ended.incarnation else 0,
             death=fate,
             record=msgspec.Raw(bounded(record)),
+            hold_after=life.group.hold_after,
         )
         self._hand_over(died, record)
 

@@ -13,7 +13,9 @@ from tests.model.words import Reply
 QUEUES = ("one", "two")
 RECORD = b'{"cause":"signal"}'
 LIMITS = {"max_crashes": 2, "crash_delay_ms": 3_600_000}
-UNSTARTED = ("deferred", "refused")
+UNSTARTED = ("deferred", "refused", "held")
+HOLD_AFTER = 3
+NAME = "a.Job"
 ENDINGS = (
     *("succeeded", "succeeded", "discarded", "failed now", "failed now", "failed"),
     *("interrupted", "interrupted", *UNSTARTED),
@@ -50,7 +52,17 @@ class Call:
 
     def final(self, reply: Reply) -> bool:
         """Tell whether a late copy must change nothing, ever after."""
-        if self.name in ("promote", "kick", "rotate", "beat", "pause", "resume", "purge"):
+        if self.name in (
+            "promote",
+            "kick",
+            "rotate",
+            "beat",
+            "pause",
+            "resume",
+            "purge",
+            "unhold",
+            "calm",
+        ):
             return False  # a keeper's duty, an operator's word: each is a new one
         return (reply[0] if isinstance(reply, tuple) else reply) not in ("wait", "no member")
 
@@ -81,6 +93,7 @@ class Runner:
     zombie: bool = False
     death: Death | None = None
     reported: bool = False
+    wary: bool = False  # it was told that the class is held
 
     def next_call(self, ending: str, *, more: bool) -> Call | None:
         """Tell the next call; None where there is another thing to do: wait, or begin the job."""
@@ -90,8 +103,8 @@ class Runner:
             case "new":
                 return Call("join", (self.slot,))
             case "claimed" if not self.stopping:
-                if ending in UNSTARTED:
-                    return self._end(ending, queues)
+                if ending in UNSTARTED or self.wary:
+                    return self._end("held" if self.wary else ending, queues)
                 self.phase, self.executing, self.begun = "executing", self.seq, True
                 return None
             case "executing":
@@ -125,15 +138,17 @@ class Runner:
     def hear(self, reply: Reply) -> None:
         """Go on after a reply."""
         match reply:
-            case "ok":
-                self.phase = "idle"
+            case ("ok", _, held):
+                self.phase, self.wary = "idle", bool(held)
             case "wait":
                 pass
             case str():  # left, stale, no member
                 self.phase, self.alive = "gone", False
-            case (_, job_id, _, attempt, fence):
+            case (done, job_id, _, attempt, fence):
+                self.wary = self.wary and done != "free"
                 self.phase, self.job = "claimed", (job_id, attempt, fence)
-            case _:
+            case (done,):
+                self.wary = self.wary and done != "free"
                 finished = self.phase == "executing"
                 self.phase = "idle" if finished else "blocked"
                 self.executing = 0 if finished else self.executing

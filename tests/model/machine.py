@@ -20,25 +20,24 @@ from horus_supervisor.store import operations
 from horus_supervisor.store.operation import Operation, Script
 from horus_supervisor.store.rows import Slot
 from tests.model import promises, seen
-from tests.model.actors import ENDINGS, PHASES, QUEUES, RECORD, Call, Runner
+from tests.model.actors import (
+    ENDINGS,
+    HOLD_AFTER,
+    NAME,
+    PHASES,
+    QUEUES,
+    RECORD,
+    Call,
+    Runner,
+)
+from tests.model.choices import HOUR_MS, OPTIONS, numbers
 from tests.model.model import Model
 from tests.model.words import Reply, plain
 
 if TYPE_CHECKING:
     import redis
 
-HOUR_MS = 3_600_000
 MOST_SUPERVISORS = 4  # in one run, else most of it would be about their ends
-
-OPTIONS = st.fixed_dictionaries(
-    {
-        "max_attempts": st.sampled_from([1, 2, 3]),
-        "max_crashes": st.sampled_from([None, None, 1]),
-        "delay_ms": st.sampled_from([None, None, None, HOUR_MS]),
-        "expires_after_ms": st.sampled_from([None, None, HOUR_MS]),
-    }
-)
-numbers = st.integers(0, 99)  # which one: of those there are, counted round
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class Machine(RuleBasedStateMachine):
     def jobs_are_enqueued(self, queues: list[str], chosen: dict[str, int | None]) -> None:
         for queue in queues:
             job = {"job_id": f"job{len(self.enqueued)}", "queue": queue}
-            options = {**job, "name": "a.Job", "payload": b"[]", **chosen}
+            options = {**job, "name": NAME, "payload": b"[]", **chosen}
             self.enqueued.append(Call("enqueue", (), options))
             assert self.say(self.enqueued[-1]) is True
 
@@ -132,6 +131,10 @@ class Machine(RuleBasedStateMachine):
         fence = job.fence - (job.state == "running") if job else 0  # looked at before it started
         self.say(Call(name, (job_id, fence)))
 
+    @rule(name=st.sampled_from(["calm", "calm", "unhold"]))
+    def a_class_succeeds_or_is_let_go(self, name: str) -> None:
+        self.say(Call(name, (NAME,)))
+
     @rule(queue=st.sampled_from(QUEUES), name=st.sampled_from(["pause", "resume", "purge"]))
     def an_operator_sees_to_a_queue(self, queue: str, name: str) -> None:
         now = self.look().now_ms + HOUR_MS
@@ -143,7 +146,7 @@ class Machine(RuleBasedStateMachine):
     @rule(which=numbers, at=st.integers(1, 9))
     def a_due_time_comes(self, which: int, at: int) -> None:
         job_id = _one(self.waiting(), which)
-        self.model.jobs[job_id].due = True
+        self.model.jobs[job_id].due, self.model.jobs[job_id].parked = True, False
         self._set_due(job_id, at)
         self.a_keeper_does("promote")
 
@@ -288,7 +291,8 @@ class Machine(RuleBasedStateMachine):
         self._report(_one(self.unreported(), which), lost=lost)
 
     def _report(self, runner: Runner, *, lost: bool = False) -> None:
-        call = Call("crash", (runner.slot, runner.executing, runner.death, RECORD))
+        options = {"hold_after": HOLD_AFTER, "code": "c1"}
+        call = Call("crash", (runner.slot, runner.executing, runner.death, RECORD), options)
         reply = self.say_twice(call) if lost else self.say(call)
         runner.reported = reply[0] != "wait"
 

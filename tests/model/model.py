@@ -8,44 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from horus_supervisor.lifecycle import Death
 from horus_supervisor.store.rows import Slot
+from tests.model.actors import NAME
+from tests.model.places import Job, Place, fate
 from tests.model.words import Reply
 
 WAITING = ("ready", "scheduled")
-
-
-@dataclass
-class Job:
-    """A job that is known and has not ended."""
-
-    queue: str
-    max_attempts: int
-    max_crashes: int
-    state: str
-    due: bool = False
-    expires: bool = False
-    expired: bool = False
-    attempts: int = 0
-    crashes: int = 0
-    losses: int = 0
-    fence: int = 0
-    history: list[tuple[str, int, int]] = field(default_factory=list)
-
-
-@dataclass
-class Place:
-    """A runner's slot."""
-
-    incarnation: int
-    seq: int = 0
-    word: str = "idle"
-    reply: Reply = None
-    job_id: str = ""
-    max_crashes: int = 0
 
 
 class Model:
@@ -56,6 +27,9 @@ class Model:
         self.ready: dict[str, list[str]] = {}  # the next to run first
         self.paused: set[str] = set()
         self.tokens: set[str] = set()
+        self.crashing = 0
+        self.held = False
+        self.parked: list[str] = []
         self.places: dict[str, Place] = {}
         self.deaths: dict[str, tuple[int, Reply]] = {}
         self.supervisors: dict[str, int] = {}
@@ -169,7 +143,22 @@ class Model:
 
     def kick(self) -> Reply:
         self.tokens |= self._wanting(self.ready)
-        return "ok"
+        return (NAME,) if self.held else ()
+
+    def calm(self, _: str) -> Reply:
+        self.crashing = self.crashing if self.held else 0
+        return "held" if self.held else "ok"
+
+    def unhold(self, *_: Any) -> Reply:
+        if not self.held and not self.parked:
+            return "free", 0, False
+        self.held, self.crashing = False, 0
+        mine = [i for i in self.parked if (job := self.jobs.get(i)) and job.parked]
+        moved = list(dict.fromkeys(mine))
+        self.parked = []
+        for job_id in moved:
+            self._to_tail(job_id)
+        return "ok", len(moved), False
 
     def rotate(self) -> Reply:
         if not self.rotation_due:
@@ -178,7 +167,9 @@ class Model:
         self.finished, self.finished_before = {}, self.finished
         return "ok"
 
-    def crash(self, slot: Slot, executing: int, death: Death, _: bytes) -> Reply:
+    def crash(
+        self, slot: Slot, executing: int, death: Death, _: bytes, *, hold_after: int, code: str
+    ) -> Reply:
         nothing = ("none", None, None, 0)
         if slot.supervisor not in self.supervisors:
             return "no member", *nothing
@@ -197,6 +188,9 @@ class Model:
             seq = place.seq if place.incarnation == slot.incarnation else 0
             self.places[slot.key] = Place(slot.incarnation, seq, "crashed")
         self.deaths[slot.key] = slot.incarnation, answer
+        if death == Death.CRASHED and answer[1]:
+            self.crashing += 1
+            self.held = self.held or self.crashing >= hold_after
         if death != Death.INTERRUPTED:
             self.records.append((slot.key, slot.incarnation, answer[1], answer[0]))
         self.kick()
@@ -242,13 +236,17 @@ class Model:
         place = self.places.get(slot.key) or Place(0, word="left")
         gone = place.word in ("left", "crashed")
         if place.incarnation == slot.incarnation:
-            return "stale" if gone else "ok"
+            return "stale" if gone else self._joined()
         if place.incarnation > slot.incarnation:
             return "stale"
         if not gone:
             return "wait"
         self.places[slot.key] = Place(slot.incarnation)
-        return "ok"
+        return self._joined()
+
+    def _joined(self) -> Reply:
+        known = [NAME] if self.crashing else []
+        return "ok", [] if self.held else known, known if self.held else []
 
     def claim(
         self, slot: Slot, seq: int, queues: Sequence[str], *, woken: bool, **limits: int
@@ -286,6 +284,13 @@ class Model:
         attempt = job.attempts + 1
         if what == "failed":
             job.attempts += 1
+        if what == "held":
+            if not self.held:
+                self._to_head(place.job_id)
+                return self._claim_next(place, "free", queues, limits)
+            job.state, job.due, job.parked = "scheduled", False, True
+            self.parked.append(place.job_id)
+            return self._claim_next(place, "parked", queues, limits)
         dead = what == "refused" or (what == "failed" and job.attempts >= job.max_attempts)
         job.state, job.due = "dead" if dead else "scheduled", wait_ms == 0
         if what != "deferred" or [line[0] for line in job.history[-1:]] != ["deferred"]:
@@ -358,7 +363,7 @@ class Model:
             self._to_head(place.job_id)
             return "none", None, None, 0
         attempt = job.attempts + 1
-        disposition = self._fate(job, death, job.max_crashes or place.max_crashes)
+        disposition = fate(job, death, job.max_crashes or place.max_crashes)
         job.history.append((str(death), attempt, job.fence))
         match disposition:
             case "requeued":
@@ -369,20 +374,6 @@ class Model:
                 job.state = "dead"
         return disposition, place.job_id, job.queue, attempt
 
-    @staticmethod
-    def _fate(job: Job, death: Death, max_crashes: int) -> str:
-        if death == Death.INTERRUPTED and job.max_attempts > 1:
-            return "requeued"
-        job.attempts += 1
-        job.crashes += death == Death.CRASHED
-        job.losses += death == Death.LOST
-        if death == Death.CRASHED and job.crashes >= max_crashes:
-            return "quarantined"
-        if job.attempts >= job.max_attempts:
-            return "exhausted"
-        first = {Death.CRASHED: job.crashes == 1, Death.LOST: job.losses == 1}
-        return "requeued" if first.get(death) else "scheduled"
-
     def _to_head(self, job_id: str) -> None:
         self._put(job_id, 0)
 
@@ -391,7 +382,7 @@ class Model:
 
     def _put(self, job_id: str, at: int) -> None:
         job = self.jobs[job_id]
-        job.state = "ready"
+        job.state, job.parked = "ready", False
         self.ready[job.queue].insert(at, job_id)
         self.tokens |= self._wanting([job.queue])
 

@@ -209,6 +209,27 @@ BUGS = (
         seed=0,
     ),
     Bug(
+        "a class that is never held back",
+        "pieces/hold.lua",
+        "if most > 0 and count >= most then",
+        "if false then",
+        seed=0,
+    ),
+    Bug(
+        "a success that frees a class that is held",
+        "calm.lua",
+        "if call('HEXISTS', ns .. 'held', ARGV[1]) == 1 then return {'held'} end",
+        "",
+        seed=0,
+    ),
+    Bug(
+        "a parked job that is forgotten",
+        "pieces/hold.lua",
+        "  call('RPUSH', ns .. 'parked:' .. name, id)\n",
+        "",
+        seed=0,
+    ),
+    Bug(
         "a fence that starts again with a new life",
         "retry.lua",
         "n.attempts, n.crashes, n.losses = 0, 0, 0",

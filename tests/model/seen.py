@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from horus_supervisor import crash_record
 from horus_supervisor.store.rows import unpack
-from tests.model.model import Job, Model
+from tests.model.actors import NAME
+from tests.model.model import Model
+from tests.model.places import Job
 
 if TYPE_CHECKING:
     import redis
@@ -97,6 +99,9 @@ def in_redis(seen: Raw) -> dict[str, Any]:
         "jobs": {i: _packed(value, running.get(i)) for i, value in packed.items()},
         "ready": {q: ids[::-1] for q, ids in _waiting(seen).items()},
         "paused": sorted(seen.text("paused")),
+        "held": list(seen.pairs("held")),
+        "crashing": list(map(int, seen.pairs("crashing").values())),
+        "parked": seen.under("parked").get(NAME, []),
         "scheduled": {i: due <= seen.now_ms for i, due in scores(seen).items()},
         "dead": sorted(i for values in seen.under("dead").values() for i in values[::2]),
         "slots": {slot: held[:4] for slot, held in own.items()},
@@ -124,6 +129,9 @@ def in_model(model: Model) -> dict[str, Any]:
         },
         "ready": {queue: ids for queue, ids in model.ready.items() if ids},
         "paused": sorted(model.paused),
+        "held": [NAME] if model.held else [],
+        "crashing": [model.crashing] if model.crashing else [],
+        "parked": model.parked,
         "scheduled": {i: job.due for i, job in those("scheduled").items()},
         "dead": sorted(those("dead")),
         "slots": {k: (p.incarnation, p.seq, p.word, p.job_id) for k, p in model.places.items()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from horus_supervisor.store.rows import Claimed, CrashReply, Stale, Turned
+from horus_supervisor.store.rows import Claimed, CrashReply, Joined, Stale, Turned
 
 Reply = Any
 
@@ -13,6 +13,10 @@ def plain(reply: Any) -> Reply:
     """Reduce a real reply to words, without its times."""
     match reply:
         case Stale(word):
+            return word
+        case Joined("ok", crashing, held):
+            return "ok", sorted(crashing), sorted(held)
+        case Joined(word):
             return word
         case Turned(done, None):
             return (done.partition(":")[0],)

@@ -100,7 +100,7 @@ def test_a_runner_that_died_before_it_joined_has_a_record_and_never_joins(store:
     store.member(1)
     slot = Slot("sup", 0, 1)
     assert fate(repeated(store, slot, executing=0)) == NOTHING
-    assert store.without_effect(operations.join(store.namespace, slot)) == "stale"
+    assert store.without_effect(operations.join(store.namespace, slot)).word == "stale"
     assert len(store.records()) == 1
     store.member(incarnation=2)
 

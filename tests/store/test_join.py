@@ -6,22 +6,22 @@ import pytest
 
 from horus_supervisor.store import operations
 from horus_supervisor.store.operation import Operation
-from horus_supervisor.store.rows import Slot
+from horus_supervisor.store.rows import Joined, Slot
 from tests.support.store import NO_MEMBER, STALE, Store, claimed, empty
 
 
-def join(store: Store, incarnation: int, number: int = 0) -> Operation[str]:
+def join(store: Store, incarnation: int, number: int = 0) -> Operation[Joined]:
     return operations.join(store.namespace, Slot("sup", number, incarnation))
 
 
 def test_a_runner_of_a_registered_supervisor_becomes_a_member(store: Store) -> None:
     slot = store.member()
-    assert store.repeated(join(store, 1)) == "ok"
+    assert store.repeated(join(store, 1)).word == "ok"
     assert empty(store.run(store.claim(slot)))
 
 
 def test_a_runner_of_an_unknown_supervisor_does_not(store: Store) -> None:
-    assert store.without_effect(join(store, 1)) == "no member"
+    assert store.without_effect(join(store, 1)).word == "no member"
 
 
 def test_who_has_not_joined_claims_nothing(store: Store) -> None:
@@ -37,35 +37,35 @@ def test_a_successor_waits_until_its_predecessors_death_is_recorded(
     if holding:
         store.add("a")
     store.run(store.claim(slot))
-    assert store.without_effect(join(store, 2)) == "wait"
+    assert store.without_effect(join(store, 2)).word == "wait"
     store.run(store.crash(slot, executing=1))
-    assert store.repeated(join(store, 2)) == "ok"
+    assert store.repeated(join(store, 2)).word == "ok"
 
 
 def test_a_successor_follows_at_once_where_its_predecessor_left(store: Store) -> None:
     slot = store.member()
     store.run(store.release(slot, 1))
-    assert store.run(join(store, 2)) == "ok"
+    assert store.run(join(store, 2)).word == "ok"
 
 
 def test_a_late_join_of_a_dead_runner_is_stale(store: Store) -> None:
     slot = store.member()
     store.run(store.crash(slot, executing=0))
-    assert store.without_effect(join(store, 1)) == "stale"
+    assert store.without_effect(join(store, 1)).word == "stale"
     store.run(join(store, 2))
-    assert store.without_effect(join(store, 1)) == "stale"
+    assert store.without_effect(join(store, 1)).word == "stale"
 
 
 def test_a_late_join_of_a_runner_that_left_is_stale(store: Store) -> None:
     slot = store.member()
     store.run(store.release(slot, 1))
-    assert store.without_effect(join(store, 1)) == "stale"
+    assert store.without_effect(join(store, 1)).word == "stale"
 
 
 def test_a_late_join_after_retire_makes_no_member(store: Store) -> None:
     slot = store.member()
     store.run(store.retire())
-    assert store.without_effect(join(store, 1)) == "no member"
+    assert store.without_effect(join(store, 1)).word == "no member"
     assert store.without_effect(store.claim(slot)) == NO_MEMBER
 
 
@@ -73,7 +73,7 @@ def test_a_late_join_while_working_takes_nothing_away(store: Store) -> None:
     slot = store.member()
     store.add("a")
     store.run(store.claim(slot))
-    assert store.without_effect(join(store, 1)) == "ok"
+    assert store.without_effect(join(store, 1)).word == "ok"
 
 
 def test_slots_of_a_supervisor_are_apart(store: Store) -> None:

@@ -82,7 +82,7 @@ class Store:
         """Give the slot of a runner that has joined; its supervisor is registered on the way."""
         slot = Slot(supervisor, number, incarnation)
         assert self.run(operations.register(self.namespace, supervisor, 30_000, b"{}")) == "ok"
-        assert self.run(operations.join(self.namespace, slot)) == "ok"
+        assert self.run(operations.join(self.namespace, slot)).word == "ok"
         return slot
 
     def claim(

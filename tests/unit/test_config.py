@@ -45,6 +45,7 @@ def test_a_queue_is_a_group_of_its_name_with_the_default_limits() -> None:
             max_memory=None,
             hard_memory=None,
             max_crashes=3,
+            hold_after=10,
             crash_delay_s=15,
             unknown_job_after_s=3600,
         ),
@@ -63,6 +64,7 @@ def test_every_key_of_a_group_is_read() -> None:
         max_memory = "512MiB"
         hard_memory = "1GiB"
         max_crashes = 2
+        hold_after = 7
         crash_delay = "1m"
         unknown_job_after = "2d"
         """,
@@ -79,6 +81,7 @@ def test_every_key_of_a_group_is_read() -> None:
         2**29,
         2**30,
         2,
+        7,
         60,
         172_800,
     )

@@ -30,6 +30,7 @@ GROUP = GroupConfig(
     max_memory=None,
     hard_memory=None,
     max_crashes=3,
+    hold_after=10,
     crash_delay_s=15.0,
     unknown_job_after_s=3600.0,
 )

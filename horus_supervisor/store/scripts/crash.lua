@@ -5,6 +5,7 @@
 -- KEYS  1 namespace
 -- ARGV  1 slot 2 incarnation 3 supervisor 4 executing: seq of the claim whose job was in `execute`, or 0
 --       5 crashed | killed | interrupted: no record 6 record, JSON
+--       7 so many crashes in a row hold a class back, 0 for never 8 which code it ran
 -- REPLY ok or again, disposition, job id or '', queue or '', attempt
 --       | stale: a later death is recorded | wait: an earlier life in the slot is not settled
 --       | no member: its supervisor was retired, which settled the slot
@@ -13,6 +14,7 @@
 -- include: move
 -- include: death
 -- include: rearm
+-- include: hold
 local slot, life = ARGV[1], tonumber(ARGV[2])
 if call('HEXISTS', ns .. 'supervisors', ARGV[3]) == 0 then return {'no member'} end
 local last, disposition, attempt, queue, id = string.match(call('HGET', ns .. 'deaths', slot) or '',
@@ -30,6 +32,7 @@ end
 local flight = settle(there == life and own or '', ARGV[4], ARGV[5], ARGV[6], now_ms())
 call('HSET', ns .. 'deaths', slot, ARGV[2] .. ' ' .. flight.disposition .. ' ' .. flight.attempt .. ' '
   .. flight.queue .. ' ' .. flight.id)
+if ARGV[5] == 'crashed' and flight.id ~= '' then blame(flight.name, tonumber(ARGV[7]), ARGV[8]) end
 if ARGV[5] ~= 'interrupted' then write_record(slot, ARGV[2], flight, ARGV[6]) end
 rearm()
 return {'ok', flight.disposition, flight.id, flight.queue, flight.attempt}

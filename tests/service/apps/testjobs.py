@@ -349,3 +349,15 @@ def _fail_to_fork() -> None:
 
 if "HORUS_TEST_FORK_FAILS" in os.environ:  # a file: as long as it is there, no child lives
     os.register_at_fork(after_in_child=_fail_to_fork)
+
+
+class Poison(Job, queue="q", max_attempts=1):
+    """Bring down the runner, unless the file ``cure`` exists."""
+
+    path: str
+    cure: str
+
+    def execute(self) -> None:
+        mark(self.path)
+        if not os.path.exists(self.cure):
+            os.kill(os.getpid(), signal.SIGKILL)

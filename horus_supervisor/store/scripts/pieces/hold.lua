@@ -1,0 +1,23 @@
+-- hold: a class whose jobs bring down runner after runner is held back. Its jobs lie in `scheduled`, never due,
+-- and in a list of the class's own, so that `unhold` finds them.
+local NEVER = '9007199254740991'
+
+-- suspects: classes that crashed since their last success, those that are held with `!` before them
+local function suspects(reply)
+  for _, name in ipairs(call('HKEYS', ns .. 'crashing')) do
+    local held = call('HEXISTS', ns .. 'held', name) == 1
+    reply[#reply + 1] = held and '!' .. name or name
+  end
+  return reply
+end
+
+-- blame: count a crash of a class; held from `most` on, where that is not 0
+local function blame(name, most, code)
+  local count = call('HINCRBY', ns .. 'crashing', name, 1)
+  if most > 0 and count >= most then call('HSETNX', ns .. 'held', name, code) end
+end
+
+local function park(id, queue, name)
+  call('ZADD', ns .. 'scheduled:' .. queue, NEVER, id)
+  call('RPUSH', ns .. 'parked:' .. name, id)
+end

@@ -1,0 +1,54 @@
+"""What the model knows of a job and of a slot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from horus_supervisor.lifecycle import Death
+from tests.model.words import Reply
+
+
+@dataclass
+class Job:
+    """A job that is known and has not ended."""
+
+    queue: str
+    max_attempts: int
+    max_crashes: int
+    state: str
+    due: bool = False
+    expires: bool = False
+    expired: bool = False
+    parked: bool = False
+    attempts: int = 0
+    crashes: int = 0
+    losses: int = 0
+    fence: int = 0
+    history: list[tuple[str, int, int]] = field(default_factory=list)
+
+
+@dataclass
+class Place:
+    """A runner's slot."""
+
+    incarnation: int
+    seq: int = 0
+    word: str = "idle"
+    reply: Reply = None
+    job_id: str = ""
+    max_crashes: int = 0
+
+
+def fate(job: Job, death: Death, max_crashes: int) -> str:
+    """Count a death, and tell where the job goes."""
+    if death == Death.INTERRUPTED and job.max_attempts > 1:
+        return "requeued"
+    job.attempts += 1
+    job.crashes += death == Death.CRASHED
+    job.losses += death == Death.LOST
+    if death == Death.CRASHED and job.crashes >= max_crashes:
+        return "quarantined"
+    if job.attempts >= job.max_attempts:
+        return "exhausted"
+    first = {Death.CRASHED: job.crashes == 1, Death.LOST: job.losses == 1}
+    return "requeued" if first.get(death) else "scheduled"

@@ -1,0 +1,43 @@
+"""A class whose jobs bring down runner after runner: it alone is held back."""
+
+from __future__ import annotations
+
+from horus_supervisor import Client
+from horus_supervisor.store import operations
+from tests.service.apps import testjobs as jobs
+from tests.support.service import Service
+from tests.support.waiting import wait_until
+
+NAME = jobs.__name__ + ".Poison"
+
+
+def test_a_poisoned_class_kills_few_runners_and_hurts_no_other_class(
+    service: Service, client: Client
+) -> None:
+    service.write("[groups.g]\nqueues = ['q']\nrunners = 2\nhold_after = 4\n")
+    service.start()
+    poison = jobs.Poison(service.path("ran"), service.path("cure"))
+    handles = client.enqueue_many([poison] * 300)
+    healthy = client.enqueue(jobs.Quick())
+    held = service.wait_for("crash_loop", job=NAME)
+    assert f"horus resume --job {NAME}" in held["message"]
+    wait_until(lambda: healthy.status() == "succeeded", "another class", on_failure=service.tail)
+    assert len(jobs.marks(service.path("ran"))) <= 6  # the four, and one that had begun each
+    jobs.mark(service.path("cure"))
+    assert client.connection.run(operations.unhold(client.namespace, NAME))[0] == "ok"
+    wait_until(
+        lambda: {handle.status() for handle in handles[-20:]} == {"succeeded"},
+        "the cured jobs",
+        on_failure=service.tail,
+    )
+
+
+def test_a_class_of_which_some_jobs_succeed_is_not_held(service: Service, client: Client) -> None:
+    service.write("[groups.g]\nqueues = ['q']\nrunners = 1\nhold_after = 2\n")
+    service.start()
+    bad = jobs.Poison(service.path("ran"), service.path("none"))
+    good = jobs.Poison(service.path("ran"), service.path("cure"))
+    jobs.mark(service.path("cure"))
+    last = client.enqueue_many([bad, good, bad, good, bad, good])[-1]
+    wait_until(lambda: last.status() == "succeeded", "the last", on_failure=service.tail)
+    assert service.events("crash_loop", job=NAME) == []
