@@ -1,43 +1,67 @@
 """What a job finds when it starts, and the next one finds again.
 
-Working folder, environment, umask, locale, signal handlers and mask, timers and descriptors 0 to 2
-are looked at after every job (5 microseconds, while Redis works on the reply) and put back where a
-job changed them. What can't be put back says so: the runner is recycled then.
+Working folder, environment, umask, locale, signal handlers and mask, timers, descriptors 0 to 2,
+``sys.stdin`` to ``sys.stderr`` and faulthandler are looked at after every job (6 microseconds,
+while Redis works on the reply) and put back where a job changed them. What can't be put back says
+so: the runner is recycled then. Not seen: what C code changes behind Python's back, ``os.putenv``
+included (a list of C's environment after each job would cost as much as all the rest), and the
+settings of libraries.
 """
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import locale
 import os
 import signal
 import sys
+import time
 
 # the C functions behind ``locale`` and ``signal``, whose own wrappers make an enum of every number
 from _locale import setlocale as _setlocale
 from _signal import getitimer as _getitimer  # type: ignore[import-not-found]
 from _signal import getsignal as _getsignal
 from _signal import pthread_sigmask as _sigmask
+from typing import IO, TextIO
+
+from horus_supervisor import linux
+from horus_supervisor.runner.execute import describe
 
 _SIGNALS = tuple(
     int(s)
     for s in sorted(signal.valid_signals())
-    if s not in (signal.SIGKILL, signal.SIGSTOP) and s < 32
+    if s not in (signal.SIGKILL, signal.SIGSTOP)
+    and (s < 32 or s in (linux.WAKE_SIGNAL, linux.DUMP_SIGNAL))
 )
 _SIG_BLOCK = int(signal.SIG_BLOCK)
-_REAL = int(signal.ITIMER_REAL)
+_REAL, _VIRTUAL, _PROF = map(int, (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF))
 _ALL = locale.LC_ALL
 
 BEREFT = "a job closed our descriptors"
 """Why a runner leaves that must not use any of them."""
 
 
-class Household:
-    """The state of this process at its first job."""
+def watch_for_faults(stacks_fd: int) -> None:
+    """Have a fatal signal's stack, and every thread's at ``DUMP_SIGNAL``, written to a file.
 
-    def __init__(self) -> None:
+    Anew, whatever was registered, and whatever handlers were set over it.
+    """
+    faulthandler.disable()
+    faulthandler.enable(stacks_fd)
+    faulthandler.unregister(linux.DUMP_SIGNAL)
+    faulthandler.register(linux.DUMP_SIGNAL, stacks_fd, all_threads=True, chain=False)
+
+
+class Household:
+    """The state of this process at its first job. Owns the descriptors that it is kept in."""
+
+    def __init__(self, stacks_fd: int | None = None) -> None:
+        self._stacks_fd = stacks_fd  # without one, faulthandler is not ours
         self._folder = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
-        self._environ: dict[bytes, bytes] = dict(os.environ._data)  # type: ignore[attr-defined]
+        self._environ = os.environ
+        self._data: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
+        self._variables = dict(self._data)
         self._umask = os.umask(0o077)
         os.umask(self._umask)
         self._locale = _setlocale(_ALL, None)
@@ -47,73 +71,85 @@ class Household:
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
 
     def check(self) -> None:
-        """Raise ``OSError`` where a job closed our descriptors: our folder's is none then.
+        """Go back to our folder; raise ``OSError`` where a job closed our descriptors.
 
-        Any number of ours may be another file by now, the wire's too: none must be used.
+        It is no folder then. Any number of ours may be another file by now, the wire's too: none
+        must be used.
         """
         os.fchdir(self._folder)
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Let go of what the state is kept in."""
         for fd in (self._folder, self._stdin, self._stdout, self._stderr):
-            os.close(fd)
+            with contextlib.suppress(OSError):  # a job may have closed it
+                os.close(fd)
 
     def restore(self) -> str | None:
         """Put back what a job changed; tells what could not be put back, or None."""
         try:
             self._restore_process()
             self._restore_descriptors()
-        except OSError as error:
-            return f"the job left this process in a state that can't be put back: {error}"
+        except BaseException as error:  # what stands in the place of ours may raise anything
+            told = describe(error)
+            why = f"{told['error_type']}: {told['error_message']}"
+            return f"the job left this process in a state that can't be put back: {why}"
         return None
 
     def _restore_process(self) -> None:
-        if os.environ._data != self._environ:  # type: ignore[attr-defined]
+        # timers before handlers: a signal that nobody handles any more would kill us
+        if _getitimer(_REAL)[0] or _getitimer(_PROF)[0] or _getitimer(_VIRTUAL)[0]:
+            for timer in (_REAL, _VIRTUAL, _PROF):
+                signal.setitimer(timer, 0)
+        if os.environ is not self._environ or self._data != self._variables:
             self._restore_environment()
-        os.fchdir(self._folder)
-        os.umask(self._umask)
+        os.umask(self._umask)  # the folder was put back by check
         if _setlocale(_ALL, None) != self._locale:
             locale.setlocale(locale.LC_ALL, self._locale)
         if list(map(_getsignal, _SIGNALS)) != self._handlers:
             self._restore_handlers()
         if _sigmask(_SIG_BLOCK, ()) != self._mask:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-        if _getitimer(_REAL)[0]:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        if self._stacks_fd is not None:
+            faulthandler.enable(self._stacks_fd)  # as cheap as asking whether it is
 
     def _restore_environment(self) -> None:
-        for name in os.environ._data.keys() - self._environ.keys():  # type: ignore[attr-defined]
+        os.environ = self._environ  # noqa: B003  # the very object, which clears it below
+        zone = self._data.get(b"TZ")
+        for name in self._data.keys() - self._variables.keys():
             del os.environ[os.fsdecode(name)]
-        for key, value in self._environ.items():
+        for key, value in self._variables.items():
             os.environ[os.fsdecode(key)] = os.fsdecode(value)
+        if zone != self._variables.get(b"TZ"):
+            time.tzset()
 
     def _restore_handlers(self) -> None:
         for number, handler in zip(_SIGNALS, self._handlers, strict=True):
             if _getsignal(number) is not handler and handler is not None:
                 signal.signal(number, handler)
+        if self._stacks_fd is not None:
+            watch_for_faults(self._stacks_fd)
 
     def _restore_descriptors(self) -> None:
         dup2 = os.dup2  # as cheap as asking whether that is needed
         dup2(self._stdin, 0)
         dup2(self._stdout, 1)
         dup2(self._stderr, 2)
-        if (sys.stdin, sys.stdout, sys.stderr) != self._streams or sys.stdout.closed:
-            self._restore_streams()
-        sys.stdout.flush()
+        stdin, stdout, stderr = self._streams
+        try:
+            stdout.flush()  # what a job left unwritten; raises where it is closed or detached
+            stderr.flush()
+            ours = sys.stdout is stdout and sys.stderr is stderr and sys.stdin is stdin
+            if ours and not stdin.closed:
+                return
+        except (ValueError, AttributeError):  # AttributeError: deleted from sys, or never there
+            pass
+        self._restore_streams()
 
     def _restore_streams(self) -> None:
-        def stream(fd: int, mode: str, old: object) -> object:
-            closed = getattr(old, "closed", True)
-            return (
-                open(fd, mode, closefd=False, buffering=1, errors="backslashreplace")
-                if closed
-                else old
-            )
-
-        sys.stdin = stream(0, "r", self._streams[0])
-        sys.stdout = stream(1, "w", self._streams[1])
-        sys.stderr = stream(2, "w", self._streams[2])
-        self._streams = (sys.stdin, sys.stdout, sys.stderr)
+        # what stood there goes now, and may take with it a buffer that it shares with ours
+        sys.stdin, sys.stdout, sys.stderr = self._streams
+        streams = map(_usable, self._streams, range(3), "rww")
+        sys.stdin, sys.stdout, sys.stderr = self._streams = tuple(streams)  # type: ignore[assignment]
 
 
 def tell_bereft(error: OSError) -> None:
@@ -121,3 +157,11 @@ def tell_bereft(error: OSError) -> None:
     text = f"horus: the job closed descriptors of its runner ({error}), which leaves therefore\n"
     with contextlib.suppress(OSError):
         os.write(2, text.encode())
+
+
+def _usable(stream: TextIO, fd: int, mode: str) -> IO[str]:
+    """Give a stream back if it is open, else another one on its descriptor."""
+    with contextlib.suppress(ValueError, AttributeError):  # detached, or none
+        if not stream.closed:
+            return stream
+    return open(fd, mode, closefd=False, buffering=1, errors="backslashreplace")

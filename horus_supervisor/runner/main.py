@@ -71,6 +71,7 @@ class Runner:
         *,
         spool: Path,
         max_payload_bytes: int,
+        stacks_fd: int | None = None,
         until_empty: bool = False,
         own_timer: bool = False,
     ) -> None:
@@ -82,6 +83,7 @@ class Runner:
         self._tell = Teller(voice, args=spec.identity.args)
         self._spool = spool
         self._max_payload = max_payload_bytes
+        self._stacks_fd = stacks_fd
         self._until_empty = until_empty
         self._own_timer = own_timer  # no supervisor watches the deadline
         self._me = Slot(spec.identity.supervisor, spec.slot, spec.incarnation)
@@ -108,7 +110,7 @@ class Runner:
 
     def run(self) -> int:
         """Claim, execute, hand in, until told to leave; tell the exit status."""
-        self._household = Household()
+        self._household = Household(self._stacks_fd)
         try:
             self._join()
             turn = self._ask(self._claim(self._order, woken=False))

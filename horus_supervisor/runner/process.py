@@ -20,6 +20,7 @@ from pathlib import Path
 from horus_supervisor import linux
 from horus_supervisor.address import Address
 from horus_supervisor.messages import Boot, Spawn
+from horus_supervisor.runner.household import watch_for_faults
 from horus_supervisor.runner.main import Runner
 from horus_supervisor.runner.voice import Voice
 from horus_supervisor.scoreboard import Control, Scoreboard, SlotWriter
@@ -62,8 +63,7 @@ def become_runner(common: Common, spec: Spawn, fds: list[int], *, middle: int) -
     if not _adopted(middle, boot.supervisor_pid):
         return 0
     _take_descriptors(output_fd)
-    faulthandler.enable(stacks_fd)
-    faulthandler.register(linux.DUMP_SIGNAL, stacks_fd, all_threads=True, chain=False)
+    watch_for_faults(stacks_fd)
     linux.name_process(f"horus {spec.runner}")
     slot = SlotWriter(common.board, spec.slot)
     slot.born(os.getpid())
@@ -77,6 +77,7 @@ def become_runner(common: Common, spec: Spawn, fds: list[int], *, middle: int) -
         Voice(log_fd, spec.identity, spec.runner, spec.group),
         spool=common.spool,
         max_payload_bytes=boot.max_payload_bytes,
+        stacks_fd=stacks_fd,
     )
     _take_signals(runner, wire, slot, spec.kill_after_s / 2)
     os.register_at_fork(after_in_child=lambda: _let_go(wire, (log_fd, common.lock_fd)))

@@ -45,7 +45,8 @@ def kept(
     """A service that runs for all tests of a module which borrow it, with its ``KEPT`` groups."""
     folder = tmp_path_factory.mktemp("kept")
     service = Service(folder, redis_url, f"test-{uuid.uuid4().hex[:12]}")
-    service.write(request.module.KEPT)
+    imports = getattr(request.module, "IMPORTS", "tests.service.apps.testjobs")
+    service.write(request.module.KEPT, imports=imports)
     service.start()
     yield service
     end(service)

@@ -33,7 +33,15 @@ class Service:
 
     # --- the file ------------------------------------------------------------------------------
 
-    def write(self, groups: str, *, supervisor: str = "", log: str = 'level = "debug"') -> None:
+    def write(
+        self,
+        groups: str,
+        *,
+        supervisor: str = "",
+        log: str = 'level = "debug"',
+        imports: str = "tests.service.apps.testjobs",
+        path: str = str(ROOT),
+    ) -> None:
         """Write the TOML: ``groups`` is everything from ``[queues]`` on."""
         text = f"""
 [redis]
@@ -41,8 +49,8 @@ url = "{self.redis_url}"
 namespace = "{self.namespace}"
 
 [supervisor]
-imports = ["tests.service.apps.testjobs"]
-path = ["{ROOT}"]
+imports = ["{imports}"]
+path = ["{path}"]
 state_dir = "{self.folder / "state"}"
 {supervisor}
 

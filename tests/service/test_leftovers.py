@@ -1,0 +1,59 @@
+"""What a job leaves behind in its process, and what the next one finds."""
+
+from __future__ import annotations
+
+import pytest
+
+from horus_supervisor import Client
+from horus_supervisor.store import operations
+from tests.service.apps import testjobs, untidy
+from tests.support.service import Service
+from tests.support.waiting import wait_until
+
+KEPT = ONE = "[queues]\nq = 1\n"
+IMPORTS = untidy.__name__
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        *("writer", "wrapper", "no stdout", "stderr", "stdin"),
+        *("environ", "zone", "profiler", "cpu limit", "every signal"),
+    ],
+)
+def test_what_a_job_leaves_behind_is_put_back_and_the_runner_lives_on(
+    borrowed: Service, borrower: Client, what: str
+) -> None:
+    borrower.enqueue(untidy.State(borrowed.path("found")))
+    borrower.enqueue(untidy.Untidy(what, borrowed.path("ran")))
+    last = borrower.enqueue(untidy.State(borrowed.path("found")))
+    wait_until(lambda: last.status() == "succeeded", "all three", on_failure=borrowed.tail)
+    before, after = testjobs.marks(borrowed.path("found"))
+    assert before == after
+    assert len(testjobs.marks(borrowed.path("ran"))) == 1
+    for text in ("heard", "heard too", "a child sees it"):
+        borrowed.wait_for("output", text=text, count=2)
+
+
+@pytest.mark.parametrize("what", ["every signal", "faulthandler off", "faulthandler on"])
+def test_a_death_after_a_job_that_changed_faulthandler_leaves_its_stack(
+    borrowed: Service, borrower: Client, what: str
+) -> None:
+    borrower.enqueue(untidy.Untidy(what, borrowed.path("ran")))
+    job = borrower.enqueue(testjobs.Die("segfault", borrowed.path("died")), max_attempts=1)
+    borrowed.wait_for("job.crashed", job_id=job.id)
+    records = borrower.connection.run(operations.crashes(borrower.namespace, 10))
+    [record] = [record for record in records if record["job_id"] == job.id]
+    assert "testjobs.py" in record["traceback"]
+
+
+def test_what_can_not_be_put_back_gets_the_runner_recycled_and_the_job_is_done_once(
+    borrowed: Service, borrower: Client
+) -> None:
+    job = borrower.enqueue(untidy.Untidy("umask", borrowed.path("ran")))
+    after = borrower.enqueue(testjobs.Quick())
+    wait_until(lambda: after.status() == "succeeded", "the next job", on_failure=borrowed.tail)
+    recycled = borrowed.wait_for("runner.recycled")
+    assert "TypeError" in recycled["reason"]
+    borrowed.wait_for("job.succeeded", job_id=job.id)
+    assert len(testjobs.marks(borrowed.path("ran"))) == 1
