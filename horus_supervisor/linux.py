@@ -11,9 +11,7 @@ import functools
 import os
 import resource
 import signal
-import socket
 import sys
-import threading
 from pathlib import Path
 
 LINUX = sys.platform == "linux"
@@ -168,21 +166,3 @@ def holders(path: Path) -> list[int]:
                         found.append(int(entry.name))
                         break
     return found
-
-
-def wakeup_pair() -> tuple[socket.socket, socket.socket]:
-    """A signal writes a byte into it, so that a wait for Redis ends at a signal too."""
-    ears, mouth = socket.socketpair()
-    ears.setblocking(False)
-    mouth.setblocking(False)
-    if threading.current_thread() is threading.main_thread():
-        signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
-    return ears, mouth
-
-
-def close_wakeup_pair(ears: socket.socket, mouth: socket.socket) -> None:
-    """Undo ``wakeup_pair``."""
-    if threading.current_thread() is threading.main_thread():
-        signal.set_wakeup_fd(-1)
-    ears.close()
-    mouth.close()

@@ -7,11 +7,9 @@ very call is made again, which Redis answers as it did the first time.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import random
-import select
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -23,9 +21,9 @@ import msgspec
 from horus_supervisor import errors
 from horus_supervisor.events import Event
 from horus_supervisor.job import current, definition
-from horus_supervisor.linux import close_wakeup_pair, wakeup_pair
 from horus_supervisor.messages import Spawn
 from horus_supervisor.runner import about, turns
+from horus_supervisor.runner.ears import Ears
 from horus_supervisor.runner.execute import (
     Guard,
     Run,
@@ -104,7 +102,7 @@ class Runner:
         self._asked = False
         self._away_s = 0.0
         self.guard = Guard(slot)
-        self._ears, self._mouth = wakeup_pair()
+        self._ears = Ears()
 
     # --- the loop ------------------------------------------------------------------------------
 
@@ -143,7 +141,7 @@ class Runner:
         while (joined := self._ask(operations.join(self._namespace, self._me))).word != "ok":
             if joined.word != "wait":
                 raise Left(joined.word)
-            if self._hear(wait_s) and self._leaving():
+            if self._ears.hear(wait_s) and self._leaving():
                 raise Left("asked to")
             wait_s = min(wait_s * 1.5, 0.25)
         self._crashing, self._held = joined.crashing, joined.held
@@ -296,12 +294,11 @@ class Runner:
     def ask_to_leave(self, *_: object) -> None:
         """Leave after the current job (SIGTERM)."""
         self._asked = True
-        with contextlib.suppress(BlockingIOError):
-            self._mouth.send(b"!")
+        self._ears.wake()
 
     def close(self) -> None:
         """Give back what ``run`` took, in a process that goes on. Not before its end."""
-        close_wakeup_pair(self._ears, self._mouth)
+        self._ears.close()
         self._household.close()
 
     @property
@@ -364,7 +361,7 @@ class Runner:
         if self._leaving():
             self._leave(AWAY, again_without)
         self._away_s = min(self._away_s * 1.5 + 0.02, 0.4)
-        self._hear(self._away_s * random.uniform(0.7, 1.0))
+        self._ears.hear(self._away_s * random.uniform(0.7, 1.0))
 
     def _leave(self, why: str, ending: Ending | None) -> NoReturn:
         """Leave without a word to Redis; the keeper makes the call that is left on disk."""
@@ -375,9 +372,12 @@ class Runner:
     def _sleep(self) -> Sequence[str] | None:
         """Wait for a wake token or a word of the supervisor; tell which queue to look at first."""
         keys = [operations.wake_key(self._namespace, queue) for queue in self._order]
+        self._ears.listen()
+        if self._leaving():  # asked to while a job's descriptor stood in the place of our ears
+            return None
         try:
             self._wire.send_raw("BLPOP", *keys, 0)
-            while not self._hear(None, self._wire.fileno()):
+            while not self._ears.hear(None, self._wire.fileno()):
                 if self._leaving():
                     self._wire.close()  # a token that comes now is passed on by release
                     return None
@@ -388,14 +388,3 @@ class Runner:
         if self._spec.strict:
             return self._order
         return turns.first(self._order, self._order[keys.index(bytes(key).decode())])
-
-    def _hear(self, wait_s: float | None, fd: int | None = None) -> bool:
-        """Wait for the supervisor or ``fd``; tells whether ``fd`` (without one: anything) came."""
-        poll = select.poll()
-        poll.register(self._ears, select.POLLIN)
-        if fd is not None:
-            poll.register(fd, select.POLLIN)
-        events = [at for at, _ in poll.poll(None if wait_s is None else wait_s * 1000)]
-        if self._ears.fileno() in events:
-            self._ears.recv(4096)
-        return fd in events if fd is not None else bool(events)

@@ -57,3 +57,15 @@ def test_what_can_not_be_put_back_gets_the_runner_recycled_and_the_job_is_done_o
     assert "TypeError" in recycled["reason"]
     borrowed.wait_for("job.succeeded", job_id=job.id)
     assert len(testjobs.marks(borrowed.path("ran"))) == 1
+
+
+def test_an_idle_runner_hears_though_a_job_listened_to_signals(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE, imports=IMPORTS)
+    service.start()
+    [pid] = service.runner_pids()
+    job = client.enqueue(untidy.Untidy("asyncio", service.path("ran")))
+    wait_until(lambda: job.status() == "succeeded", "it ran", on_failure=service.tail)
+    service.write("[queues]\nq = 0\n", imports=IMPORTS)
+    service.wait_for("runner.exited", pid=pid)
