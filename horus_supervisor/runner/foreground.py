@@ -133,7 +133,13 @@ def _serve(runner: Runner, board: Scoreboard) -> None:
     before = [signal.getsignal(number) for number in numbers]
     signal.signal(signal.SIGALRM, lambda *_: runner.guard.look())
 
-    def leave(*_: object) -> None:
+    ours = os.getpid()
+
+    def leave(number: int, _frame: object) -> None:
+        if os.getpid() != ours:  # a child that the job forked ends as children do
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
         if asked:  # a second time: now
             board.control(0, Control.INTERRUPT)
             runner.guard.look()

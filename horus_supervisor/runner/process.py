@@ -6,7 +6,6 @@ Runs once, right after the fork, with every signal blocked until the handlers ar
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import os
 import signal
 import time
@@ -22,6 +21,7 @@ from horus_supervisor.address import Address
 from horus_supervisor.messages import Boot, Spawn
 from horus_supervisor.runner.household import watch_for_faults
 from horus_supervisor.runner.main import Runner
+from horus_supervisor.runner.offspring import Handlers, Offspring
 from horus_supervisor.runner.voice import Voice
 from horus_supervisor.scoreboard import Control, Scoreboard, SlotWriter
 from horus_supervisor.store.wire import Wire
@@ -29,12 +29,13 @@ from horus_supervisor.store.wire import Wire
 WIRE_TIMEOUT_S = 5.0
 
 _IGNORED = (int(signal.SIGTTOU), int(signal.SIGTTIN), int(signal.SIGINT))
-"""A terminal's: the supervisor hears them."""
+"""A terminal's: the supervisor hears them. Programs of a job ignore the first two too: whoever
+touches a terminal from here would be stopped for good."""
 
 _NOT_OURS = (signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ)
 
 _DEFAULT = tuple(map(int, signal.valid_signals() - {*_NOT_OURS, *_IGNORED}))
-_SIGTERM, _SIG_SETMASK = int(signal.SIGTERM), int(signal.SIG_SETMASK)
+_SIGTERM, _SIGINT, _SIG_SETMASK = map(int, (signal.SIGTERM, signal.SIGINT, signal.SIG_SETMASK))
 _SIG_DFL, _SIG_IGN = int(signal.SIG_DFL), int(signal.SIG_IGN)
 
 
@@ -69,18 +70,19 @@ def become_runner(common: Common, spec: Spawn, fds: list[int], *, middle: int) -
     slot.born(os.getpid())
     name = f"horus:{spec.identity.supervisor}:{spec.slot}.{spec.incarnation}"
     wire = Wire(common.address, timeout_s=WIRE_TIMEOUT_S, name=name)
+    voice = Voice(log_fd, spec.identity, spec.runner, spec.group)
     runner = Runner(
         spec,
         boot.namespace,
         wire,
         slot,
-        Voice(log_fd, spec.identity, spec.runner, spec.group),
+        voice,
         spool=common.spool,
         max_payload_bytes=boot.max_payload_bytes,
         stacks_fd=stacks_fd,
     )
-    _take_signals(runner, wire, slot, spec.kill_after_s / 2)
-    os.register_at_fork(after_in_child=lambda: _let_go(wire, (log_fd, common.lock_fd)))
+    ours = _take_signals(runner, wire, slot, spec.kill_after_s / 2)
+    Offspring(wire, voice, (common.lock_fd, stacks_fd), ours).expect()
     return runner.run()
 
 
@@ -113,7 +115,7 @@ def reset_signals() -> None:
         _signal(number, _SIG_IGN)
 
 
-def _take_signals(runner: Runner, wire: Wire, slot: SlotWriter, patience_s: float) -> None:
+def _take_signals(runner: Runner, wire: Wire, slot: SlotWriter, patience_s: float) -> Handlers:
     """Hear the supervisor; what Redis does not answer must be on disk before it kills us."""
 
     def wake(*_: object) -> None:
@@ -125,17 +127,11 @@ def _take_signals(runner: Runner, wire: Wire, slot: SlotWriter, patience_s: floa
         wire.hurry(patience_s)
         runner.ask_to_leave()
 
-    _signal(linux.WAKE_SIGNAL, wake)
-    _signal(_SIGTERM, leave)
+    def ignore(*_: object) -> None:
+        """Not SIG_IGN, which programs of a job would inherit."""
+
+    handlers: Handlers = {linux.WAKE_SIGNAL: wake, _SIGTERM: leave, _SIGINT: ignore}
+    for number, handler in handlers.items():
+        _signal(number, handler)
     _sigmask(_SIG_SETMASK, ())
-
-
-def _let_go(wire: Wire, fds: tuple[int, ...]) -> None:
-    """In a child that job code forked: let go of what is the runner's alone."""
-    wire.close()
-    for fd in fds:
-        with contextlib.suppress(OSError):
-            os.close(fd)
-    signal.set_wakeup_fd(-1)
-    faulthandler.unregister(linux.DUMP_SIGNAL)
-    linux.name_process("horus job child")
+    return handlers

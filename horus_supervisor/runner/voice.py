@@ -62,6 +62,11 @@ class Voice:
             lines.clear()
             self.write(text)
 
+    def let_go(self) -> None:
+        """In a child that job code forked: its lines go where its output goes."""
+        os.close(self.fd)
+        self.fd = 2
+
     def write(self, text: bytes) -> None:
         """Write whole lines; waits while the supervisor has no room."""
         if self._console:

@@ -1,20 +1,24 @@
-"""Job classes that leave their process in a bad state."""
+"""Job classes that leave their process in a bad state, or start children."""
 
 from __future__ import annotations
 
 import asyncio
 import codecs
+import ctypes
 import faulthandler
 import io
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 
-from horus_supervisor import Job
+from horus_supervisor import Job, current_job
 from horus_supervisor.linux import WAKE_SIGNAL
 from tests.service.apps.testjobs import mark
+
+FORK = multiprocessing.get_context("fork")
 
 
 class Untidy(Job, queue="q"):
@@ -84,3 +88,66 @@ class State(Job, queue="q"):
         mark(self.path, repr([os.getpid(), streams, zone, repr(signal.getsignal(WAKE_SIGNAL))]))
         os.environ["HORUS_STATE"] = "a child sees it"
         subprocess.run(["sh", "-c", "echo $HORUS_STATE"], check=True)
+
+
+def nap(seconds: float) -> float:
+    """Sleep, in a child."""
+    time.sleep(seconds)
+    return seconds
+
+
+class Children(Job, queue="q"):
+    """Start children in some way, and mark what became of them."""
+
+    how: str
+    path: str
+
+    def execute(self) -> None:
+        result: object = None
+        match self.how:
+            case "pool":
+                with FORK.Pool(2) as pool:
+                    result = pool.map(nap, [0.0, 0.0])
+            case "terminate":
+                process = FORK.Process(target=nap, args=(60,))
+                process.start()
+                process.terminate()
+                process.join()
+                result = process.exitcode
+            case "sleeper":
+                reading, writing = os.pipe()
+                pid = os.fork()
+                if pid == 0:
+                    os.write(writing, b"!")
+                    time.sleep(60)
+                os.read(reading, 1)
+                os.close(reading)
+                os.close(writing)
+                os.kill(pid, signal.SIGTERM)
+                result = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            case "program":
+                program = subprocess.Popen(["sleep", "60"])
+                program.send_signal(signal.SIGINT)
+                result = program.wait()
+            case "log":
+                if os.fork() == 0:
+                    current_job().log.info("from a child")
+                    os._exit(0)
+                result = os.wait()[1]
+            case "own handler":
+                signal.signal(signal.SIGTERM, lambda *_: os._exit(42))
+                pid = os.fork()
+                if pid == 0:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                result = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        mark(self.path, repr(result))
+
+
+class ChildDies(Job, queue="q"):
+    """Have a child die with a stack to show, then die without one."""
+
+    def execute(self) -> None:
+        if os.fork() == 0:
+            ctypes.string_at(0)
+        os.wait()
+        os.kill(os.getpid(), signal.SIGKILL)
