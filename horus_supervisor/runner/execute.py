@@ -10,8 +10,8 @@ import math
 import os
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from horus_supervisor.backoff import retry_in_s
 from horus_supervisor.errors import Discard, JobInterrupted, JobTimeout, Retry
@@ -20,6 +20,9 @@ from horus_supervisor.job.definition import Job
 from horus_supervisor.scoreboard import Control, SlotWriter
 
 _TRACEBACK_MAX = 8192
+
+_LONGEST_WAIT_S = 100 * 365 * 86400.0
+"""A hundred years, as for the ``delay`` of an enqueue."""
 
 
 class Guard:
@@ -84,43 +87,47 @@ def guarded(job_class: type[Job], payload: bytes, max_bytes: int, guard: Guard) 
 
 
 def wait_before_retry_s(job: Job | None, attempt: int, error: BaseException) -> float:
-    """Ask the job when it wants to be tried again; a bad answer counts as none."""
-    if isinstance(error, Retry) and error.after_s is not None:
-        return max(0.0, float(error.after_s))
-    if job is None:
-        return retry_in_s(attempt)
+    """Ask the job when it wants to be tried again; a bad answer counts as none, and is printed."""
+    wait_s = math.nan
     try:
-        wait_s = float(job.retry_in(attempt, error))
-    except BaseException:
-        traceback.print_exc()
-        wait_s = math.nan
-    return wait_s if math.isfinite(wait_s) and wait_s >= 0 else retry_in_s(attempt)
+        if isinstance(error, Retry) and error.after_s is not None:
+            wait_s = max(float(error.after_s), 0.0)
+        elif job is not None:
+            wait_s = float(job.retry_in(attempt, error))
+    except BaseException as broken:
+        with suppress(OSError):  # the job may have closed it
+            os.write(2, describe(broken)["traceback"].encode())
+    return min(wait_s, _LONGEST_WAIT_S) if 0 <= wait_s < math.inf else retry_in_s(attempt)
 
 
 def describe(error: BaseException) -> dict[str, str]:
     """Give ``error_type``, ``error_message``, ``traceback``; a long stack loses its middle."""
-    kind = type(error)
-    name = (
-        kind.__qualname__
-        if kind.__module__ == "builtins"
-        else f"{kind.__module__}.{kind.__qualname__}"
-    )
-    try:
-        message = str(error)
-    except BaseException as broken:
-        message = f"<no text: its __str__ raised {type(broken).__name__}>"
+    stack = _text(lambda: _stack_of(error), "no traceback: formatting it")
+    if len(stack) > _TRACEBACK_MAX:
+        stack = f"{stack[:1024]}\n  [...]\n{stack[-_TRACEBACK_MAX + 1024 :]}"
+    return {
+        "error_type": _text(lambda: _name_of(type(error)), "no name: asking for it")[:500],
+        "error_message": _text(lambda: str(error), "no text: its __str__")[:2000],
+        "traceback": stack,
+    }
+
+
+def _name_of(kind: type) -> str:
+    module, name = kind.__module__, kind.__qualname__
+    return name if module == "builtins" else f"{module}.{name}"
+
+
+def _stack_of(error: BaseException) -> str:
     stack = error.__traceback__.tb_next if error.__traceback__ else None
+    return "".join(traceback.format_exception(type(error), error, stack))
+
+
+def _text(tell: Callable[[], str], what: str) -> str:
+    """Take a text from job code: whatever it raises is told in its place, what isn't UTF-8 is ?."""
     try:
-        text = "".join(traceback.format_exception(kind, error, stack))
+        return str.encode(tell(), "utf-8", "replace").decode()
     except BaseException as broken:
-        text = f"<no traceback: formatting it raised {type(broken).__name__}>"
-    if len(text) > _TRACEBACK_MAX:
-        text = f"{text[:1024]}\n  [...]\n{text[-_TRACEBACK_MAX + 1024 :]}"
-    return {"error_type": name, "error_message": message[:2000], "traceback": _whole(text)}
-
-
-def _whole(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
+        return f"<{what} raised {type(broken).__name__}>"
 
 
 def is_discard(error: BaseException | None) -> bool:

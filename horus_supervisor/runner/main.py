@@ -217,7 +217,7 @@ class Runner:
         if self.guard.interrupted:
             return None
         if run.job is None and isinstance(run.error, errors.PayloadError):
-            return self._refuse(str(run.error))
+            return self._refuse(describe(run.error)["error_message"])
         return self._failed(claimed, run, timeout_s)
 
     def _note_start(

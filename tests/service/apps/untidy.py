@@ -1,4 +1,4 @@
-"""Job classes that leave their process in a bad state, or start children."""
+"""Job classes that leave their process in a bad state, fail in odd ways, or start children."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from horus_supervisor import Job, current_job
+from horus_supervisor import Job, Retry, current_job
 from horus_supervisor.linux import WAKE_SIGNAL
 from tests.service.apps.testjobs import mark
 
@@ -88,6 +88,36 @@ class State(Job, queue="q"):
         mark(self.path, repr([os.getpid(), streams, zone, repr(signal.getsignal(WAKE_SIGNAL))]))
         os.environ["HORUS_STATE"] = "a child sees it"
         subprocess.run(["sh", "-c", "echo $HORUS_STATE"], check=True)
+
+
+class Odd(Job, queue="q"):
+    """Fail in a way that is hard to write down, or to wait for."""
+
+    what: str
+
+    def execute(self) -> None:
+        match self.what:
+            case "surrogate":
+                raise ValueError("no such file: \udcff")
+            case "text":
+                raise type("Odd", (Exception,), {"__str__": lambda _: "\ud800"})
+            case "name":
+                raise type("Odd", (Exception,), {"__qualname__": "O\udcffd"})("x")
+            case "module":
+                raise type("Odd", (Exception,), {"__module__": None})("x")
+            case "cause":
+                raise ValueError("x") from type("O", (Exception,), {"__str__": lambda _: 5})()
+            case "inf":
+                raise Retry(after=float("inf"))
+            case "soon":
+                raise Retry(after="soon")  # type: ignore[arg-type]
+        sys.stderr.close()
+        raise RuntimeError("now it asks retry_in")
+
+    def retry_in(self, attempt: int, error: BaseException) -> float:
+        if self.what == "huge":
+            return 1e308
+        raise ValueError("\udcff")
 
 
 def nap(seconds: float) -> float:
