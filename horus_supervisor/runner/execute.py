@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ class Guard:
         self.armed = False
         self.interrupted = False
         self._slot = slot
+        self._thread = threading.get_ident()
 
     def look(self) -> None:
         """Raise into the job what it has to hear. Called by the wake signal's handler."""
@@ -48,12 +50,20 @@ class Guard:
 
     @contextmanager
     def held_off(self) -> Iterator[None]:
-        """Keep the handler from raising in here: a log line must not be cut in two."""
-        armed, self.armed = self.armed, False
+        """Keep the handler from raising in here, and look afterwards what it would have said.
+
+        A log line must not be cut in two. Handlers run in the main thread: others need no shelter,
+        and must neither hear what is meant for ``execute`` nor keep it from hearing.
+        """
+        if not self.armed or threading.get_ident() != self._thread:
+            yield
+            return
+        self.armed = False
         try:
             yield
         finally:
-            self.armed = armed
+            self.armed = True
+        self.look()
 
 
 class Run:

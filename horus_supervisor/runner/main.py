@@ -78,7 +78,8 @@ class Runner:
         self._wire = wire
         self._slot = slot
         self._voice = voice
-        self._tell = Teller(voice, args=spec.identity.args)
+        self.guard = Guard(slot)
+        self._tell = Teller(voice, args=spec.identity.args, around=self.guard.held_off)
         self._spool = spool
         self._max_payload = max_payload_bytes
         self._stacks_fd = stacks_fd
@@ -101,7 +102,6 @@ class Runner:
         self._recycle: str | None = None
         self._asked = False
         self._away_s = 0.0
-        self.guard = Guard(slot)
         self._ears = Ears()
 
     # --- the loop ------------------------------------------------------------------------------

@@ -5,7 +5,9 @@ Lines of a job that turns out to be stale are dropped; ``job.stale`` stands for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any
 
 from msgspec.json import encode
@@ -26,13 +28,23 @@ REFUSED = "PayloadError"
 
 
 class Teller:
-    """A runner's job lines. ``args``: whether job arguments may be told."""
+    """A runner's job lines. ``args``: whether job arguments may be told.
 
-    def __init__(self, voice: Voice, *, args: bool) -> None:
+    ``around`` keeps what is raised into a job from the inside of a line that the job writes.
+    """
+
+    def __init__(
+        self, voice: Voice, *, args: bool, around: Callable[[], AbstractContextManager[None]]
+    ) -> None:
         self._voice = voice
+        self._around = around
         self._args = args
         self._facts: dict[str, str] = {}
         self._forms: dict[tuple[str, str], Form] = {}
+
+    @cached_property
+    def _jobs_own(self) -> Logger:
+        return self._voice.logger(self._around)
 
     def fields(self, claimed: Claimed) -> dict[str, Any]:
         """Give what every line of a job has."""
@@ -45,7 +57,7 @@ class Teller:
 
     def log_of(self, claimed: Claimed) -> Logger:
         """Make the logger that the job itself uses; its lines are written at once."""
-        return self._voice.direct.bind(**self.fields(claimed))
+        return self._jobs_own.bind(**self.fields(claimed))
 
     def started(self, claimed: Claimed) -> None:
         """Say that ``execute`` begins."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
@@ -41,6 +43,15 @@ class Voice:
     def direct(self) -> logs.Logger:
         """Writes each line at once."""
         return logs.bind(self.write, self._base, self._level)
+
+    def logger(self, around: Callable[[], AbstractContextManager[None]]) -> logs.Logger:
+        """Make a logger that writes at once, each whole line within ``around()``."""
+
+        def write(text: bytes) -> None:
+            with around():
+                self.write(text)
+
+        return logs.bind(write, self._base, self._level)
 
     def form(self, event: str, constant: dict[str, str], holes: dict[str, str]) -> logs.Form:
         """Prepare an ``info`` line, past structlog's proxies; ``keep`` takes what it gives."""
