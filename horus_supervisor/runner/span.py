@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from horus_supervisor.linux import private_memory_bytes, resident_bytes
+from horus_supervisor.runner.memory import MemoryLimit
 
 _MEMORY_LOOK_S = 0.002  # a job shorter than this is looked at now and then only
 _MEMORY_LOOK_EVERY = 256
@@ -16,21 +16,15 @@ class Span:
     def __init__(self, most_jobs: int | None, most_bytes: int | None) -> None:
         spread = random.uniform(1.0, 1.1)  # those that started together do not leave together
         self._most_jobs = int((most_jobs or 0) * spread)
-        self._most_bytes = most_bytes
-        self._private_before = private_memory_bytes() if most_bytes else 0
-        self._resident_before = resident_bytes()
+        self._memory = MemoryLimit(most_bytes) if most_bytes else None
 
     def over(self, done: int, duration_s: float) -> str | None:
         """Tell why this runner leaves after ``done`` jobs, the last of which took so long."""
-        if self._most_bytes and (duration_s > _MEMORY_LOOK_S or done % _MEMORY_LOOK_EVERY == 0):
-            grown = self._grown(self._most_bytes)
-            if grown > self._most_bytes:
-                return f"max_memory: {grown} bytes since the fork"
+        memory = self._memory
+        if memory and (duration_s > _MEMORY_LOOK_S or done % _MEMORY_LOOK_EVERY == 0):
+            why = memory.past()
+            if why:
+                return why
         if self._most_jobs and done >= self._most_jobs:
             return f"max_jobs: {done} done"
         return None
-
-    def _grown(self, most: int) -> int:
-        if resident_bytes() - self._resident_before < most // 2:
-            return 0  # cheap, and never grows by less than the private size does
-        return private_memory_bytes() - self._private_before

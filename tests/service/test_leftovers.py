@@ -69,3 +69,22 @@ def test_an_idle_runner_hears_though_a_job_listened_to_signals(
     wait_until(lambda: job.status() == "succeeded", "it ran", on_failure=service.tail)
     service.write("[queues]\nq = 0\n", imports=IMPORTS)
     service.wait_for("runner.exited", pid=pid)
+
+
+def test_memory_that_was_shared_at_the_fork_counts_once_it_is_written_to(
+    service: Service, client: Client
+) -> None:
+    (service.folder / "model.py").write_text(
+        "from horus_supervisor import Job\n"
+        "MODEL = bytearray(b'm') * (48 << 20)\n"
+        "class Write(Job, queue='q', name='write'):\n"
+        "    def execute(self):\n"
+        "        MODEL[::4096] = b'w' * len(MODEL[::4096])\n"
+    )
+    group = '[groups.q]\nqueues = ["q"]\nrunners = 1\nmax_memory = "16MiB"\n'
+    service.write(group, imports="model", path=str(service.folder))
+    service.start()
+    client.enqueue_raw("write", b"{}", queue="q")
+    recycled = service.wait_for("runner.recycled")
+    assert recycled["reason"].startswith("max_memory")
+    assert recycled["jobs_done"] == 1
