@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import os
-import random
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -34,6 +33,7 @@ from horus_supervisor.runner.execute import (
     wait_before_retry_s,
 )
 from horus_supervisor.runner.household import BEREFT, Household, tell_bereft
+from horus_supervisor.runner.outage import Outage
 from horus_supervisor.runner.span import Span
 from horus_supervisor.runner.tell import REFUSED, UNKNOWN_JOB, Teller
 from horus_supervisor.runner.voice import Voice
@@ -101,7 +101,7 @@ class Runner:
         self._span = Span(spec.max_jobs, spec.max_memory_bytes)
         self._recycle: str | None = None
         self._asked = False
-        self._away_s = 0.0
+        self._away, self._sleepless = Outage(voice), Outage(voice)
         self._ears = Ears()
 
     # --- the loop ------------------------------------------------------------------------------
@@ -346,22 +346,19 @@ class Runner:
                     meanwhile()
                     meanwhile = None
                 reply = self._wire.receive(operation)
-            except errors.HorusError:
-                self._wait_for_redis(again_without)
+            except errors.HorusError as error:
+                if self._leaving():
+                    self._leave(AWAY, again_without)
+                self._ears.hear(self._away.next_try_s(error))
             except OSError as error:
                 if again_without is None:
                     raise
                 tell_bereft(error)
                 self._leave(BEREFT, again_without)
             else:
-                self._away_s = 0.0
+                if self._away.lasts:
+                    self._away.over()
                 return reply
-
-    def _wait_for_redis(self, again_without: Ending | None) -> None:
-        if self._leaving():
-            self._leave(AWAY, again_without)
-        self._away_s = min(self._away_s * 1.5 + 0.02, 0.4)
-        self._ears.hear(self._away_s * random.uniform(0.7, 1.0))
 
     def _leave(self, why: str, ending: Ending | None) -> NoReturn:
         """Leave without a word to Redis; the keeper makes the call that is left on disk."""
@@ -382,9 +379,11 @@ class Runner:
                     self._wire.close()  # a token that comes now is passed on by release
                     return None
             key = self._wire.receive_reply()[0]
-        except errors.HorusError:
-            self._wait_for_redis(None)
-            return self._order
+        except errors.HorusError as error:
+            self._ears.hear(self._sleepless.next_try_s(error))
+            return None if self._leaving() else self._order
+        if self._sleepless.lasts:
+            self._sleepless.over()
         if self._spec.strict:
             return self._order
         return turns.first(self._order, self._order[keys.index(bytes(key).decode())])

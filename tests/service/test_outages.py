@@ -260,6 +260,34 @@ def test_a_service_that_starts_while_redis_is_away_waits_for_it(
     outage.wait_for("supervisor.ready")
 
 
+def test_a_runner_that_may_not_sleep_says_so_once_and_serves_at_intervals(
+    outage: Service, own_redis: RedisServer, namespace: str
+) -> None:
+    operator = own_redis.client()
+    operator.execute_command("ACL", "SETUSER", "default", "-blpop")  # type: ignore[no-untyped-call]
+    outage.write("[queues]\nq = 1\n")
+    outage.start()
+    lost = outage.wait_for("redis.lost", runner="q/1")
+    assert "refused BLPOP" in lost["error"]
+
+    def refused() -> int:
+        stats: dict[str, dict[str, int]] = operator.info("commandstats")
+        return stats["cmdstat_blpop"]["rejected_calls"]
+
+    before, began = refused(), time.monotonic()
+    wait_until(lambda: refused() >= before + 5, "five more tries")
+    assert time.monotonic() - began > 0.2  # at 20 ms each it took 0.1 s
+    with Client(own_redis.url, namespace=namespace) as client:
+        job = client.enqueue(jobs.Quick())
+        wait_until(lambda: job.status() == "succeeded", "served", on_failure=outage.tail)
+        operator.execute_command("ACL", "SETUSER", "default", "+blpop")  # type: ignore[no-untyped-call]
+        outage.wait_for("redis.restored", runner="q/1")
+        after = client.enqueue(jobs.Quick())
+        wait_until(lambda: after.status() == "succeeded", "woken", on_failure=outage.tail)
+    operator.close()
+    assert len(outage.events("redis.lost")) == 1
+
+
 def test_an_emptied_redis_is_served_anew(
     outage: Service, own_redis: RedisServer, namespace: str
 ) -> None:

@@ -1,0 +1,52 @@
+"""A spell in which Redis does not do what one runner asks of it: when to try again, what to say.
+
+The keeper tells of an outage once for the whole service. What may be a runner's trouble alone is
+told here, once a spell: a refusal at once (a user who may not BLPOP), the rest when it has lasted.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+
+from horus_supervisor.errors import HorusError, RedisRefused
+from horus_supervisor.events import Event
+from horus_supervisor.runner.voice import Voice
+
+TOLD_AFTER_S = 10.0
+
+_LONGEST_WAIT_S = 0.4
+
+
+class Outage:
+    """One kind of call that fails, from the first failure until ``over``."""
+
+    def __init__(self, voice: Voice) -> None:
+        self._voice = voice
+        self._wait_s = 0.0
+        self._began = 0.0
+        self._told = False
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the last call failed."""
+        return self._wait_s > 0
+
+    def next_try_s(self, error: HorusError) -> float:
+        """Note a failure; tell how long to wait, a little longer each time."""
+        now = time.monotonic()
+        if not self.lasts:
+            self._began = now
+        lasted = isinstance(error, RedisRefused) or now - self._began > TOLD_AFTER_S
+        if lasted and not self._told:
+            self._told = True
+            self._voice.direct.error(Event.REDIS_LOST, error=str(error))
+        self._wait_s = min(self._wait_s * 1.5 + 0.02, _LONGEST_WAIT_S)
+        return self._wait_s * random.uniform(0.7, 1.0)
+
+    def over(self) -> None:
+        """Note a success."""
+        if self._told:
+            self._voice.direct.info(Event.REDIS_RESTORED)
+        self._wait_s = 0.0
+        self._told = False
