@@ -88,6 +88,12 @@ class Scoreboard:
         self._words = self._bytes.cast("q")
         self._turns = 0
 
+    def close(self) -> None:
+        """Unmap the file, once every ``SlotWriter`` here is closed."""
+        self._words.release()
+        self._bytes.release()
+        self._map.close()
+
     def tick(self) -> None:
         """Count a turn of the supervisor's loop; a loop that stands still loses its lease."""
         self._turns += 1
@@ -164,6 +170,11 @@ class SlotWriter:
         at = (slot + 1) * _WORDS
         self._words = board._words[at : at + _WORDS]
         self._text = board._bytes[at * 8 + _TEXT : at * 8 + _TEXT + _TEXT_MAX]
+
+    def close(self) -> None:
+        """Let go of the row."""
+        self._words.release()
+        self._text.release()
 
     @property
     def wanted(self) -> int:

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import horus_supervisor
@@ -73,29 +73,39 @@ def start_runner(
     identity = Identity(
         service="horus", host=socket.gethostname(), supervisor=secrets.token_hex(6), level="info"
     )
-    board = Scoreboard(linux.memory_file("horus-scoreboard"))
-    board.clear(0, 1)
-    wire = Wire(address, timeout_s=5.0, name=f"horus:{identity.supervisor}:0.1")
-    with tempfile.TemporaryDirectory(prefix="horus-") as state_dir, contextlib.closing(wire):
+    with contextlib.ExitStack() as stack:
+        board = stack.enter_context(_board())
+        wire = Wire(address, timeout_s=5.0, name=f"horus:{identity.supervisor}:0.1")
+        stack.callback(wire.close)
         wire.connect()  # says why not, better than a keeper could
-        keeper = _Keeper(address, namespace, identity, board, Path(state_dir), queues)
-        try:
-            runner = Runner(
-                spec(identity, queues, limits),
-                namespace,
-                wire,
-                _slot(board),
-                Voice(2, identity, "work/1", "work", console=os.isatty(2)),
-                spool=Path(state_dir) / "spool",
-                max_payload_bytes=client.max_payload_bytes,
-                until_empty=until_empty,
-                own_timer=True,
-            )
-            _serve(runner, board)
-            runner.close()
-        finally:
-            keeper.close()
+        state_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="horus-")))
+        keeper = _Keeper(address, namespace, identity, board, state_dir, queues)
+        stack.callback(keeper.close)
+        runner = Runner(
+            spec(identity, queues, limits),
+            namespace,
+            wire,
+            _slot(board),
+            Voice(2, identity, "work/1", "work", console=os.isatty(2)),
+            spool=state_dir / "spool",
+            max_payload_bytes=client.max_payload_bytes,
+            until_empty=until_empty,
+            own_timer=True,
+        )
+        stack.callback(runner.close)
+        _serve(runner, board)
     return runner.jobs_done
+
+
+@contextlib.contextmanager
+def _board() -> Iterator[Scoreboard]:
+    board = Scoreboard(linux.memory_file("horus-scoreboard"))
+    try:
+        board.clear(0, 1)
+        yield board
+        board.close()
+    finally:
+        os.close(board.fd)
 
 
 def _slot(board: Scoreboard) -> SlotWriter:

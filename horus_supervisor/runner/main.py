@@ -300,6 +300,7 @@ class Runner:
         """Give back what ``run`` took, in a process that goes on. Not before its end."""
         self._ears.close()
         self._household.close()
+        self._slot.close()
 
     @property
     def jobs_done(self) -> int:

@@ -1,0 +1,44 @@
+"""One runner in a process of somebody else, who goes on afterwards."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from horus_supervisor import Client
+from tests.service.apps import testjobs, untidy
+from tests.support.service import ROOT, Service
+
+PROGRAM = """
+import os, signal, socket, sys
+from horus_supervisor import Client, start_runner
+
+def held():
+    maps = open("/proc/self/maps").read().count("horus-scoreboard")
+    return len(os.listdir("/proc/self/fd")), maps, signal.getsignal(signal.SIGTERM)
+
+url, namespace = sys.argv[1:]
+client = Client(url, namespace=namespace)
+ours, theirs = socket.socketpair()
+theirs.setblocking(False)
+signal.set_wakeup_fd(theirs.fileno())
+client.enqueue_raw("unknown", b"{}", queue="other")  # connects
+before = held()
+done = start_runner(client, ["q"], imports=["tests.service.apps.untidy"], until_empty=True)
+assert held() == before, (before, held())
+assert signal.set_wakeup_fd(-1) == theirs.fileno()
+print(done)
+"""
+
+
+def test_start_runner_gives_back_all_that_it_took(
+    service: Service, client: Client, redis_url: str, namespace: str
+) -> None:
+    client.enqueue(untidy.Children("sleeper", service.path("ended")))
+    client.enqueue(testjobs.Quick())
+    program = [sys.executable, "-c", PROGRAM, redis_url, namespace]
+    done = subprocess.run(
+        program, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
+    assert testjobs.marks(service.path("ended")) == ["-15"]  # a child that got SIGTERM
