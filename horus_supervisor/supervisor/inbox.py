@@ -86,7 +86,7 @@ class Inbox:
         ready = selector.select(max(0.0, wait_s))
         urgent = [key.data for key, _ in ready if key.fd not in self._bulk]
         if not ready or urgent:
-            return [key.data for key, _ in ready]
+            return urgent + [key.data for key, _ in ready if key.fd in self._bulk]
         urgent = [key.data for key, _ in self._urgent.select(GATHER_S)]
         return urgent + [key.data for key, _ in self._all.select(0) if key.fd in self._bulk]
 

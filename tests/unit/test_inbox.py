@@ -77,6 +77,17 @@ def test_log_pipes_are_gathered_for_a_moment(inbox: Inbox, pipe: tuple[int, int]
     assert time.monotonic() - began >= GATHER_S
 
 
+def test_what_is_urgent_goes_first_where_both_wait(inbox: Inbox, pipe: tuple[int, int]) -> None:
+    urgent_r, urgent_w = make_pipe()
+    inbox.watch_bulk(pipe[0], lambda: "bulk")
+    inbox.watch(urgent_r, lambda: "urgent")
+    for fd in (pipe[1], urgent_w):
+        os.write(fd, b"x")
+    assert [said for said in call(inbox.wait(LONG_S)) if said] == ["urgent", "bulk"]
+    for fd in (urgent_r, urgent_w):
+        os.close(fd)
+
+
 def test_what_is_urgent_ends_the_gathering_and_goes_first(inbox: Inbox) -> None:
     log_r, log_w = make_pipe()
     urgent_r, urgent_w = make_pipe()
