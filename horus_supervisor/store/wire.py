@@ -13,7 +13,6 @@ import errno
 import socket
 import struct
 import time
-from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import hiredis
@@ -22,15 +21,13 @@ from horus_supervisor.address import Address
 from horus_supervisor.embedded import SHORT, short_socket_path
 from horus_supervisor.errors import HorusError, RedisAway
 from horus_supervisor.store import words
+from horus_supervisor.store.encoding import Encoder, encode, encode_head, pack, with_source
 from horus_supervisor.store.operation import Operation, Reply, Series
 
 T = TypeVar("T")
 
 BUFFER = 16 * 1024
 """Bytes read at once; a longer reply takes more reads."""
-
-REMEMBERED = 512
-"""Encoded arguments kept: most of a runner's (slot, queue, limits) are the same in every call."""
 
 KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
 """A server that vanished is noticed in 45 s by a runner that waits in a blocking pop."""
@@ -45,18 +42,6 @@ _INCOMPLETE = object()
 
 class _ErrorReply(Exception):
     """An error that Redis answered."""
-
-
-class _Encoded(dict[Any, bytes]):
-    """Argument -> its length and bytes on the wire; forgets all when it has grown full."""
-
-    def __missing__(self, value: str | bytes | int) -> bytes:
-        encoded = _encode(value)
-        if len(encoded) < 80 and not isinstance(value, int):  # a seq never comes again
-            if len(self) >= REMEMBERED:
-                self.clear()
-            self[value] = encoded
-        return encoded
 
 
 class Wire:
@@ -85,8 +70,7 @@ class Wire:
         self._buffer = bytearray(BUFFER)
         self._owes = ""  # what was sent and not answered yet
         self._until = 0.0  # when the wait for that ends, monotonic; 0: it has not begun
-        self._heads: dict[tuple[str, str, int], bytes] = {}
-        self._encoded = _Encoded()
+        self._alone = Encoder().call
         self._series: dict[Series[Any], tuple[bytes, bytes]] = {}
 
     def run(self, operation: Operation[T]) -> T:
@@ -110,7 +94,7 @@ class Wire:
 
     def send_raw(self, *command: str | bytes | int) -> None:
         """Send any command, for one that blocks; ``receive_reply`` once ``fileno`` is readable."""
-        self._transmit(_pack(command), str(command[0]))
+        self._transmit(pack(command), str(command[0]))
 
     def receive_reply(self) -> Reply:
         """Wait for the reply of ``send_raw``."""
@@ -169,21 +153,13 @@ class Wire:
         self._reader = _reader()
         self._owes = ""
 
-    def _alone(self, operation: Operation[Any]) -> bytes:
-        args = operation.args
-        key = (operation.script.sha, operation.prefix, len(args))
-        head = self._heads.get(key)
-        if head is None:
-            head = self._heads[key] = _head(*key)
-        return b"%b%b\r\n" % (head, b"".join(map(self._encoded.__getitem__, args)))
-
     def _in_series(self, operation: Operation[Any]) -> bytes:
         series = operation.series
         assert series is not None
         ends = self._series.get(series)
         if ends is None:
-            head = _head(operation.script.sha, operation.prefix, len(operation.args))
-            before, after = (b"".join(map(_encode, part)) for part in (series.before, series.after))
+            head = encode_head(operation.script.sha, operation.prefix, len(operation.args))
+            before, after = (b"".join(map(encode, part)) for part in (series.before, series.after))
             ends = self._series[series] = (head + before, after + b"\r\n")
         digits = b"%d" % int(operation.args[len(series.before)])
         return b"%b\r\n$%d\r\n%b%b" % (ends[0], len(digits), digits, ends[1])
@@ -258,7 +234,7 @@ class Wire:
         if not commands:
             return
         assert self._socket is not None
-        self._socket.sendall(b"".join(map(_pack, commands)))
+        self._socket.sendall(b"".join(map(pack, commands)))
         self._until = time.monotonic() + self._timeout_s
         for command in commands:
             reply = self._read_on()
@@ -270,8 +246,7 @@ class Wire:
 
     def _evaluate(self, operation: Operation[Any]) -> Reply:
         """Send the script itself, to a server that doesn't know it (yet, or any more)."""
-        command = ("EVAL", operation.script.source, 1, operation.prefix, *operation.args)
-        self._transmit(_pack(command), operation.script.name)
+        self._transmit(with_source(operation), operation.script.name)
         return self._receive()
 
     def _lost(self, error: OSError) -> HorusError:
@@ -288,30 +263,6 @@ class Wire:
 
 def _reader() -> hiredis.Reader:
     return hiredis.Reader(protocolError=OSError, replyError=_ErrorReply, notEnoughData=_INCOMPLETE)
-
-
-def _head(sha: str, prefix: str, arguments: int) -> bytes:
-    """Encode what all calls of a script in a namespace begin with, less the last line's end."""
-    name = prefix.encode()
-    return b"*%d\r\n$7\r\nEVALSHA\r\n$40\r\n%b\r\n$1\r\n1\r\n$%d\r\n%b" % (
-        4 + arguments,
-        sha.encode(),
-        len(name),
-        name,
-    )
-
-
-def _pack(command: Iterable[str | bytes | int]) -> bytes:
-    """Encode one command."""
-    parts = [_encode(value) for value in command]
-    return b"*%d%b\r\n" % (len(parts), b"".join(parts))
-
-
-def _encode(value: str | bytes | int) -> bytes:
-    """Encode an argument, beginning with the end of the line before it."""
-    if not isinstance(value, bytes):
-        value = value.encode() if isinstance(value, str) else b"%d" % value
-    return b"\r\n$%d\r\n%b" % (len(value), value)
 
 
 def _open(address: Address, timeout_s: float) -> socket.socket:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.drivers import KINDS, Driver, Open, open_driver
+from tests.support.drivers import ALL_KINDS, KINDS, Driver, Open, open_driver
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
 from tests.support.store import Store
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=ALL_KINDS)
 def open_(request: pytest.FixtureRequest) -> Iterator[Open]:
     """Opens a driver of each kind, and closes what was opened."""
     opened: list[Driver] = []

@@ -151,7 +151,7 @@ def test_a_tcp_client_of_the_user_keeps_its_password_to_itself() -> None:
 
 
 def test_what_is_no_synchronous_client_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"redis\.Redis is needed, not a Redis"):
+    with pytest.raises(TypeError, match=r"redis\.Redis is needed, not a redis\.asyncio"):
         connect(redis.asyncio.Redis())  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="not a int"):
         connect(5)  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
-"""One suite for both drivers: redis-py's ``Connection`` and our own ``Wire``.
+"""One suite for all drivers: redis-py's ``Connection``, awaited or not, and our own ``Wire``.
 
-What one of them can do in passing (errors in words, no reply taken for another's) the other must.
+What one of them can do in passing (errors in words, no reply taken for another's) the others must.
 """
 
 from __future__ import annotations

@@ -1,11 +1,14 @@
-"""Both drivers under one face, and calls to try them with."""
+"""All drivers under one face, and calls to try them with."""
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from typing import Any, Protocol, TypeVar
 
 from horus_supervisor.address import parse_url
+from horus_supervisor.store import async_connection
+from horus_supervisor.store.async_connection import AsyncConnection
 from horus_supervisor.store.connection import connect
 from horus_supervisor.store.operation import Operation, Script
 from horus_supervisor.store.wire import Wire
@@ -13,6 +16,9 @@ from horus_supervisor.store.wire import Wire
 T = TypeVar("T")
 
 KINDS = ("connection", "wire")
+"""Those that Horus's own processes use."""
+
+ALL_KINDS = (*KINDS, "async")
 
 ECHO = "return {KEYS[1], unpack(ARGV)}"
 COUNT = "return redis.call('INCR', KEYS[1] .. 'count')"
@@ -35,9 +41,29 @@ def operation(source: str, namespace: str, *args: str | bytes | int) -> Operatio
     return Operation(Script.of("probe", source), f"{{{namespace}}}:", args, lambda reply: reply)
 
 
+class Awaited:
+    """The driver on asyncio, driven from outside by an event loop of its own."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._loop = asyncio.Runner()
+        self._closed = False
+
+    def run(self, operation: Operation[T]) -> T:
+        return self._loop.run(self._connection.run(operation))
+
+    def close(self) -> None:
+        if not self._closed:
+            self._loop.run(self._connection.close())
+            self._loop.close()
+        self._closed = True
+
+
 def open_driver(kind: str, url: str, timeout_s: float, name: str | None) -> Driver:
     if kind == "wire":
         return Wire(parse_url(url), timeout_s=timeout_s, name=name, check_version=True)
+    if kind == "async":
+        return Awaited(async_connection.connect(url, timeout_s=timeout_s, name=name))
     return connect(url, timeout_s=timeout_s, name=name)
 
 
