@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from horus_supervisor.async_client import AsyncClient, AsyncJobHandle
     from horus_supervisor.client import Client, JobHandle
     from horus_supervisor.errors import (
         ConfigError,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncClient",
+    "AsyncJobHandle",
     "Client",
     "ConfigError",
     "Discard",
@@ -57,6 +60,8 @@ __all__ = [
 ]
 
 _ELSEWHERE = {
+    "AsyncClient": "async_client",
+    "AsyncJobHandle": "async_client",
     "Client": "client",
     "JobHandle": "client",
     "Job": "job.definition",

@@ -7,11 +7,20 @@ the caller's stack, before anything is sent.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+from msgspec.structs import replace
+
 from horus_supervisor.errors import JobDefinitionError, PayloadError
-from horus_supervisor.ids import new_job_id, valid_job_id, valid_job_name, valid_queue_name
+from horus_supervisor.ids import (
+    new_job_id,
+    new_job_ids,
+    valid_job_id,
+    valid_job_name,
+    valid_queue_name,
+)
 from horus_supervisor.job.codec import MAX_PAYLOAD_BYTES, check_raw, encode
 from horus_supervisor.job.definition import (
     MAX_ATTEMPTS,
@@ -28,8 +37,7 @@ MAX_DELAY_S = 100 * 365 * 86400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Enqueue:
+class Enqueue(msgspec.Struct, frozen=True, gc=False):  # made for every job: faster than a dataclass
     """One job, ready to be sent as often as it takes. Times in whole milliseconds."""
 
     job_id: str
@@ -92,6 +100,33 @@ def prepare(
     )
 
 
+def prepare_many(
+    jobs: Iterable[Job],
+    *,
+    queue: str | None = None,
+    ids: Sequence[str] | None = None,
+    max_bytes: int = MAX_PAYLOAD_BYTES,
+) -> list[Enqueue]:
+    """Check many jobs; no I/O. Parameters and errors: ``Client.enqueue_many``."""
+    jobs = list(jobs)
+    if ids is None:
+        ids = new_job_ids(len(jobs))
+    elif len(ids) != len(jobs):
+        raise PayloadError(f"ids: {len(ids)} for {len(jobs)} jobs, one for each is needed")
+    elif bad := [one for one in ids if not valid_job_id(one)]:
+        raise PayloadError(_bad_id(bad[0]))
+    likes: dict[type[Job], Enqueue] = {}  # what the jobs of a class have in common, checked once
+    orders = []
+    for job, one in zip(jobs, ids, strict=True):
+        like = likes.get(type(job))
+        if like is None:
+            order = likes[type(job)] = prepare(job, queue=queue, id=one, max_bytes=max_bytes)
+        else:
+            order = replace(like, job_id=one, payload=encode(job, max_bytes))
+        orders.append(order)
+    return orders
+
+
 def prepare_raw(
     name: str,
     payload: bytes,
@@ -136,7 +171,7 @@ def _checked(
     if not valid_queue_name(queue):
         raise PayloadError(f"queue={queue!r}: a queue's name is 1 to 64 of A-Z a-z 0-9 _ . -")
     if id is not None and not valid_job_id(id):
-        raise PayloadError(f"id={id!r}: an id is 1 to 128 printable ASCII characters, no spaces")
+        raise PayloadError(_bad_id(id))
     if not valid_count(max_attempts):
         raise PayloadError(f"max_attempts={max_attempts!r}: from 1 to {MAX_COUNT}")
     if timeout is not None and not valid_timeout(timeout):
@@ -154,6 +189,10 @@ def _checked(
         delay_ms=None if delay is None else _delay_ms(delay),
         due_ms=None if at is None else _due_ms(at),
     )
+
+
+def _bad_id(id: object) -> str:
+    return f"id={id!r}: an id is 1 to 128 printable ASCII characters, no spaces"
 
 
 def _delay_ms(delay: object) -> int | None:

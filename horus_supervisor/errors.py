@@ -12,7 +12,14 @@ from dataclasses import dataclass
 
 
 class HorusError(Exception):
-    """Base of all errors that Horus raises."""
+    """Base of all errors that Horus raises.
+
+    ``job_ids``, where a call that enqueues had sent something: the ids of all its jobs, in order;
+    to repeat it with these is safe. ``enqueued``: those of them that surely are on their queues.
+    """
+
+    job_ids: tuple[str, ...] = ()
+    enqueued: tuple[str, ...] = ()
 
 
 class JobDefinitionError(HorusError, TypeError):
@@ -67,11 +74,20 @@ class ReplyLost(HorusError, ConnectionError):
 
 
 class EnqueueUnknown(HorusError, ConnectionError):
-    """An enqueue was sent and no reply came: repeat it with ``id=error.job_id``, which is safe."""
+    """An enqueue was sent and not all of it answered: repeat it with its ids, which is safe.
 
-    def __init__(self, message: str, job_id: str) -> None:
+    ``id=error.job_id`` for one job (``job_id`` is the first that may not be on its queue), for many
+    ``ids=error.job_ids``. Safe until ``keep_finished`` after a job's end.
+    """
+
+    def __init__(
+        self, message: str, job_ids: tuple[str, ...], enqueued: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(message)
-        self.job_id = job_id
+        self.job_ids = job_ids
+        self.enqueued = enqueued
+        surely = set(enqueued)
+        self.job_id = next((one for one in job_ids if one not in surely), job_ids[0])
 
 
 class ServiceNotRunning(HorusError, ConnectionError):

@@ -7,8 +7,10 @@ takes new random bits from the kernel, so no two processes make the same.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import struct
 import threading
 import time
 
@@ -23,7 +25,6 @@ MAX_JOB_NAME = 200
 _JOB_ID = re.compile(r"[!-~]{1,128}")
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _RANDOM_BITS = 74
-_STEP_BITS = 32
 
 
 class _Sequence:
@@ -33,14 +34,17 @@ class _Sequence:
         self._lock = threading.Lock()
         self._last = 0
 
-    def next(self) -> int:
+    def next(self, count: int) -> list[int]:
+        """Make as many, for one look at the clock and one at the kernel's random bits."""
         now = time.time_ns() // 1_000_000 << _RANDOM_BITS
+        steps = struct.unpack(f"={count}I", os.urandom(4 * count))
         with self._lock:
-            if now <= self._last:  # this millisecond again, or a clock that went back
-                self._last += _random(_STEP_BITS) + 1
-            else:
-                self._last = now | _random(_RANDOM_BITS)
-            return self._last
+            last = self._last
+            if now > last:  # else: this millisecond again, or a clock that went back
+                last = now | _random(_RANDOM_BITS)
+            numbers = list(itertools.accumulate((step + 1 for step in steps), initial=last))[1:]
+            self._last = numbers[-1]
+        return numbers
 
 
 def sha1_hex(data: bytes) -> str:
@@ -67,7 +71,15 @@ os.register_at_fork(after_in_child=_start_afresh)
 
 def new_job_id() -> str:
     """Make an id that no other job has: a UUIDv7 as text, 36 characters."""
-    number = _sequence.next()
+    return new_job_ids(1)[0]
+
+
+def new_job_ids(count: int) -> list[str]:
+    """Make as many ids, each greater than the one before."""
+    return [_uuid7(number) for number in _sequence.next(count)] if count else []
+
+
+def _uuid7(number: int) -> str:
     milliseconds, high, low = number >> 74, number >> 62 & 0xFFF, number & ((1 << 62) - 1)
     digits = f"{milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

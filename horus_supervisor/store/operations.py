@@ -90,9 +90,13 @@ def enqueue(
         load_script("enqueue"),
         prefix(namespace),
         (job_id, queue, *when, *limits, name, payload, *extra),
-        lambda reply: _word(reply) == "created",
+        _read_created,
         job_id,
     )
+
+
+def _read_created(reply: Reply) -> bool:
+    return bool(reply[0] == b"created")
 
 
 def state(namespace: str, job_id: str) -> Operation[JobState]:

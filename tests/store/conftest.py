@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support.clients import KINDS as CLIENTS
+from tests.support.clients import Make, Waiting, maker
 from tests.support.drivers import ALL_KINDS, KINDS, Driver, Open, open_driver
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
@@ -46,3 +49,23 @@ def store(driver: Driver, namespace: str, redis_server: RedisServer) -> Iterator
     """An empty store."""
     with redis_server.client() as raw:
         yield Store(driver.run, namespace, raw)
+
+
+@pytest.fixture(params=CLIENTS)
+def make(request: pytest.FixtureRequest) -> Make:
+    """Makes a client of each kind."""
+    return maker(request.param)
+
+
+@pytest.fixture
+def client(make: Make, redis_url: str, namespace: str) -> Iterator[Any]:
+    """A client of each kind."""
+    with make(redis_url, namespace=namespace) as client:
+        yield client
+
+
+@pytest.fixture
+def waiting(redis_server: RedisServer, namespace: str) -> Iterator[Waiting]:
+    """What waits in the test's namespace."""
+    with redis_server.client() as raw:
+        yield Waiting(raw, namespace)

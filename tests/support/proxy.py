@@ -7,6 +7,7 @@ threads are its own, ``close`` ends them.
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
 import threading
@@ -32,10 +33,14 @@ class Proxy:
     def __init__(self, folder: Path, server_path: str) -> None:
         self.path = str(folder / "proxy.sock")
         self.delay_s = 0.2
+        self.slow = False
+        """Whether every reply comes ``delay_s`` late."""
         self.rewrite: tuple[bytes, bytes] | None = None
         """What is replaced, by bytes of the same length, in requests and replies."""
         self._server_path = server_path
         self._fault: Fault | None = None
+        self._spared = 0
+        self._gone = False
         self._stop = threading.Event()
         self._stopping, self._stopper = socket.socketpair()
         self._listener = socket.socket(socket.AF_UNIX)
@@ -48,9 +53,9 @@ class Proxy:
     def url(self) -> str:
         return f"unix://{self.path}"
 
-    def next(self, fault: Fault) -> None:
-        """Arm one fault."""
-        self._fault = fault
+    def next(self, fault: Fault, *, spare: int = 0, gone: bool = False) -> None:
+        """Arm one fault; it spares so many requests. ``gone``: nobody is let in from then on."""
+        self._fault, self._spared, self._gone = fault, spare, gone
 
     @property
     def struck(self) -> bool:
@@ -93,6 +98,8 @@ class Proxy:
                 if server in ready:
                     if not (data := server.recv(65536)):
                         return
+                    if self.slow:
+                        self._stop.wait(self.delay_s)
                     client.sendall(self._rewritten(data))
                 if client in ready:
                     if not (data := client.recv(65536)):
@@ -105,7 +112,13 @@ class Proxy:
 
     def _pass_on(self, data: bytes, client: socket.socket, server: socket.socket) -> bool:
         """Pass a request on, or harm it; False closes the connection."""
-        fault, self._fault = self._fault, None
+        fault = None
+        if self._spared:
+            self._spared -= 1
+        else:
+            fault, self._fault = self._fault, None
+        if fault and self._gone:
+            os.unlink(self.path)
         if fault is Fault.CUT_BEFORE:
             return False
         server.sendall(data)

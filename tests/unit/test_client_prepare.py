@@ -1,4 +1,4 @@
-"""What an enqueue sends, and what a broken call means: decided without any I/O."""
+"""What an enqueue sends: decided without any I/O."""
 
 from __future__ import annotations
 
@@ -7,18 +7,10 @@ from typing import Any
 
 import pytest
 
-from horus_supervisor.client import Tries
-from horus_supervisor.enqueue import Enqueue, prepare, prepare_raw
+from horus_supervisor.enqueue import Enqueue, prepare, prepare_many, prepare_raw
 from horus_supervisor.errors import (
-    EnqueueUnknown,
-    HorusError,
     JobDefinitionError,
     PayloadError,
-    QueueFull,
-    RedisAway,
-    RedisRefused,
-    ReplyLost,
-    ServiceNotRunning,
 )
 from horus_supervisor.ids import valid_job_id
 from horus_supervisor.job.definition import Job
@@ -87,6 +79,24 @@ def test_a_job_without_a_class_is_sent_as_told() -> None:
     order = prepare_raw("app.Job", b'{"a":1}', "bulk", id="id-1")
     assert (order.name, order.payload, order.queue) == ("app.Job", b'{"a":1}', "bulk")
     assert (order.max_attempts, order.max_crashes, order.timeout_ms) == (12, None, None)
+
+
+def test_many_jobs_are_sent_as_one_by_one() -> None:
+    class Other(Job, name="other", max_attempts=3):
+        number: int
+
+        def execute(self) -> None: ...
+
+    jobs = [JOB, Other(1), EmailJob("b@example.com"), Other(2)]
+    ids = ["1", "2", "3", "4"]
+    together = prepare_many(jobs, queue="bulk", ids=ids)
+    assert together == [prepare(job, queue="bulk", id=i) for job, i in zip(jobs, ids, strict=True)]
+
+
+def test_many_jobs_have_ids_of_their_own_in_their_order() -> None:
+    ids = [order.job_id for order in prepare_many([JOB] * 100)]
+    assert ids == sorted(set(ids))
+    assert all(map(valid_job_id, ids))
 
 
 # --- what is refused -------------------------------------------------------------------------
@@ -159,81 +169,18 @@ def test_a_class_of_the_main_module_with_a_name_is_sent() -> None:
     assert prepare(in_main(name="script")()).name == "script"
 
 
-# --- what a broken call means ----------------------------------------------------------------
-
-
-AWAY, LOST = RedisAway("refused"), ReplyLost("broke")
-
-
-def test_a_broken_call_is_repeated_until_the_deadline_with_growing_waits() -> None:
-    tries = Tries(["id-1"], timeout_s=5, now=100)
-    waits, now = [], 100.0
-    while now < 105:
-        waits.append(tries.wait_after_s(AWAY, now))
-        now += waits[-1]
-
-    assert now == pytest.approx(105)  # the last try is at the deadline, not before it
-    assert 0 < waits[0] <= 0.02
-    assert max(waits) <= 0.5
-    assert 10 < len(waits) < 60
-    with pytest.raises(RedisAway):
-        tries.wait_after_s(AWAY, now)
-
-
-def test_waits_differ_between_clients() -> None:
-    assert len({Tries(["id-1"], 5, now=0).wait_after_s(AWAY, 0) for _ in range(10)}) > 1
-
-
-def test_after_a_lost_reply_the_end_is_unknown_and_names_the_id() -> None:
-    tries = Tries(["id-1"], timeout_s=5, now=0)
-    tries.wait_after_s(LOST, 1)
-    with pytest.raises(EnqueueUnknown, match="id='id-1'") as unknown:
-        tries.wait_after_s(AWAY, 5)
-    assert unknown.value.job_id == "id-1"
-    assert unknown.value.__cause__ is AWAY
-
-
-def test_a_lost_reply_at_the_deadline_is_unknown_too() -> None:
-    with pytest.raises(EnqueueUnknown):
-        Tries(["id-1"], timeout_s=5, now=0).wait_after_s(LOST, 5)
-
-
 @pytest.mark.parametrize(
-    "error", [QueueFull("full"), RedisRefused("no"), ServiceNotRunning("start it")]
+    ("ids", "said"), [(["1"], "1 for 2 jobs"), (["1", "a b"], "id='a b'"), (["1", ""], "id=''")]
 )
-def test_a_refusal_is_told_at_once(error: HorusError) -> None:
-    with pytest.raises(type(error)):
-        Tries(["id-1"], timeout_s=5, now=0).wait_after_s(error, 0)
+def test_ids_that_many_jobs_cannot_have_are_refused(ids: Any, said: str) -> None:
+    with pytest.raises(PayloadError, match=said):
+        prepare_many([JOB, JOB], ids=ids)
 
 
-@pytest.mark.parametrize("error", [QueueFull("full"), RedisRefused("no")])
-def test_a_refusal_after_a_lost_reply_leaves_open_what_happened(error: HorusError) -> None:
-    tries = Tries(["id-1"], timeout_s=5, now=0)
-    tries.wait_after_s(LOST, 0)
-    with pytest.raises(EnqueueUnknown, match=str(error)):
-        tries.wait_after_s(error, 1)
-
-
-def test_a_service_that_ends_after_a_lost_reply_is_waited_for() -> None:
-    tries = Tries(["id-1"], timeout_s=5, now=0)
-    tries.wait_after_s(LOST, 0)
-    assert tries.wait_after_s(ServiceNotRunning("start it"), 1) > 0
-
-
-def test_a_question_whose_reply_was_lost_is_just_lost() -> None:
-    tries = Tries([], timeout_s=5, now=0)
-    tries.wait_after_s(LOST, 0)
-    with pytest.raises(ReplyLost):
-        tries.wait_after_s(LOST, 5)
-
-
-def test_created_is_open_only_where_a_reply_was_lost() -> None:
-    tries = Tries(["id-1"], timeout_s=5, now=0)
-    assert (tries.created(True), tries.created(False)) == (True, False)
-
-    tries.wait_after_s(AWAY, 0)
-    assert tries.created(False) is False
-
-    tries.wait_after_s(LOST, 0)
-    assert tries.created(True) is True
-    assert tries.created(False) is None
+def test_one_bad_job_among_many_is_refused_whichever_it_is() -> None:
+    with pytest.raises(PayloadError, match=r"EmailJob\.recipient"):
+        prepare_many([JOB, EmailJob(5)])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="an instance of a Job class"):
+        prepare_many([JOB, "email"])  # type: ignore[list-item]
+    with pytest.raises(PayloadError, match="queue='two words'"):
+        prepare_many([JOB], queue="two words")

@@ -11,7 +11,13 @@ import uuid
 import pytest
 
 from horus_supervisor import ids
-from horus_supervisor.ids import new_job_id, valid_job_id, valid_job_name, valid_queue_name
+from horus_supervisor.ids import (
+    new_job_id,
+    new_job_ids,
+    valid_job_id,
+    valid_job_name,
+    valid_queue_name,
+)
 
 
 def test_an_id_is_a_uuid_of_version_7_and_says_when_it_was_made() -> None:
@@ -29,6 +35,13 @@ def test_ids_rise_within_a_process() -> None:
     assert made == sorted(set(made))
 
 
+def test_many_ids_made_at_once_rise_between_those_before_and_after() -> None:
+    made = [new_job_id(), *new_job_ids(20_000), new_job_id()]
+    assert made == sorted(set(made))
+    assert all(uuid.UUID(one).version == 7 for one in made)
+    assert new_job_ids(0) == []
+
+
 def test_ids_rise_when_the_clock_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     before = new_job_id()
     monkeypatch.setattr(time, "time_ns", lambda: 1_000_000_000)
@@ -40,7 +53,8 @@ def test_threads_never_make_the_same_id() -> None:
     made: list[list[str]] = [[] for _ in range(4)]
 
     def make(into: list[str]) -> None:
-        into.extend(new_job_id() for _ in range(2_000))
+        for _ in range(500):
+            into.extend([new_job_id(), *new_job_ids(3)])
 
     threads = [threading.Thread(target=make, args=(into,)) for into in made]
     for thread in threads:

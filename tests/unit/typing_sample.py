@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import assert_type
 
-from horus_supervisor import Client, Job, JobHandle, current_job
+from horus_supervisor import AsyncClient, AsyncJobHandle, Client, Job, JobHandle, current_job
 
 
 class EmailJob(Job, queue="emails", timeout=30, max_attempts=5):
@@ -49,3 +49,10 @@ def enqueue(client: Client) -> None:
     client.enqueue_many([EmailJob("a@example.com", "Hi"), UrgentJob("b@example.com", "Hi")])
     client.enqueue("EmailJob")  # type: ignore[arg-type]
     client.enqueue(EmailJob("a@example.com", "Hi"), delay="1h")  # type: ignore[arg-type]
+
+
+async def enqueue_awaited(client: AsyncClient) -> None:
+    handle = await client.enqueue(EmailJob("a@example.com", "Hi"), delay=60)
+    assert_type(handle, AsyncJobHandle)
+    assert_type(handle.created, bool | None)
+    assert_type(await client.enqueue_many([]), list[AsyncJobHandle])
