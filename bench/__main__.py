@@ -12,7 +12,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 
-from bench import deaths, drain, latency, memory, startup
+from bench import bulk, deaths, drain, latency, memory, startup
 from bench.report import Row, headings, line
 from bench.service import REDIS_SETTINGS, Stuck, redis_version
 from horus_supervisor import __version__
@@ -20,6 +20,7 @@ from horus_supervisor import __version__
 FIGURES: dict[str, Callable[[bool], Iterator[Row]]] = {
     "drain": drain.placed_freely,
     "one-core": drain.on_one_core,
+    "bulk": bulk.enqueued,
     "crash": deaths.runner_killed,
     "latency": latency.idle_queue,
     "startup": startup.first_job,
