@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from functools import cache
 from pathlib import Path
@@ -14,13 +15,17 @@ from horus_supervisor import events, lifecycle
 from horus_supervisor.cli.main import VERBS
 from horus_supervisor.config import keys
 from horus_supervisor.config.load import parse
-from horus_supervisor.job.definition import Job
+from horus_supervisor.job.codec import MAX_DEPTH, MAX_PAYLOAD_BYTES
+from horus_supervisor.job.definition import MAX_ATTEMPTS, MAX_COUNT, Job
+from horus_supervisor.lifecycle import JobState
+from horus_supervisor.store import operations, words
 from horus_supervisor.store.operation import SCRIPTS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 DESIGN = ROOT / "docs" / "design.md"
 TOUR = ROOT / "docs" / "tour.md"
+PROTOCOL = ROOT / "docs" / "protocol.md"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*.md")])
 
 MOST_WORDS = 900
@@ -184,3 +189,29 @@ def test_the_readme_types_only_verbs_that_exist() -> None:
     typed = re.findall(r"\bhorus ([a-z]+)\b", "".join(blocks(README, "console")))
     assert typed
     assert set(typed) <= VERBS.keys()
+
+
+def test_the_protocol_tells_the_arguments_of_the_script_in_their_order() -> None:
+    rows = re.findall(r"^\| (\d+) \| ([a-z_ ]+) \|", PROTOCOL.read_text(), re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, len(rows) + 1))
+    used = re.findall(r"ARGV\[(\d+)\]", (SCRIPTS / "enqueue.lua").read_text())
+    assert {number for number, _ in rows} == set(used)
+    asked = inspect.signature(operations.enqueue).parameters.keys() - {"namespace"}
+    assert {name.replace("job name", "name").replace("id", "job_id") for _, name in rows} == asked
+    [called] = re.findall(
+        r"^EVALSHA SHA 1 \{NAMESPACE\}: (.*?)\n```", PROTOCOL.read_text(), re.M | re.S
+    )
+    named = [name.upper().removeprefix("JOB ") for _, name in rows]
+    assert re.findall(r"[A-Z_]+", called) == named
+
+
+def test_the_protocol_tells_every_reply_and_every_refusal_that_passes() -> None:
+    told = quoted(PROTOCOL, r"\w+")
+    replies = re.findall(r"return \{'([a-z]+)'", (SCRIPTS / "enqueue.lua").read_text())
+    assert {*replies, *words.PASSING, *JobState} <= told
+
+
+def test_the_protocol_names_the_defaults_and_limits_of_the_client() -> None:
+    text = PROTOCOL.read_text()
+    for limit in (MAX_ATTEMPTS, MAX_COUNT, f"{MAX_PAYLOAD_BYTES // 1024} KiB", MAX_DEPTH):
+        assert re.search(rf"\b{limit}\b", text), limit

@@ -15,7 +15,7 @@ FLOORS = {
     6: "cli",
     5: "web",
     4: "supervisor template runner keeper guard",
-    3: "client async_client enqueue tries",
+    3: "client async_client enqueue tries protocol",
     2: "store",
     1: "job config crash_record scoreboard backoff logs events messages channel embedded"
     " ids address",
