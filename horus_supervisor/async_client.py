@@ -84,13 +84,17 @@ class AsyncClient:
         id: str | None = None,
         max_attempts: int | None = None,
         timeout: float | None = None,
+        expires: float | datetime | None = None,
+        tags: Iterable[str] = (),
     ) -> AsyncJobHandle:
         """Put a job on its queue, in one round trip.
 
         Parameters: ``queue``, ``max_attempts`` and ``timeout`` (seconds) instead of the class's;
         ``delay`` in seconds or ``at``, a datetime with a zone, to start later; ``id`` (default: a
-        new UUIDv7). An id that is known changes nothing. A broken call is repeated for the client's
-        ``timeout``; it is safe to repeat with the same ``id``.
+        new UUIDv7); ``expires``, seconds from when it is due or a datetime with a zone, after which
+        it is discarded instead of started; ``tags``, at most 16, to find it by. An id that is known
+        changes nothing. A broken call is repeated for the client's ``timeout``; it is safe to
+        repeat with the same ``id``.
 
         Raises: ``PayloadError``, ``JobDefinitionError`` before anything is sent; ``RedisAway``,
         ``ServiceNotRunning``, ``RedisRefused``, ``QueueFull`` where the job was not enqueued;
@@ -104,6 +108,8 @@ class AsyncClient:
             id=id,
             max_attempts=max_attempts,
             timeout=timeout,
+            expires=expires,
+            tags=tags,
             max_bytes=self.max_payload_bytes,
         )
         return (await self._send([order]))[0]
@@ -135,6 +141,8 @@ class AsyncClient:
         id: str | None = None,
         max_attempts: int | None = None,
         timeout: float | None = None,
+        expires: float | datetime | None = None,
+        tags: Iterable[str] = (),
     ) -> AsyncJobHandle:
         """Put a job on a queue whose class can't be imported here.
 
@@ -150,6 +158,8 @@ class AsyncClient:
             id=id,
             max_attempts=max_attempts,
             timeout=timeout,
+            expires=expires,
+            tags=tags,
             max_bytes=self.max_payload_bytes,
         )
         return (await self._send([order]))[0]

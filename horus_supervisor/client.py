@@ -100,13 +100,17 @@ class Client:
         id: str | None = None,
         max_attempts: int | None = None,
         timeout: float | None = None,
+        expires: float | datetime | None = None,
+        tags: Iterable[str] = (),
     ) -> JobHandle:
         """Put a job on its queue, in one round trip.
 
         Parameters: ``queue``, ``max_attempts`` and ``timeout`` (seconds) instead of the class's;
         ``delay`` in seconds or ``at``, a datetime with a zone, to start later; ``id`` (default: a
-        new UUIDv7). An id that is known changes nothing. A broken call is repeated for the client's
-        ``timeout``; it is safe to repeat with the same ``id``.
+        new UUIDv7); ``expires``, seconds from when it is due or a datetime with a zone, after which
+        it is discarded instead of started; ``tags``, at most 16, to find it by. An id that is known
+        changes nothing. A broken call is repeated for the client's ``timeout``; it is safe to
+        repeat with the same ``id``.
 
         Raises: ``PayloadError``, ``JobDefinitionError`` before anything is sent; ``RedisAway``,
         ``ServiceNotRunning``, ``RedisRefused``, ``QueueFull`` where the job was not enqueued;
@@ -120,6 +124,8 @@ class Client:
             id=id,
             max_attempts=max_attempts,
             timeout=timeout,
+            expires=expires,
+            tags=tags,
             max_bytes=self.max_payload_bytes,
         )
         return self._send([order])[0]
@@ -151,6 +157,8 @@ class Client:
         id: str | None = None,
         max_attempts: int | None = None,
         timeout: float | None = None,
+        expires: float | datetime | None = None,
+        tags: Iterable[str] = (),
     ) -> JobHandle:
         """Put a job on a queue whose class can't be imported here.
 
@@ -166,6 +174,8 @@ class Client:
             id=id,
             max_attempts=max_attempts,
             timeout=timeout,
+            expires=expires,
+            tags=tags,
             max_bytes=self.max_payload_bytes,
         )
         return self._send([order])[0]

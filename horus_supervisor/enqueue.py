@@ -20,6 +20,7 @@ from horus_supervisor.ids import (
     valid_job_id,
     valid_job_name,
     valid_queue_name,
+    valid_tag,
 )
 from horus_supervisor.job.codec import MAX_PAYLOAD_BYTES, check_raw, encode
 from horus_supervisor.job.definition import (
@@ -31,6 +32,9 @@ from horus_supervisor.job.definition import (
 )
 from horus_supervisor.store import operations
 from horus_supervisor.store.operation import Operation
+
+MAX_TAGS = 16
+"""Most tags of one job."""
 
 MAX_DELAY_S = 100 * 365 * 86400.0
 
@@ -49,6 +53,9 @@ class Enqueue(msgspec.Struct, frozen=True, gc=False):  # made for every job: fas
     timeout_ms: int | None = None
     delay_ms: int | None = None
     due_ms: int | None = None
+    expires_after_ms: int | None = None
+    expires_ms: int | None = None
+    tags: tuple[str, ...] = ()
 
     def operation(self, namespace: str) -> Operation[bool]:
         """Make the call that puts it on its queue; it answers whether that made the job."""
@@ -63,6 +70,9 @@ class Enqueue(msgspec.Struct, frozen=True, gc=False):  # made for every job: fas
             timeout_ms=self.timeout_ms,
             delay_ms=self.delay_ms,
             due_ms=self.due_ms,
+            expires_after_ms=self.expires_after_ms,
+            expires_ms=self.expires_ms,
+            tags=self.tags,
         )
 
 
@@ -75,6 +85,8 @@ def prepare(
     id: str | None = None,
     max_attempts: int | None = None,
     timeout: float | None = None,
+    expires: float | datetime | None = None,
+    tags: Iterable[str] = (),
     max_bytes: int = MAX_PAYLOAD_BYTES,
 ) -> Enqueue:
     """Check a job and what is asked for it; no I/O. Parameters and errors: ``Client.enqueue``."""
@@ -97,6 +109,8 @@ def prepare(
         max_attempts=options.max_attempts if max_attempts is None else max_attempts,
         max_crashes=options.max_crashes,
         timeout=timeout,
+        expires=expires,
+        tags=tags,
     )
 
 
@@ -137,6 +151,8 @@ def prepare_raw(
     id: str | None = None,
     max_attempts: int | None = None,
     timeout: float | None = None,
+    expires: float | datetime | None = None,
+    tags: Iterable[str] = (),
     max_bytes: int = MAX_PAYLOAD_BYTES,
 ) -> Enqueue:
     """Check a job whose class is not at hand; no I/O. Parameters and errors: ``enqueue_raw``."""
@@ -153,6 +169,8 @@ def prepare_raw(
         max_attempts=MAX_ATTEMPTS if max_attempts is None else max_attempts,
         max_crashes=None,
         timeout=timeout,
+        expires=expires,
+        tags=tags,
     )
 
 
@@ -167,6 +185,8 @@ def _checked(
     max_attempts: int,
     max_crashes: int | None,
     timeout: float | None,
+    expires: float | datetime | None,
+    tags: Iterable[str],
 ) -> Enqueue:
     if not valid_queue_name(queue):
         raise PayloadError(f"queue={queue!r}: a queue's name is 1 to 64 of A-Z a-z 0-9 _ . -")
@@ -187,7 +207,9 @@ def _checked(
         max_crashes=max_crashes,
         timeout_ms=None if timeout is None else _whole_ms(timeout),
         delay_ms=None if delay is None else _delay_ms(delay),
-        due_ms=None if at is None else _due_ms(at),
+        due_ms=None if at is None else _due_ms("at", at),
+        **_expiry(expires),
+        tags=_tags(tags),
     )
 
 
@@ -203,9 +225,33 @@ def _delay_ms(delay: object) -> int | None:
     return _whole_ms(delay) or None
 
 
-def _due_ms(at: object) -> int:
+def _expiry(expires: float | datetime | None) -> dict[str, int]:
+    if expires is None:
+        return {}
+    if isinstance(expires, datetime):
+        return {"expires_ms": _due_ms("expires", expires)}
+    if not valid_timeout(expires):
+        raise PayloadError(
+            f"expires={expires!r}: seconds, more than 0, at most ten years, or a datetime"
+        )
+    return {"expires_after_ms": _whole_ms(expires)}
+
+
+def _tags(tags: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(tags, str):
+        raise PayloadError(f"tags={tags!r}: a list of tags, not one text")
+    found = tuple(dict.fromkeys(tags))
+    if len(found) > MAX_TAGS:
+        raise PayloadError(f"tags: {len(found)} of them, at most {MAX_TAGS}")
+    for tag in found:
+        if not valid_tag(tag):
+            raise PayloadError(f"tags: {tag!r}: a tag is 1 to 64 of A-Z a-z 0-9 _ . : / @ + -")
+    return found
+
+
+def _due_ms(name: str, at: object) -> int:
     if not isinstance(at, datetime) or at.utcoffset() is None:
-        raise PayloadError(f"at={at!r}: a datetime with a zone, as datetime.now(UTC) gives")
+        raise PayloadError(f"{name}={at!r}: a datetime with a zone, as datetime.now(UTC) gives")
     ms = -((_EPOCH - at) // timedelta(milliseconds=1))
     return max(1, ms)  # 0 would mean none, and all the past is due
 

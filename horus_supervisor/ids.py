@@ -23,6 +23,7 @@ MAX_JOB_NAME = 200
 """Most characters of a job's name on the wire."""
 
 _JOB_ID = re.compile(r"[!-~]{1,128}")
+_TAG = re.compile(r"[A-Za-z0-9_.:/@+-]{1,64}")
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _RANDOM_BITS = 74
 
@@ -93,6 +94,11 @@ def valid_job_id(value: object) -> bool:
 def valid_queue_name(value: object) -> bool:
     """Tell whether a queue may be called so: 1 to 64 of ``A-Za-z0-9_.-``."""
     return isinstance(value, str) and _QUEUE_NAME.fullmatch(value) is not None
+
+
+def valid_tag(value: object) -> bool:
+    """Tell whether a job may be marked so: 1 to 64 of ``A-Za-z0-9_.:/@+-``."""
+    return isinstance(value, str) and _TAG.fullmatch(value) is not None
 
 
 def valid_job_name(value: object) -> bool:

@@ -12,6 +12,7 @@ import redis.asyncio
 from horus_supervisor import Client
 from horus_supervisor.errors import HorusError, PayloadError
 from horus_supervisor.ids import new_job_id
+from horus_supervisor.store import operations
 from tests.support.clients import EmailJob, Make, ReportJob, Waiting
 from tests.support.redis_server import RedisServer
 
@@ -175,3 +176,12 @@ def test_a_closed_client_connects_again(client: Any) -> None:
     client.enqueue(EmailJob("a@example.com"))
     client.close()
     assert client.enqueue(EmailJob("b@example.com")).created
+
+
+def test_tags_and_expiry_travel_with_a_job(client: Any, redis_server: RedisServer) -> None:
+    handle = client.enqueue(EmailJob("a@example.com"), tags=["mail"], expires=3600)
+    with Client(redis_server.url, namespace=client.namespace) as plain:
+        found = plain.connection.run(operations.find(client.namespace, handle.id))
+    assert found.job is not None
+    assert found.job.tags == ("mail",)
+    assert found.job.expires_ms == found.job.enqueued_ms + 3_600_000

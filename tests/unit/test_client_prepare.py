@@ -66,6 +66,17 @@ def test_at_is_a_moment_whatever_its_zone() -> None:
     assert prepare(JOB, at=elsewhere).due_ms == 1_893_499_200_000
 
 
+def test_an_expiry_is_seconds_or_a_moment() -> None:
+    order = prepare(JOB, expires=1.5)
+    assert (order.expires_after_ms, order.expires_ms) == (1500, None)
+    order = prepare(JOB, expires=datetime(2030, 1, 1, 12, tzinfo=UTC))
+    assert (order.expires_after_ms, order.expires_ms) == (None, 1_893_499_200_000)
+
+
+def test_a_tag_counts_once() -> None:
+    assert prepare(JOB, tags=["tenant:7", "mail", "mail"]).tags == ("tenant:7", "mail")
+
+
 def test_at_is_rounded_up_to_milliseconds() -> None:
     at = datetime(2030, 1, 1, 12, 0, 0, 123_001, tzinfo=UTC)
     assert prepare(JOB, at=at).due_ms == 1_893_499_200_124
@@ -115,6 +126,14 @@ def test_many_jobs_have_ids_of_their_own_in_their_order() -> None:
         ({"max_attempts": "3"}, "max_attempts='3'"),
         ({"timeout": 0}, "timeout=0"),
         ({"timeout": float("nan")}, "timeout=nan"),
+        ({"expires": 0}, "expires=0"),
+        ({"expires": "60"}, "expires='60'"),
+        ({"expires": datetime(2030, 1, 1)}, "expires=datetime"),
+        ({"tags": "mail"}, "tags='mail'"),
+        ({"tags": ["two words"]}, "'two words'"),
+        ({"tags": ["a,b"]}, "'a,b'"),
+        ({"tags": [""]}, "''"),
+        ({"tags": [str(n) for n in range(17)]}, "at most 16"),
         ({"delay": -1}, "delay=-1"),
         ({"delay": float("nan")}, "delay=nan"),
         ({"delay": float("inf")}, "delay=inf"),
