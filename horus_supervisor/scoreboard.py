@@ -211,7 +211,8 @@ class SlotWriter:
         """Note the job that is about to run; ``text`` is id, name and queue, parted by NUL."""
         w = self._words
         text = text[:_TEXT_MAX]
-        w[_VERSION] += 1
+        version = w[_VERSION]
+        w[_VERSION] = version + 1
         w[_DEADLINE] = 0  # first: the last job's, with this one's phase, would say that it is late
         w[_PHASE] = _EXECUTING
         w[_SEQ] = seq
@@ -222,7 +223,7 @@ class SlotWriter:
         self._text[: len(text)] = text
         w[_LENGTH] = len(text)
         w[_DEADLINE] = deadline_ns
-        w[_VERSION] += 1
+        w[_VERSION] = version + 2
 
     def finishing(self, jobs_done: int) -> None:
         """Note that ``execute`` is over and the job is being handed in.

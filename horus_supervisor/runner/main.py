@@ -164,19 +164,29 @@ class Runner:
         turn: Turn = self._ask(ending(queues), ending, meanwhile)
         if isinstance(turn, Stale):
             self._tell.stale(claimed)
-        elif turn.done in ("parked", "free"):
-            self._held = self._held if turn.done == "parked" else frozenset()
-        elif turn.done != "done":
-            self._tell.fate(claimed, turn.done)
-        elif self._crashing and claimed.job and claimed.job.name in self._crashing:
-            self._ask(operations.calm(self._namespace, claimed.job.name))
-            self._crashing -= {claimed.job.name}
+            self._voice.flush()
+            return turn
+        if turn.done != "done":
+            self._tell_fate(claimed, turn.done)
+        elif self._crashing:
+            self._calm(claimed)
         self._voice.flush()
-        if self._recycle and isinstance(turn, Turned):
+        if self._recycle:
             self._release(started=False)  # what was claimed meanwhile is for another runner
-        if isinstance(turn, Turned) and not turn.claimed:
+        if not turn.claimed:
             self._slot.phase(Phase.IDLE, time.monotonic_ns())
         return turn
+
+    def _tell_fate(self, claimed: Claimed, done: str) -> None:
+        if done == "free":  # its class is not held any more, which we did not know
+            self._held = frozenset()
+        elif done != "parked":
+            self._tell.fate(claimed, done)
+
+    def _calm(self, claimed: Claimed) -> None:
+        if claimed.job and claimed.job.name in self._crashing:
+            self._ask(operations.calm(self._namespace, claimed.job.name))
+            self._crashing -= {claimed.job.name}
 
     def _tidy(self) -> None:
         """What is done for the next job while Redis works on the last one."""
