@@ -56,6 +56,7 @@ class Enqueue(msgspec.Struct, frozen=True, gc=False):  # made for every job: fas
     expires_after_ms: int | None = None
     expires_ms: int | None = None
     tags: tuple[str, ...] = ()
+    on_crash: bool = False
 
     def operation(self, namespace: str) -> Operation[bool]:
         """Make the call that puts it on its queue; it answers whether that made the job."""
@@ -73,6 +74,7 @@ class Enqueue(msgspec.Struct, frozen=True, gc=False):  # made for every job: fas
             expires_after_ms=self.expires_after_ms,
             expires_ms=self.expires_ms,
             tags=self.tags,
+            on_crash=self.on_crash,
         )
 
 
@@ -111,6 +113,7 @@ def prepare(
         timeout=timeout,
         expires=expires,
         tags=tags,
+        on_crash=options.on_crash,
     )
 
 
@@ -187,6 +190,7 @@ def _checked(
     timeout: float | None,
     expires: float | datetime | None,
     tags: Iterable[str],
+    on_crash: bool = False,
 ) -> Enqueue:
     if not valid_queue_name(queue):
         raise PayloadError(f"queue={queue!r}: a queue's name is 1 to 64 of A-Z a-z 0-9 _ . -")
@@ -210,6 +214,7 @@ def _checked(
         due_ms=None if at is None else _due_ms("at", at),
         **_expiry(expires),
         tags=_tags(tags),
+        on_crash=on_crash,
     )
 
 

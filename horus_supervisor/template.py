@@ -25,7 +25,7 @@ from pathlib import Path
 
 from horus_supervisor import linux, messages
 from horus_supervisor.address import parse_url
-from horus_supervisor.job import codec, definition
+from horus_supervisor.job import aftermath, codec, definition
 from horus_supervisor.messages import (
     Boot,
     Spawn,
@@ -105,7 +105,10 @@ def import_jobs(boot: Boot) -> TemplateReady:
     threads = len(os.listdir("/proc/self/task")) if linux.LINUX else 1
     took_s = round(time.monotonic() - began, 3)
     return TemplateReady(
-        jobs=sorted(definition.registry()), threads=threads, took_s=took_s, app_version=version
+        jobs=sorted(definition.registry().keys() - {aftermath.NAME}),
+        threads=threads,
+        took_s=took_s,
+        app_version=version,
     )
 
 

@@ -29,7 +29,7 @@ MAX_ATTEMPTS = 12
 MAX_COUNT = 1_000_000
 MAX_TIMEOUT_S = 10 * 365 * 86400.0
 
-_OWN_NAMES = ("execute", "retry_in")
+_OWN_NAMES = ("execute", "retry_in", "on_crash")
 _INHERIT: Any = object()
 
 
@@ -44,6 +44,8 @@ class JobOptions:
     timeout_s: float | None = None
     max_attempts: int = MAX_ATTEMPTS
     max_crashes: int | None = None
+    on_crash: bool = False
+    """Whether the class has an ``on_crash`` of its own."""
 
 
 @dataclass_transform(field_specifiers=(dataclasses.field,))
@@ -84,6 +86,7 @@ class Job(ABC):
             "max_crashes": max_crashes,
         }
         own = {option: value for option, value in given.items() if value is not _INHERIT}
+        own["on_crash"] = cls.on_crash is not Job.on_crash
         own["name"] = f"{cls.__module__}.{cls.__qualname__}" if name is None else name
         cls.__horus__ = dataclasses.replace(cls.__horus__, named=name is not None, **own)
         _check_options(cls, cls.__horus__)
@@ -103,6 +106,13 @@ class Job(ABC):
         Default: attempt⁴ + 15, give or take a fifth.
         """
         return retry_in_s(attempt)
+
+    def on_crash(self, crash: dict[str, Any]) -> None:  # noqa: B027  # may be left as it is
+        """Hear that a runner died of this job, in a healthy one: a job of its own, on its queue.
+
+        ``crash`` is the crash record, as ``horus crash --json`` shows it. Called for each record,
+        at least once. Default: nothing, and nothing is enqueued.
+        """
 
 
 # --- the registry ----------------------------------------------------------------------------

@@ -75,17 +75,23 @@ def enqueue(
     expires_after_ms: int | None = None,
     expires_ms: int | None = None,
     tags: Sequence[str] = (),
+    on_crash: bool = False,
 ) -> Operation[bool]:
     """Put a job on a queue. True: created; False: the id is known already, nothing changed.
 
-    ``expires_after_ms`` counts from when the job is due; ``expires_ms`` is a time.
+    ``expires_after_ms`` counts from when the job is due; ``expires_ms`` is a time. With
+    ``on_crash`` each crash record of the job makes a job that tells its class.
     """
     when = ("" if delay_ms is None else delay_ms, "" if due_ms is None else due_ms)
     limits = (max_attempts, max_crashes or "", timeout_ms or "")
     extra: Args = ()
-    if tags or expires_after_ms is not None or expires_ms is not None:
+    if tags or on_crash or expires_after_ms is not None or expires_ms is not None:
         after, at = expires_after_ms, expires_ms
-        extra = ("" if after is None else after, "" if at is None else at, ",".join(tags))
+        extra = (
+            "" if after is None else after,
+            "" if at is None else at,
+            "!" * on_crash + ",".join(tags),
+        )
     return Operation(
         load_script("enqueue"),
         prefix(namespace),

@@ -229,6 +229,7 @@ def unpack(value: bytes) -> Packed | None:
         if len(parts) == 11:
             return Packed(*counts, parts[9].decode(), parts[10].decode(), payload)  # type: ignore[call-arg, arg-type]
         queue, name, expires, tags = parts[9:]
+        tags = tags.removeprefix(b"!")  # its class has an on_crash
         marks = tuple(tags.decode().split(",")) if tags else ()
         named = (queue.decode(), name.decode(), payload)
         return Packed(*counts, *named, _numbers[expires], marks)  # type: ignore[call-arg, arg-type]

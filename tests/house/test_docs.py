@@ -196,7 +196,7 @@ def test_the_protocol_tells_the_arguments_of_the_script_in_their_order() -> None
     assert [int(number) for number, _ in rows] == list(range(1, len(rows) + 1))
     used = re.findall(r"ARGV\[(\d+)\]", (SCRIPTS / "enqueue.lua").read_text())
     assert {number for number, _ in rows} == set(used)
-    asked = inspect.signature(operations.enqueue).parameters.keys() - {"namespace"}
+    asked = inspect.signature(operations.enqueue).parameters.keys() - {"namespace", "on_crash"}
     assert {name.replace("job name", "name").replace("id", "job_id") for _, name in rows} == asked
     [called] = re.findall(
         r"^EVALSHA SHA 1 \{NAMESPACE\}: (.*?)\n```", PROTOCOL.read_text(), re.M | re.S

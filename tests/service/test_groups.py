@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
 from horus_supervisor import Client
@@ -79,3 +82,33 @@ def test_a_job_can_ask_how_its_last_attempt_ended(
     job = client.enqueue(jobs.Previous(service.path("told"), how))
     wait_until(lambda: job.status() == "succeeded", "a second start", on_failure=service.tail)
     assert jobs.marks(service.path("told")) == [told]
+
+
+def test_a_class_hears_of_each_of_its_crashes_in_a_healthy_runner(
+    service: Service, client: Client
+) -> None:
+    service.write("[groups.g]\nqueues = ['q']\nrunners = 1\ncrash_delay = '1ms'\n")
+    service.start()
+    job = client.enqueue(jobs.Heard(service.path("heard")), tags=["mail"])
+    wait_until(lambda: len(jobs.marks(service.path("heard"))) == 2, "both", on_failure=service.tail)
+    newest, oldest = client.connection.run(operations.crashes(client.namespace, 10))
+    assert jobs.marks(service.path("heard")) == [
+        f"{oldest['crash_id']} {job.id} 1 SIGKILL requeued",
+        f"{newest['crash_id']} {job.id} 2 SIGKILL exhausted",
+    ]
+    found = client.connection.run(operations.find(client.namespace, job.id))
+    assert found.job is not None
+    assert found.job.tags == ("mail",)
+    listed = operations.list_jobs(client.namespace, found.state, None, 10, "mail")
+    assert [row.job_id for row in client.connection.run(listed)] == [job.id]
+
+
+def test_a_class_that_does_not_listen_costs_no_job(service: Service, client: Client) -> None:
+    service.write("[queues]\nq = 1\n")
+    service.start()
+    client.enqueue(jobs.HangOnce(service.path("ran")))
+    started = service.wait_for("job.started")
+    os.kill(started["pid"], signal.SIGKILL)
+    service.wait_for("job.succeeded")
+    [row] = client.connection.run(operations.overview(client.namespace)).queues
+    assert row.enqueued == 1

@@ -3,7 +3,8 @@
 -- KEYS  1 namespace
 -- ARGV  1 id 2 queue 3 delay_ms or '' 4 due_ms or '' 5 max_attempts 6 max_crashes or ''
 --       7 timeout_ms or '' 8 job name 9 payload; where it may be discarded unstarted or is marked, also
---       10 so many ms after it is due, or '' 11 expires_ms or '' 12 tags, "a,b" or ''
+--       10 so many ms after it is due, or '' 11 expires_ms or '' 12 tags, "a,b" or '',
+--       with ! before them where its class wants to hear of its crashes
 -- REPLY created | known: the id waits, runs, is dead, or ended a moment ago; nothing written
 -- include: base
 -- include: push

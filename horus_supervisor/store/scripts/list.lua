@@ -11,7 +11,7 @@ local tag = ARGV[4] or ''
 local most = tag == '' and limit or 10000
 local function row(id, since, slot)
   local job = #reply < 4 * limit and call('HGET', ns .. 'jobs', id)
-  local tags = tag ~= '' and job and string.match(job, '^[^\n]* (%S+)\n')
+  local tags = tag ~= '' and job and string.match(job, '^[^\n]* !?(%S+)\n')
   if job and (tag == '' or tags and string.find(',' .. tags .. ',', ',' .. tag .. ',', 1, true)) then
     for _, value in ipairs({id, job, since, slot}) do reply[#reply + 1] = value end
   end

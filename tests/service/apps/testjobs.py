@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from horus_supervisor import Discard, Job, JobTimeout, Retry, current_job
 
@@ -361,3 +362,16 @@ class Poison(Job, queue="q", max_attempts=1):
         mark(self.path)
         if not os.path.exists(self.cure):
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Heard(Job, queue="q", max_attempts=2):
+    """Die, and note what is heard of it."""
+
+    path: str
+
+    def execute(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def on_crash(self, crash: dict[str, Any]) -> None:
+        words = ("crash_id", "job_id", "attempt", "signal", "disposition")
+        mark(self.path, " ".join(str(crash[word]) for word in words))

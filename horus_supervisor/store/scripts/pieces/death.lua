@@ -35,6 +35,7 @@ local function settle(own, executing, death, record, now)
   end
   flight.id, flight.queue, flight.attempt, flight.started = id, queue, attempt, started
   flight.name = string.match(job, '^%d* %d* %d* %d* %d* %d+ %d* %d* %d+ %S+ (%S+)')
+  if string.match(job, '^[^\n]* !%S*\n') then flight.payload = string.match(job, '^[^\n]*\n(.*)$') end
   if #job < 8192 then flight.args = string.match(job, '^[^\n]*\n(.*)$') end -- longer ones lie with the job
   if death == 'interrupted' and n.max_attempts > 1 then
     flight.disposition = 'requeued'
@@ -47,9 +48,20 @@ local function settle(own, executing, death, record, now)
   return flight
 end
 
+-- tell_class: make the job that lets a class hear of a crash (job/aftermath.py); its arguments are JSON in JSON
+local function tell_class(flight, crash_id, record, now)
+  local args = {job = flight.name, payload = flight.payload, record = record, crash_id = crash_id,
+    disposition = flight.disposition, job_id = flight.id, queue = flight.queue, attempt = flight.attempt + 0}
+  call('HSET', ns .. 'jobs', crash_id, '     12   ' .. whole(now) .. ' ' .. flight.queue .. ' horus.on_crash\n'
+    .. cjson.encode(args))
+  call('HINCRBY', ns .. 'enqueued', flight.queue, 1)
+  push('LPUSH', flight.queue, crash_id)
+end
+
 local function write_record(slot, incarnation, flight, record)
   local crash_id = string.sub(redis.sha1hex(slot .. '/' .. incarnation), 1, 20)
   call('XADD', ns .. 'crashes', 'MAXLEN', '~', '4000', '*', 'crash_id', crash_id,
     'disposition', flight.disposition, 'job_id', flight.id, 'job', flight.name, 'queue', flight.queue,
     'attempt', flight.attempt, 'started_ms', flight.started, 'args', flight.args, 'record', record)
+  if flight.payload then tell_class(flight, crash_id, record, now_ms()) end
 end

@@ -1,0 +1,39 @@
+"""The job that lets a class hear of its crashes: ``on_crash``, in a healthy runner.
+
+Redis makes it in the step that records the crash (``scripts/pieces/death.lua``), with the crash's
+id: so there is one for each record. From there on it is a job as any: retried, quarantined, seen.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from horus_supervisor.job import definition
+from horus_supervisor.job.codec import decode
+from horus_supervisor.job.definition import Job
+
+NAME = "horus.on_crash"
+
+
+class OnCrash(Job, name=NAME):
+    """Call ``on_crash`` of the job that brought a runner down."""
+
+    job: str
+    payload: str
+    record: str
+    crash_id: str
+    disposition: str
+    job_id: str
+    queue: str
+    attempt: int
+
+    def execute(self) -> None:
+        job_class = definition.find(self.job)
+        if job_class is None:
+            raise LookupError(f"no job class named {self.job} is imported here")
+        crash: dict[str, Any] = msgspec.json.decode(self.record)
+        known = ("crash_id", "disposition", "job_id", "job", "queue", "attempt")
+        crash |= {name: getattr(self, name) for name in known}
+        decode(job_class, self.payload.encode()).on_crash(crash)
