@@ -28,6 +28,12 @@ class Event(StrEnum):
     SUPERVISOR_STARVED = "supervisor.starved"
     SPOOL_FAULT = "spool.fault"
     SPOOL_KEPT = "spool.kept"
+    RELOAD_BEGUN = "reload.begun"
+    RELOAD_LATER = "reload.later"
+    RELOAD_ROLLED = "reload.rolled"
+    RELOAD_DONE = "reload.done"
+    RELOAD_FAILED = "reload.failed"
+    RELOAD_UNDONE = "reload.undone"
     TEMPLATE_SLOW = "template.slow"
     TEMPLATE_READY = "template.ready"
     TEMPLATE_FAILED = "template.failed"
@@ -67,7 +73,13 @@ _SENTENCES: dict[Event, str] = {
     Event.SUPERVISOR_STARVED: "{error}; it is tried again, and all else goes on",
     Event.SPOOL_FAULT: "{file}: {error}",
     Event.SPOOL_KEPT: "{files} belong to {home} and wait until it is served from here again",
-    Event.TEMPLATE_SLOW: "importing {modules} takes over {waited_s} s: no runner before it ends",
+    Event.RELOAD_BEGUN: "SIGHUP: loading {modules} afresh; the code in force serves meanwhile",
+    Event.RELOAD_LATER: "SIGHUP: code is loaded afresh once the roll that goes on is over",
+    Event.RELOAD_ROLLED: "{runner} runs the new code: {rolled} of {runners}",
+    Event.RELOAD_DONE: "all runners run the new code, after {took_s} s",
+    Event.RELOAD_FAILED: "the new code is not taken: {error}; the old code stays in force",
+    Event.RELOAD_UNDONE: "all runners run the old code again, after {took_s} s",
+    Event.TEMPLATE_SLOW: "importing {modules} takes over {waited_s} s: none of its runners yet",
     Event.TEMPLATE_READY: "job code imported in {took_s} s: {jobs} job classes",
     Event.TEMPLATE_FAILED: "job code can't be imported",
     Event.RUNNER_STARTED: "{runner} serves {queues}",

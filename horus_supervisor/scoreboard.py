@@ -133,9 +133,13 @@ class Scoreboard:
         late = 0 < deadline <= now_ns and w[at + _PHASE] == Phase.EXECUTING
         return seq if late and w[at + _SEQ] == seq else 0  # a deadline of this very job
 
+    def phase(self, slot: int) -> int:
+        """Tell a slot's phase, if it is one: job code may write anything. Cheap: one word."""
+        return self._words[(slot + 1) * _WORDS + _PHASE]
+
     def executing(self, slot: int) -> bool:
         """Whether a slot's runner is in ``execute``. Cheap: one word."""
-        return self._words[(slot + 1) * _WORDS + _PHASE] == Phase.EXECUTING
+        return self.phase(slot) == Phase.EXECUTING
 
     def jobs_done(self, slot: int) -> int:
         """Tell how many jobs a slot's runner has executed. Cheap: one word."""

@@ -9,6 +9,7 @@ harms no runner.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import gc
 import importlib
 import os
@@ -21,6 +22,7 @@ import traceback
 
 # the C function behind ``signal``'s, which makes an enum of every number
 from _signal import pthread_sigmask as _sigmask  # type: ignore[import-not-found]
+from collections.abc import Iterator
 from pathlib import Path
 
 from horus_supervisor import linux, messages
@@ -60,7 +62,8 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
     if os.getppid() != boot.supervisor_pid:
         os._exit(0)
     try:
-        ready, address = import_jobs(boot), parse_url(boot.redis_url)
+        with _stack_on_demand():
+            ready, address = import_jobs(boot), parse_url(boot.redis_url)
     except BaseException:
         text = traceback.format_exc()
         control.send(messages.encode(TemplateFailed(error=text[-8000:])))
@@ -83,6 +86,21 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
         for fd in fds:
             os.close(fd)
         control.send(messages.encode(answer))
+
+
+@contextlib.contextmanager
+def _stack_on_demand() -> Iterator[None]:
+    """Write to standard error where an import hangs, when asked, and where it dies.
+
+    Undone for the runners, which give both another file: a handler that is there stays as it is.
+    """
+    faulthandler.enable()
+    faulthandler.register(linux.DUMP_SIGNAL, all_threads=True, chain=False)
+    try:
+        yield
+    finally:
+        faulthandler.unregister(linux.DUMP_SIGNAL)
+        faulthandler.disable()
 
 
 def _rehearse(boot: Boot) -> None:

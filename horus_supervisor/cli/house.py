@@ -54,6 +54,7 @@ class ToldRunner(msgspec.Struct, frozen=True):
     group: str | None = None
     queues: tuple[str, ...] = ()
     pid: int | None = None
+    app_version: str | None = None
     state: str = "?"
     since: str | None = None
 
@@ -92,6 +93,7 @@ class Runner:
             "runner": self.told.runner,
             "group": self.told.group,
             "pid": self.told.pid,
+            "app_version": self.told.app_version,
             "state": self.state,
             "job_id": self.job_id,
             "job": self.job,

@@ -135,8 +135,15 @@ def _queue_row(house: House, crashes: Sequence[Record], at: int) -> tuple[str, .
 
 def _host_row(house: House, one: Supervisor) -> tuple[str, ...]:
     up = age((house.now_ms - one.started_ms) / 1000)
-    version = one.told.app_version or one.told.version or "-"
-    return one.told.host, f"{one.alive}/{one.wanted}", up, version, _now(one)
+    return one.told.host, f"{one.alive}/{one.wanted}", up, _version(one), _now(one)
+
+
+def _version(one: Supervisor) -> str:
+    """Tell what its runners run, all of it while new code is on its way."""
+    versions = {runner.told.app_version for runner in one.runners} - {None}
+    if len(versions) > 1:
+        return ", ".join(sorted(filter(None, versions)))
+    return one.told.app_version or one.told.version or "-"
 
 
 def _now(one: Supervisor) -> str:

@@ -87,6 +87,12 @@ SUPERVISOR = (
         "30s",
         "silence after which other hosts take this service's jobs over",
     ),
+    _key(
+        "import_timeout",
+        Duration(least_s=1),
+        "2m",
+        "what new code (SIGHUP) may take to be imported, and then each runner to its first claim",
+    ),
     _key("reload_on_save", Flag(), True, "saving this file is enough to change groups"),
     _key(
         "max_payload",

@@ -36,6 +36,7 @@ class SupervisorConfig:
     state_dir: Path
     shutdown_timeout_s: float
     lease_s: float
+    import_timeout_s: float
     reload_on_save: bool
     max_payload_bytes: int
 

@@ -15,7 +15,7 @@ from horus_supervisor.logs import Logger
 from horus_supervisor.supervisor import children
 from horus_supervisor.supervisor.crew import Crew, Seat
 from horus_supervisor.supervisor.deaths import Deaths
-from horus_supervisor.supervisor.programs import Programs
+from horus_supervisor.supervisor.programs import Programs, Template
 
 
 class Births:
@@ -40,7 +40,7 @@ class Births:
         """Note a runner's pid; it may be dead already."""
         pid = message.pid
         seat = self._crew.born(message.slot, message.incarnation, pid)
-        if seat is None:  # nobody waits for it any more
+        if seat is None or seat.life is None:  # nobody waits for it any more
             if children.is_ours(pid):
                 linux.kill_group(pid)
                 children.send_signal(pid, signal.SIGKILL)
@@ -50,7 +50,9 @@ class Births:
         self._deaths.born(
             messages.Born(slot=seat.slot, incarnation=life, pid=pid, runner=runner, group=group)
         )
-        self.log.info(Event.RUNNER_STARTED, runner=runner, group=group, pid=pid, queues=queues)
+        code = {"app_version": seat.life.app_version, "generation": seat.life.template.generation}
+        about = {"runner": runner, "group": group, "pid": pid, "queues": queues}
+        self.log.info(Event.RUNNER_STARTED, **about, **code)
         if reaped := self._strangers.pop(pid, None):
             self._bury(seat, pid, reaped)
 
@@ -70,10 +72,10 @@ class Births:
             seat.life.untold, seat.life.asked_at = True, now
         return seat
 
-    def template_ended(self, now: float) -> None:
-        """Note that nobody will tell of the runners that were asked for."""
+    def template_ended(self, template: Template, now: float) -> None:
+        """Note that nobody will tell of the runners that were asked of it."""
         for seat in self._crew.unborn():
-            if seat.life:
+            if seat.life and seat.life.template is template:
                 seat.life.untold, seat.life.asked_at = True, now
 
     def look(self) -> None:
@@ -106,8 +108,8 @@ class Births:
         """End the wait: for a template that does not tell, or for one that nobody tells of."""
         if seat.life and seat.life.untold:
             self._give_up(seat)
-        elif self._programs.template.pid:
-            children.send_signal(self._programs.template.pid, signal.SIGKILL)
+        elif seat.life and seat.life.template.pid:
+            children.send_signal(seat.life.template.pid, signal.SIGKILL)
 
     def _give_up(self, seat: Seat) -> None:
         """Free the seat for another runner; Redis hears that this one is gone."""

@@ -44,3 +44,16 @@ class Credit:
     def forfeit(self, now: float) -> None:
         """Earn nothing for the time since the last charge: what was restarted never served."""
         self._earning_since = max(self._earning_since, now)
+
+
+class Credits:
+    """The credit of each group, by its name."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, Credit] = {}
+
+    def charge(self, group: str, runners: int, now: float) -> float:
+        """Pay for one restart in a group that has so many runners; tell the seconds to wait."""
+        credit = self._of.setdefault(group, Credit(1))
+        credit.most = 2 * max(runners, 1)
+        return credit.charge(now)

@@ -6,12 +6,11 @@ Owns slots, pipes and memory files of runners. Applies what ``plan`` decided; de
 from __future__ import annotations
 
 import os
-import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from horus_supervisor import linux, messages
+from horus_supervisor import linux
 from horus_supervisor.clock import rfc3339
 from horus_supervisor.config.schema import GroupConfig
 from horus_supervisor.events import Event
@@ -23,6 +22,7 @@ from horus_supervisor.supervisor import boots, children
 from horus_supervisor.supervisor.inbox import Inbox
 from horus_supervisor.supervisor.output import PIPE_BYTES, LinePipe, Outlet, OutputPipe, make_pipe
 from horus_supervisor.supervisor.plan import Action, Do, SeatSeen
+from horus_supervisor.supervisor.programs import Template
 
 _STACKS_MAX = 32 * 1024
 _FAULT_S = 1.0
@@ -34,6 +34,8 @@ class Life:
     """One runner process, from the request to its reaping."""
 
     identity: Identity
+    template: Template
+    app_version: str | None
     incarnation: int
     group: GroupConfig
     asked_at: float
@@ -42,6 +44,8 @@ class Life:
     output: OutputPipe
     stacks_fd: int
     pid: int | None = None
+    born_at: float = 0.0  # it was first seen then
+    served: bool = False  # it was seen to make a claim, or about to
     untold: bool = False  # the template ended before it told the pid
     draining: bool = False
     interrupted_at: float | None = None
@@ -56,11 +60,15 @@ class Life:
 
 @dataclass(slots=True)
 class Seat:
-    """A place for one runner: its name and its slot stay, lives come and go."""
+    """A place for one runner: its name and its slot stay, lives come and go.
+
+    ``generation`` is that of the code which the next life gets.
+    """
 
     runner: str
     group: GroupConfig
     slot: int
+    generation: int = 0
     ready_at: float = 0.0
     life: Life | None = None
 
@@ -73,7 +81,8 @@ class Crew:
     inbox: Inbox
     outlet: Outlet
     log: Logger
-    request: Callable[[Spawn, list[int]], bool]  # to the template; False: it can't be asked now
+    request: Callable[[int, Spawn, list[int]], Template | None]
+    """Asks the template of a generation; None: it can't be asked now."""
     seats: dict[str, Seat] = field(default_factory=dict)
     by_pid: dict[int, Seat] = field(default_factory=dict)
     _spawn_from: float = 0.0  # no request before
@@ -83,12 +92,12 @@ class Crew:
 
     # --- seats ---------------------------------------------------------------------------------
 
-    def seat(self, wanted: dict[str, GroupConfig]) -> None:
-        """Make a seat for each runner that is wanted and has none."""
+    def seat(self, wanted: dict[str, GroupConfig], generation: int) -> None:
+        """Make a seat for each runner that is wanted and has none; of the code in force."""
         for runner, group in wanted.items():
             seat = self.seats.get(runner)
             if seat is None and self._free:
-                self.seats[runner] = Seat(runner, group, self._free.pop())
+                self.seats[runner] = Seat(runner, group, self._free.pop(), generation)
             elif seat and seat.life is None:
                 seat.group = group
 
@@ -100,7 +109,9 @@ class Crew:
     def _see(self, seat: Seat, now: float, now_ns: int) -> SeatSeen:
         life = seat.life
         if life is None:
-            return SeatSeen(seat.runner, seat.group, ready_at=seat.ready_at)
+            return SeatSeen(seat.runner, seat.group, seat.generation, ready_at=seat.ready_at)
+        life.served = life.served or self.board.phase(seat.slot) >= Phase.IDLE
+        life.born_at = life.born_at or (now if life.pid else 0.0)
         overdue = self.board.executing_past(seat.slot, now_ns) if life.pid else 0
         if overdue != life.overdue_seq:
             if life.dumped_at:
@@ -110,7 +121,11 @@ class Crew:
         return SeatSeen(
             seat.runner,
             life.group,
+            seat.generation,
+            life.template.generation,
             pid=life.pid,
+            born_at=life.born_at,
+            served=life.served,
             asked_at=life.asked_at if life.pid is None else None,
             executing=self.board.executing(seat.slot),
             draining=life.draining,
@@ -127,6 +142,8 @@ class Crew:
         """Do one thing."""
         seat = self.seats[action.runner]
         match action.do:
+            case Do.ROLL:
+                seat.generation, seat.ready_at = action.generation, 0.0
             case Do.SPAWN:
                 self._spawn(seat, now, identity)
             case Do.FORGET:
@@ -189,14 +206,17 @@ class Crew:
         incarnation = self._lives[seat.slot] = self._lives.get(seat.slot, 0) + 1
         self.board.clear(seat.slot, incarnation)
         group, place = seat.group, (seat.runner, seat.slot, incarnation)
-        if not self.request(boots.runner(identity, group, *place), theirs):
+        spec = boots.runner(identity, group, *place)
+        if (template := self.request(seat.generation, spec, theirs)) is None:
             self._refused_at = now
             return False
         log_r, out_r, stacks = ours
         output = OutputPipe(out_r, self.outlet, self.log, lambda: self._about(seat))
         lines = LinePipe(log_r, self.outlet, lambda rest: output.say(rest, cut=True))
-        since_ns = time.monotonic_ns()
-        seat.life = Life(identity, incarnation, group, now, since_ns, lines, output, stacks)
+        since = (now, time.monotonic_ns())
+        version = template.app_version
+        life = Life(identity, template, version, incarnation, group, *since, lines, output, stacks)
+        seat.life = life
         self.inbox.watch_bulk(log_r, lambda: self._drain(lines))
         self.inbox.watch_bulk(out_r, lambda: self._drain(output))
         return True
@@ -219,6 +239,23 @@ class Crew:
         """Whether what is read now is the row's job's: no other ended unheard in between."""
         ended = row.jobs_done - life.done_unheard
         return ended == 0 if row.phase == Phase.EXECUTING else ended == 1 and bool(row.job_id)
+
+    def seats_of(self, runners: Collection[str]) -> list[Seat]:
+        """Give the seats of these runners."""
+        return [seat for name, seat in self.seats.items() if name in runners]
+
+    def how_far(self, seat: Seat) -> tuple[Template, bool]:
+        """Tell whose code a seat's runner runs, and whether it got as far as its first claim.
+
+        A row tells that after the runner's end too.
+        """
+        life = seat.life
+        assert life is not None
+        return life.template, life.served or self.board.phase(seat.slot) >= Phase.IDLE
+
+    def young(self) -> bool:
+        """Whether a runner is on its way to its first claim."""
+        return any(s.life and s.life.pid and not s.life.served for s in self.seats.values())
 
     def busy(self) -> bool:
         """Whether any runner executes a job, or is on its way in or out."""
@@ -267,10 +304,10 @@ class Crew:
                 return seat
         return None
 
-    def template_answered(self, now: float) -> None:
-        """Note a sign of the template's life: it has others to fork first."""
+    def template_answered(self, template: Template, now: float) -> None:
+        """Note a sign of a template's life: it has others to fork first."""
         for seat in self.unborn():
-            if seat.life and not seat.life.untold:
+            if seat.life and seat.life.template is template and not seat.life.untold:
                 seat.life.asked_at = now
 
     def unborn(self) -> list[Seat]:
@@ -330,6 +367,7 @@ class Crew:
             "group": seat.group.name,
             "queues": list(seat.group.queues),
             "pid": life.pid if life else None,
+            "app_version": life.app_version if life else None,
             "state": state,
             "since": rfc3339(since_s),
         }
@@ -340,17 +378,6 @@ class Crew:
             row = self.board.read(seat.slot)
             flying = {"job_id": row.job_id, "job": row.job} if row.executing_seq else {}
             self.log.info(Event.SNAPSHOT, **self._tell(seat), jobs_done=row.jobs_done, **flying)
-
-
-def ask_template(sock: socket.socket | None, spec: Spawn, fds: list[int]) -> bool:
-    """Send a request with its descriptors; False where the template is not there or has no room."""
-    if sock is None:
-        return False
-    try:
-        socket.send_fds(sock, [messages.encode(spec)], fds)
-    except (BlockingIOError, OSError):
-        return False
-    return True
 
 
 def _empty(fd: int) -> None:

@@ -77,9 +77,7 @@ class Deaths:
         """Give all that a new keeper has to hear."""
         return [*self._alive.values(), *(died for died, _ in self._pending.values())]
 
-    def of_runner(
-        self, seat: Seat, pid: int, reaped: children.Reaped | None, app_version: str | None
-    ) -> bool:
+    def of_runner(self, seat: Seat, pid: int, reaped: children.Reaped | None) -> bool:
         """See a dead runner off: group, last words, status, slot, log, keeper.
 
         Tells whether that was asked for, and so costs no restart credit.
@@ -121,7 +119,7 @@ class Deaths:
             others=others,
             stacks=stacks,
             output_tail=tail,
-            app_version=app_version,
+            app_version=life.app_version,
         )
         self._record(ended, row, life)
         return ended.interrupted

@@ -1,12 +1,13 @@
 """What to do next: seen and wanted in, actions out. Pure: no process, no clock, no file.
 
-``plan`` decides; whoever calls applies. Each rule is one line of ``_for_runner`` or ``_for_empty``.
+``plan`` decides; whoever calls applies. Each rule is one line of ``_for_runner`` or ``_for_empty``;
+whose turn it is to take new code is said by ``in_turn``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from horus_supervisor.config.schema import GroupConfig
@@ -22,6 +23,7 @@ STACK_WITHIN_S = 0.5
 class Do(Enum):
     """What can be done to a seat."""
 
+    ROLL = auto()  # take the wanted code, after the current job
     SPAWN = auto()
     FORGET = auto()  # nobody wants this seat any more
     DRAIN = auto()  # leave after the current job
@@ -38,15 +40,23 @@ class Action:
     do: Do
     runner: str
     cause: Cause | None = None
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class SeatSeen:
-    """A seat as it is: its runner, if any, and how far its request went. Times are monotonic."""
+    """A seat as it is: its runner, if any, and how far its request went. Times are monotonic.
+
+    ``generation`` is that of the code which the next runner gets, ``code`` what this one runs.
+    """
 
     runner: str
     group: GroupConfig
+    generation: int = 0
+    code: int = 0
     pid: int | None = None
+    born_at: float = 0.0
+    served: bool = False  # it made a claim, or was about to
     asked_at: float | None = None  # a runner was asked for
     ready_at: float = 0.0  # not before, by the restart policy
     executing: bool = False
@@ -60,24 +70,66 @@ class SeatSeen:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What should be: seats by runner name, and whether we stop."""
+    """What should be: seats by runner name, the code that they run, and whether we stop."""
 
     seats: dict[str, GroupConfig]
-    may_spawn: bool = True
+    generation: int = 0
+    proven: bool = True  # that generation has served here before
+    claim_within_s: float = 120.0  # from the birth of a runner of code that has not
+    may_spawn: Collection[int] = (0,)  # generations of which a runner can be born now
     stopping: bool = False
     interrupt_at: float | None = None
 
 
 def plan(seen: list[SeatSeen], wanted: Wanted, now: float) -> list[Action]:
     """Tell what to do at ``now`` (monotonic seconds)."""
-    actions: list[Action] = []
+    generation = wanted.generation
+    turns = set() if wanted.stopping else set(in_turn(seen, wanted))
+    actions = [Action(Do.ROLL, runner, generation=generation) for runner in sorted(turns)]
     for seat in seen:
+        if seat.runner in turns:
+            seat = replace(seat, generation=generation, ready_at=0.0)
         group = None if wanted.stopping else wanted.seats.get(seat.runner)
-        if seat.pid is None and seat.asked_at is None:
+        if _is_empty(seat):
             actions.extend(_for_empty(seat, group, wanted, now))
         elif not seat.killed:
             actions.extend(_for_runner(seat, group, wanted, now))
     return actions
+
+
+def in_turn(seen: list[SeatSeen], wanted: Wanted) -> Iterator[str]:
+    """Tell whose turn it is to take the wanted code.
+
+    It is one of each group, once those before it serve; and who is not there, as soon as that code
+    has served here. First who does no work, so that a long job keeps nobody else on old code.
+    """
+    if all(seat.generation == wanted.generation for seat in seen):
+        return
+    groups: dict[str, list[SeatSeen]] = {}
+    for seat in seen:
+        if group := wanted.seats.get(seat.runner):
+            groups.setdefault(group.name, []).append(seat)
+    for seats in groups.values():
+        left = [seat for seat in seats if seat.generation != wanted.generation]
+        serving = [_serves(seat) for seat in seats if seat.generation == wanted.generation]
+        absent = [seat.runner for seat in left if _is_empty(seat)]
+        if absent and (wanted.proven or any(serving)):
+            yield from absent
+        elif left and all(serving):
+            yield min(left, key=_usefulness).runner
+
+
+def _is_empty(seat: SeatSeen) -> bool:
+    return seat.pid is None and seat.asked_at is None
+
+
+def _serves(seat: SeatSeen) -> bool:
+    own = seat.pid is not None and seat.code == seat.generation
+    return own and seat.served and not (seat.draining or seat.killed)
+
+
+def _usefulness(seat: SeatSeen) -> tuple[bool, bool, bool]:
+    return not _is_empty(seat), _serves(seat), seat.executing
 
 
 def _for_empty(
@@ -85,7 +137,7 @@ def _for_empty(
 ) -> Iterator[Action]:
     if group is None:
         yield Action(Do.FORGET, seat.runner)
-    elif wanted.may_spawn and now >= seat.ready_at:
+    elif seat.generation in wanted.may_spawn and now >= seat.ready_at:
         yield Action(Do.SPAWN, seat.runner)
 
 
@@ -95,7 +147,10 @@ def _for_runner(
     if seat.asked_at is not None and now - seat.asked_at > SPAWN_WITHIN_S:
         yield Action(Do.KILL, seat.runner, Cause.STUCK)
         return
-    if group != seat.group and not seat.draining:
+    if _is_late(seat, wanted, now):
+        yield Action(Do.KILL, seat.runner, Cause.STUCK)
+        return
+    if (group != seat.group or seat.code != seat.generation) and not seat.draining:
         yield Action(Do.DRAIN, seat.runner)
     if wanted.interrupt_at is not None and now >= wanted.interrupt_at:
         if seat.interrupted_at is None:
@@ -106,6 +161,16 @@ def _for_runner(
             yield Action(Do.REMIND, seat.runner)
     elif seat.overdue_since is not None:
         yield _for_overdue(seat, now)
+
+
+def _is_late(seat: SeatSeen, wanted: Wanted, now: float) -> bool:
+    """Whether the wanted code keeps a runner from its first claim, and so the roll from an end."""
+    young = seat.pid is not None and not seat.served and seat.code == wanted.generation
+    return (
+        young
+        and not (wanted.proven or wanted.stopping)
+        and now - seat.born_at > wanted.claim_within_s
+    )
 
 
 def _for_overdue(seat: SeatSeen, now: float) -> Action:

@@ -1,4 +1,4 @@
-"""The three programs beside the runners: template, keeper, and the embedded Redis's guard.
+"""The programs beside the runners: templates, keeper, and the embedded Redis's guard.
 
 Starts each, listens to it, starts it again by the one policy. Owns their sockets and pipes.
 """
@@ -11,7 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from horus_supervisor import messages
@@ -52,45 +52,80 @@ class Program:
         return self.pid is not None
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class Template(Program):
+    """One generation's template. What it is to import stays; a process of it may follow another."""
+
+    generation: int
+    boot: messages.Boot
+    name: str = "template"
+    module: str = "horus_supervisor.template"
+    credit: Credit = field(default_factory=lambda: Credit(2))
+    socket: socket.socket | None = None
+    hear: Callable[[], None] | None = None
+    importing_since: float | None = None
+    told_slow: bool = False
+    failed: bool = False  # it has said why its import failed
+    ready: bool = False  # its code is imported: it can fork
+    app_version: str | None = None
+
+    def ask(self, spec: messages.Spawn, fds: list[int]) -> bool:
+        """Ask for a runner, with its descriptors; False where it is not there or has no room."""
+        if not self.ready or self.socket is None:
+            return False
+        try:
+            socket.send_fds(self.socket, [messages.encode(spec)], fds)
+        except (BlockingIOError, OSError):
+            return False
+        return True
+
+
 class Programs:
-    """Template, keeper and guard, as far as starting and ending them goes."""
+    """Templates, keeper and guard, as far as starting and ending them goes."""
 
     def __init__(self, inbox: Inbox, outlet: Outlet, log: Logger) -> None:
         self._inbox = inbox
         self._outlet = outlet
         self.log = log
-        self.template = Program("template", "horus_supervisor.template", Credit(2))
+        self.templates: list[Template] = []
         self.keeper = Program("keeper", "horus_supervisor.keeper.main", Credit(2))
         self.guard = Program("embedded redis", "horus_supervisor.guard", Credit(2))
-        self.template_socket: socket.socket | None = None
         self.channel: Channel[messages.FromKeeper] | None = None
-        self._hears_template: Callable[[], None] | None = None
         self._hears_keeper: Callable[[], None] | None = None
         self._silence, self._patience_s = Silence(), 0.0
-        self._importing: tuple[list[str], float] | None = None  # what, and since when
+
+    def all(self) -> list[Program]:
+        """Give all of them, those too that do not run."""
+        return [*self.templates, self.keeper, self.guard]
 
     def by_pid(self, pid: int) -> Program | None:
         """Find the program whose process that is."""
-        return next((p for p in (self.template, self.keeper, self.guard) if p.pid == pid), None)
+        return next((program for program in self.all() if program.pid == pid), None)
 
     def start_template(
-        self, boot: messages.Boot, board_fd: int, lock_fd: int, hear: Callable[[Any], None]
+        self,
+        template: Template,
+        board_fd: int,
+        lock_fd: int,
+        hear: Callable[[Template, Any], None],
     ) -> None:
-        """Start the template and ask it to import the job code. Raises ``OSError``."""
+        """Start a template and ask it to import its code. Raises ``OSError``."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         with theirs, contextlib.ExitStack() as undo:
             undo.enter_context(ours)
-            self._exec(self.template, (), [theirs.fileno(), board_fd, lock_fd])
+            self._exec(template, (), [theirs.fileno(), board_fd, lock_fd])
             undo.pop_all()
-        self.template_socket = ours
-        self._importing = boot.imports, time.monotonic()
-        self._hears_template = lambda: self._hear_template(ours, hear)
-        self._inbox.watch(ours.fileno(), self._hears_template)
+        template.socket = ours
+        template.importing_since, template.told_slow = time.monotonic(), False
+        template.hear = lambda: self._hear_template(template, ours, hear)
+        self._inbox.watch(ours.fileno(), template.hear)
         with contextlib.suppress(BrokenPipeError):  # it has ended already
-            ours.send(messages.encode(boot))
+            ours.send(messages.encode(template.boot))
 
-    def _hear_template(self, sock: socket.socket, hear: Callable[[Any], None]) -> None:
+    def _hear_template(
+        self, template: Template, sock: socket.socket, hear: Callable[[Template, Any], None]
+    ) -> None:
         while True:
             try:
                 data = sock.recv(_MESSAGE_MAX)
@@ -100,16 +135,18 @@ class Programs:
                 continue
             if not data:  # its end is told by the kernel, when it is reaped
                 break
-            self._importing = None
-            hear(messages.from_template.decode(data))
+            template.importing_since = None
+            hear(template, messages.from_template.decode(data))
         self._inbox.forget(sock.fileno())
 
     def look_at_imports(self, now: float) -> None:
-        """Say once of a template that it imports for long: until it is done there is no runner."""
-        if self._importing and now - self._importing[1] >= SLOW_IMPORT_S:
-            modules = ", ".join(self._importing[0])
-            self.log.warning(Event.TEMPLATE_SLOW, modules=modules, waited_s=SLOW_IMPORT_S)
-            self._importing = None
+        """Say once of a template that it imports for long: until it is done it forks no runner."""
+        for template in self.templates:
+            since = template.importing_since
+            if since and not template.told_slow and now - since >= SLOW_IMPORT_S:
+                template.told_slow = True
+                modules = ", ".join(template.boot.imports)
+                self.log.warning(Event.TEMPLATE_SLOW, modules=modules, waited_s=SLOW_IMPORT_S)
 
     def start_keeper(
         self, boot: messages.KeeperBoot, fds: list[int], hear: Callable[[Any], None]
@@ -218,12 +255,11 @@ class Programs:
                 pipe.close()
         tail = list(program.output.tail) if program.output else []
         program.lines = program.output = None
-        if program is self.template and self.template_socket and self._hears_template:
-            self._importing = None
-            self._hears_template()
-            self._inbox.forget(self.template_socket.fileno())
-            self.template_socket.close()
-            self.template_socket = None
+        if isinstance(program, Template) and program.socket and program.hear:
+            program.hear()
+            self._inbox.forget(program.socket.fileno())
+            program.socket.close()
+            program.socket = program.hear = program.importing_since = None
         if program is self.keeper and self.channel and self._hears_keeper:
             self._hears_keeper()
             self._inbox.forget(self.channel.fileno())
@@ -238,8 +274,10 @@ class Programs:
         """
         if not since_s:
             self.tell_keeper(messages.Close())
-            if self.template.pid:
-                children.send_signal(self.template.pid, signal.SIGKILL)  # it holds nothing
+            for template in self.templates:
+                template.dismissed = True
+                if template.pid:
+                    children.send_signal(template.pid, signal.SIGKILL)  # it holds nothing
         if self.keeper.pid and since_s > KEEPER_GOODBYE_S:
             children.send_signal(self.keeper.pid, signal.SIGKILL)
         if self.guard.pid and not self.keeper.running:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from horus_supervisor.config.load import load
-from horus_supervisor.config.schema import Config, GroupConfig
+from horus_supervisor.config.schema import Config, GroupConfig, SupervisorConfig
 from horus_supervisor.errors import ConfigError
 from horus_supervisor.events import Event
 from horus_supervisor.logs import Logger
@@ -17,6 +17,8 @@ STILL_S = 0.25
 
 RECENT_S = 2.0
 """Seconds after a change in which stamps prove nothing: two edits may fall into one tick."""
+
+_BY_SIGHUP = "supervisor.imports, supervisor.path (or SIGHUP)"
 
 Content = bytes | None
 """What stands in a file; None where it can't be read."""
@@ -90,7 +92,8 @@ class Settings:
     def look(self, now: float, log: Logger, *, at_once: bool = False) -> bool:
         """Take an edited file, or refuse it; tell whether other settings may be in force now.
 
-        ``at_once``: somebody asked, and is answered though nothing was edited.
+        ``at_once``: somebody asked, and is answered though nothing was edited. What to import is
+        taken then only: code is loaded when somebody asks.
         """
         before = self.config
         if not (before.supervisor.reload_on_save or at_once):
@@ -105,6 +108,9 @@ class Settings:
             log.warning(Event.CONFIG_REJECTED, config=file, mistakes=error.mistakes)
             return False
         kept = {name: getattr(before, name) for name in restart}
+        kept["supervisor"] = _with_code(before.supervisor, (config if at_once else before))
+        if not (at_once or _same_code(before, config)):
+            restart.append(_BY_SIGHUP)
         self._put_in_force(dataclasses.replace(config, **kept))
         fields = {"needs_restart": restart} if restart else {}
         told = changes(before, self.config) if edited else "nothing was edited"
@@ -112,13 +118,25 @@ class Settings:
         return True
 
 
+def _with_code(settings: SupervisorConfig, code: Config) -> SupervisorConfig:
+    """Give settings with what another file says is to be imported."""
+    supervisor = code.supervisor
+    return dataclasses.replace(settings, imports=supervisor.imports, path=supervisor.path)
+
+
+def _same_code(one: Config, other: Config) -> bool:
+    return _with_code(one.supervisor, other) == one.supervisor
+
+
 def read(path: Path, in_force: Config) -> tuple[Config, list[str]]:
     """Read the file again; give it with what of it needs a restart. Raises ``ConfigError``."""
     config = load(path)
+    code_as_it_is = _with_code(config.supervisor, in_force)
+    as_it_is = dataclasses.replace(config, supervisor=code_as_it_is)
     return config, [
         name
         for name in ("redis", "supervisor", "log")
-        if getattr(config, name) != getattr(in_force, name)
+        if getattr(as_it_is, name) != getattr(in_force, name)
     ]
 
 

@@ -8,11 +8,10 @@ waiting, and everything slow (Redis, imports) lives in a child that it can do wi
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import signal
 from collections.abc import Callable
-
-import msgspec
 
 from horus_supervisor import __version__, linux, logs, messages
 from horus_supervisor.clock import Clock, rfc3339
@@ -22,13 +21,14 @@ from horus_supervisor.lifecycle import Cause
 from horus_supervisor.scoreboard import Scoreboard
 from horus_supervisor.supervisor import boots, children, deaths
 from horus_supervisor.supervisor.births import Births
-from horus_supervisor.supervisor.credit import Credit
-from horus_supervisor.supervisor.crew import Crew, Seat, ask_template
+from horus_supervisor.supervisor.credit import Credit, Credits
+from horus_supervisor.supervisor.crew import Crew, Seat
+from horus_supervisor.supervisor.generations import Generations
 from horus_supervisor.supervisor.inbox import Inbox
 from horus_supervisor.supervisor.lock import Held
 from horus_supervisor.supervisor.output import Outlet
 from horus_supervisor.supervisor.plan import Wanted, plan
-from horus_supervisor.supervisor.programs import Program, Programs
+from horus_supervisor.supervisor.programs import Program, Programs, Template
 from horus_supervisor.supervisor.reload import Settings, Watch
 
 TURN_S = 0.25
@@ -36,6 +36,9 @@ TURN_S = 0.25
 
 IDLE_TURN_S = 0.5
 """Longest wait while none runs: how late an edited file may be noticed."""
+
+ROLL_TURN_S = 0.05
+"""Longest wait while a runner of new code is on its way: how late the next one's turn comes."""
 
 FACTS_EVERY_S = 5.0
 
@@ -70,20 +73,20 @@ class Supervisor:
         self._outlet = Outlet(1, console=log_format == "console")
         self._name_ourselves()
         self._programs = Programs(self._inbox, self._outlet, self._log)
-        self._crew = Crew(self._board, self._inbox, self._outlet, self._log, self._request)
+        self._generations = Generations(self._programs, boots.template(config), self._log)
+        ask = self._generations.ask
+        self._crew = Crew(self._board, self._inbox, self._outlet, self._log, ask)
         self._deaths = deaths.Deaths(self._crew, self._programs, self._log_first)
         self._births = Births(
             self._crew, self._deaths, self._programs, self._log, self._bury_runner
         )
-        self._credits: dict[str, Credit] = {}
+        self._credits = Credits()
         self._leftovers = deaths.left_open(config.supervisor.state_dir)
         self._lifeline = None if held.folder_fd is None else os.pipe()
-        self._template_ready = False
         self._registered = self._was_registered = False
         self._told_ready = False
         self._faults = Credit(10)
         self._facts_at = 0.0
-        self._app_version: str | None = None
         self._started_at = rfc3339(clock.wall())
         self._stop: Stop | None = None
         self._failed = False
@@ -137,17 +140,22 @@ class Supervisor:
         self._deaths.look(now)
         self._births.look()
         self._look_at_file(now)
-        self._crew.seat(self._wanted_seats())
+        self._crew.seat(self._wanted_seats(), self._generations.in_force.generation)
         for action in plan(self._crew.seen(now), self._wanted(), now):
-            if action.cause == Cause.STUCK:
-                self._births.overdue(self._crew.seats[action.runner])
+            seat = self._crew.seats[action.runner]
+            if action.cause == Cause.STUCK and seat.life and seat.life.pid is None:
+                self._births.overdue(seat)
             else:
                 self._crew.apply(action, now, self.identity)
+        if self._generations.busy and not self._stop:
+            self._generations.look(self._crew.seats_of(self._settings.seats), now)
         self._tend_programs(now)
         self._crew.heard()
         self._tell(now)
 
     def _turn_s(self) -> float:
+        if self._generations.busy and self._crew.young():
+            return ROLL_TURN_S
         busy = self._stop or self._settings.unsettled or self._crew.busy()
         return TURN_S if busy else IDLE_TURN_S
 
@@ -155,10 +163,7 @@ class Supervisor:
         return (
             self._stop is not None
             and not self._crew.seats
-            and not any(
-                p.running
-                for p in (self._programs.template, self._programs.keeper, self._programs.guard)
-            )
+            and not any(program.running for program in self._programs.all())
         )
 
     # --- what is wanted ------------------------------------------------------------------------
@@ -167,23 +172,30 @@ class Supervisor:
         return {} if self._stop else self._settings.seats
 
     def _wanted(self) -> Wanted:
-        stop = self._stop
+        stop, may_spawn = self._stop, self._registered and not self._outlet.full
         return Wanted(
             self._wanted_seats(),
-            may_spawn=self._template_ready and self._registered and not self._outlet.full,
+            self._generations.wanted,
+            self._generations.proven,
+            self.config.supervisor.import_timeout_s,
+            may_spawn=self._generations.ready if may_spawn else (),
             stopping=stop is not None,
             interrupt_at=stop.interrupt_at if stop else None,
         )
 
-    def _look_at_file(self, now: float, *, at_once: bool = False) -> None:
-        if not self._stop and self._settings.look(now, self._log, at_once=at_once):
-            self._facts_at = 0.0
+    def _look_at_file(self, now: float, *, at_once: bool = False) -> bool:
+        if self._stop or not self._settings.look(now, self._log, at_once=at_once):
+            return False
+        self._facts_at = 0.0
+        return True
 
     def _hear_signal(self, number: int, now: float) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
             self.stop(signal.Signals(number).name, now)
         elif number == signal.SIGHUP:
-            self._look_at_file(now, at_once=True)
+            if self._look_at_file(now, at_once=True):
+                within_s = self.config.supervisor.import_timeout_s
+                self._generations.begin(boots.template(self.config), within_s, now)
         elif number == signal.SIGUSR1:
             self._crew.snapshot()
 
@@ -208,13 +220,16 @@ class Supervisor:
 
     def _bury_runner(self, seat: Seat, pid: int, reaped: children.Reaped | None = None) -> None:
         now = self._clock.monotonic()
-        free = self._deaths.of_runner(seat, pid, reaped, self._app_version)
+        template, served = self._crew.how_far(seat)
+        free = self._deaths.of_runner(seat, pid, reaped)
         self._facts_at = 0.0
         if free:
-            seat.ready_at = now
+            seat.ready_at = 0.0  # in this turn, which began before now
             return
+        if not served:
+            self._generations.died_young(template, seat.runner, pid)
         wait_s = self._charge(seat.group, now)
-        seat.ready_at = now + wait_s
+        seat.ready_at = now + wait_s if wait_s else 0.0
         if wait_s:
             self._log.error(
                 Event.CRASH_LOOP, group=seat.group.name, runner=seat.runner, delay_s=wait_s
@@ -222,36 +237,27 @@ class Supervisor:
 
     def _charge(self, group: GroupConfig, now: float) -> float:
         runners = next((g.runners for g in self.config.groups if g.name == group.name), 1)
-        credit = self._credits.setdefault(group.name, Credit(1))
-        credit.most = 2 * max(runners, 1)
-        return credit.charge(now)
+        return self._credits.charge(group.name, runners, now)
 
     def _bury_program(self, program: Program, pid: int, now: float) -> None:
         linux.kill_group(pid)  # before its pid may be another's
         reaped = children.reap(pid)
         tail = self._programs.ended(program)
-        if program is self._programs.template:
-            if not self._template_ready:
-                program.credit.forfeit(now)  # an import that fails late must not earn a restart
-            self._template_ready = False
-            self._births.template_ended(now)
+        how = deaths.in_words(reaped.status)
         if program is self._programs.keeper:
             self._registered = False
             if self._stop and self._stop.goodbye_at:
                 self._stop.closed = reaped.status == 0
-        dismissed, program.dismissed = program.dismissed, False
-        program.ready_at = now if dismissed else now + program.credit.charge(now)
-        if not (self._stop or dismissed):
-            how = deaths.in_words(reaped.status)
-            wait = round(program.ready_at - now, 1)
-            self._log.error(
-                Event.CHILD_EXITED,
-                child=program.name,
-                pid=pid,
-                how=how,
-                output_tail=tail,
-                delay_s=wait,
-            )
+        if isinstance(program, Template):
+            another = self._generations.ended(program, how, tail, now)
+            self._births.template_ended(program, now)
+        else:
+            another, program.dismissed = not program.dismissed, False
+            program.ready_at = now + program.credit.charge(now) if another else now
+        if another and not self._stop:
+            about = {"child": program.name, "pid": pid, "how": how, "output_tail": tail}
+            wait_s = round(program.ready_at - now, 1)
+            self._log.error(Event.CHILD_EXITED, delay_s=wait_s, **about)
 
     # --- programs ------------------------------------------------------------------------------
 
@@ -264,8 +270,8 @@ class Supervisor:
             return
         if self._lifeline:
             self._start(programs.guard, self._start_guard, now)
-        if not self._stop:
-            self._start(programs.template, self._start_template, now)
+        for template in [] if self._stop else programs.templates:
+            self._start(template, functools.partial(self._start_template, template), now)
         self._start(programs.keeper, self._start_keeper, now)
 
     def _start(self, program: Program, start: Callable[[], None], now: float) -> None:
@@ -284,9 +290,9 @@ class Supervisor:
         fds = [self._lifeline[0], self._lock_fd, self._folder_fd]
         self._programs.start_guard(str(self.config.redis.folder), fds)
 
-    def _start_template(self) -> None:
-        boot = boots.template(self.config)
-        self._programs.start_template(boot, self._board.fd, self._lock_fd, self._hear_template)
+    def _start_template(self, template: Template) -> None:
+        board_fd, lock_fd = self._board.fd, self._lock_fd
+        self._programs.start_template(template, board_fd, lock_fd, self._hear_template)
 
     def _start_keeper(self) -> None:
         fds = [self._board.fd, self._lock_fd, *(self._lifeline[1:] if self._lifeline else ())]
@@ -309,28 +315,20 @@ class Supervisor:
             self._start(self._programs.keeper, self._start_keeper, now)
         self._programs.say_goodbye(since_s)
 
-    def _request(self, spec: messages.Spawn, fds: list[int]) -> bool:
-        return ask_template(self._programs.template_socket, spec, fds)
-
-    def _hear_template(self, message: messages.FromTemplate) -> None:
+    def _hear_template(self, template: Template, message: messages.FromTemplate) -> None:
+        now = self._clock.monotonic()
         match message:
             case messages.TemplateReady():
-                self._template_ready = True
-                self._app_version = message.app_version
-                told = msgspec.structs.asdict(message)
-                names = told.pop("jobs")
-                classes = counted(len(names), "job class", "job classes")
-                told["message"] = f"job code imported in {message.took_s} s: {classes}"
-                self._log.info(Event.TEMPLATE_READY, jobs=len(names), job_names=names, **told)
+                self._generations.imported(template, message)
             case messages.TemplateFailed():
-                self._log.error(Event.TEMPLATE_FAILED, traceback=message.error)
+                self._generations.failed(template, message.error)
             case messages.Spawned():
-                self._crew.template_answered(self._clock.monotonic())
+                self._crew.template_answered(template, now)
                 self._births.hear(message)
                 self._facts_at = 0.0
             case messages.SpawnFailed():
-                now = self._clock.monotonic()
-                self._crew.template_answered(now)
+                self._crew.template_answered(template, now)
+                self._generations.not_forked(template, message.error)
                 if seat := self._births.failed(message, now):
                     seat.ready_at = now + max(0.1, self._charge(seat.group, now))
                 text = f"a runner could not be forked: {message.error}"
@@ -356,6 +354,7 @@ class Supervisor:
         """Redis closed or forgot our id: take a new one; runners of the old one leave."""
         self._name_ourselves()
         self._programs.log = self._crew.log = self._births.log = self._log
+        self._generations.log = self._log
         self._deaths.log = self._log_first
         self._registered = False
         if self._programs.keeper.pid:
@@ -365,7 +364,7 @@ class Supervisor:
     # --- telling -------------------------------------------------------------------------------
 
     def _facts(self) -> dict[str, object]:
-        started_at, version = self._started_at, self._app_version
+        started_at, version = self._started_at, self._generations.in_force.app_version
         rows = self._crew.rows()
         return boots.facts(self.config, self.identity, started_at, version, rows)
 

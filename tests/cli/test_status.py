@@ -16,7 +16,9 @@ QUEUE_FIELDS = {
     *("queue", "ready", "oldest_ready_s", "running", "scheduled", "dead", "paused", "runners"),
 }
 SUPERVISOR_FIELDS = {"supervisor", "host", "pid", "started_at", "runners"}
-RUNNER_FIELDS = {"runner", "group", "pid", "state", "job_id", "job", "queue", "since"}
+RUNNER_FIELDS = {
+    *("runner", "group", "pid", "app_version", "state", "job_id", "job", "queue", "since"),
+}
 
 
 @pytest.fixture
@@ -219,3 +221,13 @@ def test_many_busy_runners_are_cut_with_a_count(horus: Horus, scene: Scene, keep
     assert "and 5 more: 25 jobs run" in text
     [one] = horus.json("status")["supervisors"]
     assert sum(row["state"] == "executing" for row in one["runners"]) == 25
+
+
+def test_while_new_code_is_taken_each_version_is_shown(
+    horus: Horus, scene: Scene, keeper: str
+) -> None:
+    runners = [runner(0, app_version="4.2"), runner(1, app_version="4.3")]
+    service(scene, keeper, *runners)
+    assert "4.2, 4.3" in horus("status").stdout
+    [told] = horus.json("status")["supervisors"]
+    assert [one["app_version"] for one in told["runners"]] == ["4.2", "4.3"]

@@ -54,7 +54,8 @@ def test_a_sighup_is_answered_though_nothing_was_edited(service: Service) -> Non
     service.wait_for("supervisor.config_rejected")
     service.signal(signal.SIGHUP)
     service.wait_for("supervisor.config_rejected", count=2)
-    assert len(service.runner_pids()) == 1
+    assert len(service.events("reload.begun")) == 1
+    wait_until(lambda: len(service.runner_pids()) == 1, "one runner")
 
 
 def test_a_stop_lets_running_jobs_finish(service: Service, client: Client) -> None:

@@ -19,9 +19,10 @@ from horus_supervisor.supervisor.deaths import Deaths
 from horus_supervisor.supervisor.inbox import HEARD, Inbox
 from horus_supervisor.supervisor.output import Outlet
 from horus_supervisor.supervisor.plan import Action, Do
-from horus_supervisor.supervisor.programs import Programs
+from horus_supervisor.supervisor.programs import Programs, Template
 from tests.support.waiting import wait_until
 from tests.unit.test_plan import GROUP
+from tests.unit.test_programs import BOOT
 
 ME = messages.Identity(service="s", host="h", supervisor="a", level="info")
 
@@ -42,13 +43,15 @@ class House:
         self.programs = Programs(inbox, outlet, log)
         self.deaths = Deaths(self.crew, self.programs, log)
         self.births = Births(self.crew, self.deaths, self.programs, log, self._bury)
-        self.crew.seat({"q/1": GROUP})
+        self.template = Template(generation=1, boot=BOOT)
+        self.crew.seat({"q/1": GROUP}, 1)
 
-    def _request(self, spec: messages.Spawn, fds: list[int]) -> bool:
+    def _request(self, generation: int, spec: messages.Spawn, fds: list[int]) -> Template | None:
+        assert generation == 1
         if self.room:
             self.asked.append(spec)
             self.held = [os.dup(fd) for fd in fds]
-        return self.room
+        return self.template if self.room else None
 
     def _bury(self, seat: Seat, pid: int, reaped: children.Reaped) -> None:
         assert reaped.pid == pid
@@ -143,7 +146,7 @@ def test_the_group_of_one_that_was_never_told_of_is_killed_while_its_pid_is_its_
         assert held.read() == b"", "whoever holds the pipe is gone"
     monkeypatch.setattr(linux, "kill_group", lambda _: pytest.fail("a stranger's group"))
     assert house.crew.born(house.seat.slot, 1, leader)
-    house.deaths.of_runner(house.seat, leader, house.births._strangers[leader], None)
+    house.deaths.of_runner(house.seat, leader, house.births._strangers[leader])
 
 
 def test_an_orphan_that_was_reaped_long_ago_is_no_runner(house: House, runner: int) -> None:
@@ -176,7 +179,7 @@ def test_a_stranger_with_the_pid_that_was_told_is_left_alone(
 def test_a_runner_whose_template_died_before_it_told_is_found_by_its_row(
     house: House, runner: int
 ) -> None:
-    house.births.template_ended(20.0)
+    house.births.template_ended(house.template, 20.0)
     house.births.look()
     assert house.crew.by_pid == {}
     house.write_pid(runner)
@@ -185,7 +188,7 @@ def test_a_runner_whose_template_died_before_it_told_is_found_by_its_row(
 
 
 def test_one_that_died_meanwhile_is_buried(house: House, runner: int) -> None:
-    house.births.template_ended(20.0)
+    house.births.template_ended(house.template, 20.0)
     house.write_pid(runner)
     end(runner)
     house.births.reap(runner)
@@ -196,7 +199,7 @@ def test_one_that_died_meanwhile_is_buried(house: House, runner: int) -> None:
 
 @pytest.mark.parametrize("written", [0, 1, -5, 1 << 60])
 def test_no_runner_came_of_it_once_nobody_holds_its_pipe(house: House, written: int) -> None:
-    house.births.template_ended(20.0)
+    house.births.template_ended(house.template, 20.0)
     house.write_pid(written)
     house.births.look()
     assert house.seat.life
@@ -207,7 +210,7 @@ def test_no_runner_came_of_it_once_nobody_holds_its_pipe(house: House, written: 
 
 def test_a_pid_of_one_that_is_known_already_is_not_believed(house: House, runner: int) -> None:
     house.programs.keeper.pid = runner
-    house.births.template_ended(20.0)
+    house.births.template_ended(house.template, 20.0)
     house.write_pid(runner)
     house.births.look()
     assert house.crew.by_pid == {}
@@ -215,7 +218,7 @@ def test_a_pid_of_one_that_is_known_already_is_not_believed(house: House, runner
 
 
 def test_redis_hears_of_one_that_was_given_up(house: House) -> None:
-    house.births.template_ended(20.0)
+    house.births.template_ended(house.template, 20.0)
     house.births.overdue(house.seat)
     assert house.seat.life is None
     [died] = house.deaths.all_again()
@@ -224,11 +227,11 @@ def test_redis_hears_of_one_that_was_given_up(house: House) -> None:
 
 
 def test_a_template_that_falls_silent_is_ended_not_the_seat(house: House, runner: int) -> None:
-    house.programs.template.pid = runner
+    house.template.pid = runner
     house.births.overdue(house.seat)
     assert house.seat.life
     assert os.WTERMSIG(children.reap(runner).status) == signal.SIGKILL
-    house.programs.template.pid = None
+    house.template.pid = None
 
 
 def test_a_fork_that_failed_may_have_left_a_runner_all_the_same(house: House, runner: int) -> None:
@@ -240,7 +243,7 @@ def test_a_fork_that_failed_may_have_left_a_runner_all_the_same(house: House, ru
 
 
 def test_a_template_that_works_through_others_is_not_silent(house: House) -> None:
-    house.crew.template_answered(30.0)
+    house.crew.template_answered(house.template, 30.0)
     [seen] = house.crew.seen(30.0)
     assert seen.asked_at == 30.0
 
@@ -290,7 +293,7 @@ def test_a_want_of_descriptors_costs_a_moment_and_leaks_none(
 def test_a_life_has_a_number_that_no_other_in_its_slot_had(house: House) -> None:
     house.crew.bury(house.seat)
     house.crew.apply(Action(Do.FORGET, "q/1"), 11.0, ME)
-    house.crew.seat({"q/1": GROUP})
+    house.crew.seat({"q/1": GROUP}, 1)
     house.ask(12.0)
     first, second = house.asked
     assert (first.slot, second.slot) == (second.slot, first.slot)
@@ -299,5 +302,5 @@ def test_a_life_has_a_number_that_no_other_in_its_slot_had(house: House) -> None
 
 def test_more_seats_than_slots_wait_for_one(house: House) -> None:
     house.crew._free.clear()
-    house.crew.seat({"q/1": GROUP, "q/2": GROUP})
+    house.crew.seat({"q/1": GROUP, "q/2": GROUP}, 1)
     assert list(house.crew.seats) == ["q/1"]

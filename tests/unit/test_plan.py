@@ -60,7 +60,7 @@ def test_a_seat_waits_for_its_restart_delay() -> None:
 
 
 def test_no_runner_is_asked_for_before_template_and_keeper_are_ready() -> None:
-    assert done(seat(), dataclasses.replace(RUN, may_spawn=False)) == []
+    assert done(seat(), dataclasses.replace(RUN, may_spawn=())) == []
 
 
 def test_a_runner_that_was_asked_for_is_not_asked_for_again() -> None:
@@ -172,3 +172,123 @@ def test_the_time_that_a_late_job_has_is_that_of_its_own_group() -> None:
 
 def test_a_late_job_of_a_runner_that_leaves_is_not_forgotten() -> None:
     assert done(seat(pid=7, draining=True, overdue_since=50.0), Wanted({}), now=55.0) == [Do.DUMP]
+
+
+# --- new code ----------------------------------------------------------------------------------
+
+THREE = {f"q/{at}": GROUP for at in (1, 2, 3)}
+ROLL = Wanted(THREE, generation=2, proven=False, may_spawn=(1, 2))
+BACK = dataclasses.replace(ROLL, generation=1, proven=True, may_spawn=(1,))
+
+
+def runner(at: int, code: int, **seen: Any) -> SeatSeen:
+    """A runner that serves; ``generation`` where it is to run other code next."""
+    state = {"generation": code, "pid": at, "served": True, **seen}
+    return SeatSeen(f"q/{at}", GROUP, code=code, **state)
+
+
+def empty(at: int, generation: int, **seen: Any) -> SeatSeen:
+    return SeatSeen(f"q/{at}", GROUP, generation, **seen)
+
+
+def did(seen: list[SeatSeen], wanted: Wanted, now: float = 50.0) -> list[tuple[Do, str]]:
+    return [(action.do, action.runner) for action in plan(seen, wanted, now)]
+
+
+def test_without_new_code_nobody_has_a_turn() -> None:
+    everyone = [runner(at, 1) for at in (1, 2, 3)]
+    assert did(everyone, BACK) == []
+
+
+def test_new_code_is_taken_by_one_of_a_group_after_its_job() -> None:
+    everyone = [runner(at, 1) for at in (1, 2, 3)]
+    assert plan(everyone, ROLL, 50.0) == [
+        Action(Do.ROLL, "q/1", generation=2),
+        Action(Do.DRAIN, "q/1"),
+    ]
+
+
+def test_each_group_has_its_own_turn() -> None:
+    other = dataclasses.replace(GROUP, name="other")
+    wanted = dataclasses.replace(ROLL, seats={"q/1": GROUP, "q/2": GROUP, "other/1": other})
+    alone = SeatSeen("other/1", other, generation=1, code=1, pid=9, served=True)
+    assert {name for _, name in did([runner(1, 1), runner(2, 1), alone], wanted)} == {
+        "q/1",
+        "other/1",
+    }
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        runner(1, 1, generation=2, draining=True),
+        empty(1, 2, ready_at=99.0),
+        empty(1, 2, code=2, asked_at=49.0),
+        runner(1, 2, served=False, born_at=49.0),
+        runner(1, 2, draining=True),
+        runner(1, 2, killed=True),
+    ],
+)
+def test_nobody_has_a_turn_before_who_had_it_serves(first: SeatSeen) -> None:
+    assert did([first, runner(2, 1), runner(3, 1)], ROLL) == []
+
+
+def test_then_the_next_one_has_it() -> None:
+    seen = [runner(1, 2), runner(2, 1), runner(3, 1)]
+    assert did(seen, ROLL) == [(Do.ROLL, "q/2"), (Do.DRAIN, "q/2")]
+
+
+@pytest.mark.parametrize("idle", [empty(3, 1, ready_at=99.0), runner(3, 1, served=False)])
+def test_who_does_not_serve_goes_first_and_waits_for_no_delay(idle: SeatSeen) -> None:
+    first, then = did([runner(1, 1), runner(2, 1), idle], ROLL)
+    assert first == (Do.ROLL, "q/3")
+    assert then in ((Do.SPAWN, "q/3"), (Do.DRAIN, "q/3"))
+
+
+def test_who_has_no_job_goes_before_who_has_one() -> None:
+    seen = [runner(1, 1, executing=True), runner(2, 1), runner(3, 1, executing=True)]
+    assert did(seen, ROLL) == [(Do.ROLL, "q/2"), (Do.DRAIN, "q/2")]
+
+
+def test_who_crashes_before_new_code_has_served_gets_the_old_code() -> None:
+    seen = [runner(1, 1, generation=2, draining=True), empty(2, 1), runner(3, 1)]
+    assert did(seen, ROLL) == [(Do.SPAWN, "q/2")]
+
+
+def test_who_crashes_once_it_has_served_gets_the_new_code_at_once() -> None:
+    seen = [runner(1, 2), runner(2, 1, generation=2, draining=True), empty(3, 1)]
+    assert did(seen, ROLL) == [(Do.ROLL, "q/3"), (Do.SPAWN, "q/3")]
+
+
+def test_a_runner_waits_for_the_template_of_its_code() -> None:
+    assert did([empty(1, 1)], dataclasses.replace(BACK, may_spawn=(2,))) == []
+
+
+def test_going_back_is_one_at_a_time_too_but_for_who_is_not_there() -> None:
+    seen = [runner(1, 2), empty(2, 2), empty(3, 2)]
+    assert did(seen, BACK) == [
+        (Do.ROLL, "q/2"),
+        (Do.ROLL, "q/3"),
+        (Do.SPAWN, "q/2"),
+        (Do.SPAWN, "q/3"),
+    ]
+    seen = [runner(1, 2), runner(2, 1, served=False), runner(3, 2)]
+    assert did(seen, BACK) == []
+
+
+def test_a_seat_that_nobody_wants_has_no_turn() -> None:
+    unwanted = dataclasses.replace(ROLL, seats={"q/1": GROUP})
+    assert did([runner(1, 2), runner(2, 1, draining=True)], unwanted) == []
+
+
+def test_a_stop_goes_before_new_code() -> None:
+    stopping = dataclasses.replace(ROLL, stopping=True)
+    assert did([runner(1, 1), empty(2, 2)], stopping) == [(Do.DRAIN, "q/1"), (Do.FORGET, "q/2")]
+
+
+def test_new_code_that_keeps_a_runner_from_its_first_claim_is_not_waited_for_for_ever() -> None:
+    young = runner(1, 2, served=False, born_at=50.0)
+    assert did([young], ROLL, now=50.0 + ROLL.claim_within_s) == []
+    late = plan([young], ROLL, 50.1 + ROLL.claim_within_s)
+    assert late == [Action(Do.KILL, "q/1", Cause.STUCK)]
+    assert did([dataclasses.replace(young, generation=1, code=1)], BACK, now=1e6) == []

@@ -18,7 +18,7 @@ from horus_supervisor.messages import Facts, Gone, RedisLost, TemplateFailed, To
 from horus_supervisor.supervisor import children, fork
 from horus_supervisor.supervisor.inbox import HEARD, Inbox
 from horus_supervisor.supervisor.output import Outlet
-from horus_supervisor.supervisor.programs import Programs
+from horus_supervisor.supervisor.programs import Programs, Template
 
 BOOT = messages.Boot(
     path=[],
@@ -50,6 +50,8 @@ class Told:
     def __init__(self, inbox: Inbox, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
         self.inbox = inbox
         self.programs = programs
+        self.template = Template(generation=1, boot=BOOT)
+        programs.templates.append(self.template)
         self.heard: list[Any] = []
         self.theirs: list[int] = []
         monkeypatch.setattr(children, "start_program", self._start)
@@ -64,7 +66,7 @@ class Told:
         return Channel(socket.socket(fileno=self.theirs.pop(0)), messages.to_keeper)
 
     def start_template(self) -> socket.socket:
-        self.programs.start_template(BOOT, 0, 0, self.heard.append)
+        self.programs.start_template(self.template, 0, 0, lambda _, said: self.heard.append(said))
         return socket.socket(fileno=self.theirs.pop(0))
 
     def turn(self, wait_s: float = 0.0) -> int:
@@ -85,7 +87,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
         inbox, outlet = Inbox(), Outlet(null.fileno())
         told = Told(inbox, Programs(inbox, outlet, logs.bind(outlet.put, {})), monkeypatch)
         yield told
-        for program in (told.programs.template, told.programs.keeper):
+        for program in (told.template, told.programs.keeper):
             told.programs.ended(program)
         told.close()
         outlet.close()
@@ -137,9 +139,9 @@ def test_why_a_template_failed_is_heard_though_its_death_was_told_first(told: To
     template = told.start_template()
     template.send(messages.encode(TemplateFailed(error="no module")))
     template.close()
-    told.programs.ended(told.programs.template)
+    told.programs.ended(told.template)
     assert told.heard == [TemplateFailed(error="no module")]
-    assert told.programs.template_socket is None
+    assert told.template.socket is None
 
 
 def test_the_names_of_many_job_classes_fit_into_a_message(told: Told) -> None:
@@ -164,12 +166,11 @@ def test_a_program_that_can_not_be_started_leaves_no_descriptor_open(
     gc.collect()  # else what other tests left may close now
     before = sorted(os.listdir("/proc/self/fd"))
     with pytest.raises(OSError, match="nonexistent"):
-        told.programs.start_template(BOOT, 0, 0, told.heard.append)
+        told.programs.start_template(told.template, 0, 0, lambda *_: None)
     with pytest.raises(OSError, match="nonexistent"):
         told.programs.start_guard("folder", [0, 0, 0])
     monkeypatch.setattr(os, "fork", no_memory)
     with pytest.raises(OSError, match="no memory"):
         told.programs.start_keeper(keeper_boot({}), [0, 0], told.heard.append)
     assert sorted(os.listdir("/proc/self/fd")) == before
-    programs = told.programs
-    assert not any(p.running for p in (programs.template, programs.keeper, programs.guard))
+    assert not any(program.running for program in told.programs.all())

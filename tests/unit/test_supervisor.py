@@ -67,8 +67,13 @@ def test_what_happens_again_and_again_ends_the_supervisor_instead_of_spinning() 
 def test_no_runner_is_born_while_there_is_no_room_for_its_death(outlet: Outlet) -> None:
     supervisor = Faulty()
     supervisor._stop = None
-    supervisor._settings = SimpleNamespace(seats={})  # type: ignore[assignment]
-    supervisor._template_ready = supervisor._registered = True
+    supervisor._settings = SimpleNamespace(
+        seats={}, config=SimpleNamespace(supervisor=SimpleNamespace(import_timeout_s=1.0))
+    )  # type: ignore[assignment]
+    supervisor._generations = SimpleNamespace(  # type: ignore[assignment]
+        wanted=1, proven=True, ready=[1]
+    )
+    supervisor._registered = True
     supervisor._outlet = outlet
     assert supervisor._wanted().may_spawn
     fill(outlet)

@@ -1,0 +1,240 @@
+"""Which code runs: the template in force, and the way from one generation of code to the next.
+
+SIGHUP imports the code afresh, in a template beside the one in force (a *trial*, which harms
+nobody), then has the runners take it one by one (a *roll*; whose turn it is, ``plan`` says). The
+old template stays until the roll is over: a runner that dies too young proves the new code bad,
+and all go back. Code of a generation is imported once. Where its template has to be replaced, that
+finds what lies in the files by then.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass, field
+
+import msgspec
+
+from horus_supervisor import linux, messages
+from horus_supervisor.events import Event, counted
+from horus_supervisor.logs import Logger
+from horus_supervisor.supervisor import children
+from horus_supervisor.supervisor.crew import Seat
+from horus_supervisor.supervisor.plan import STACK_WITHIN_S
+from horus_supervisor.supervisor.programs import Programs, Template
+
+MOST_ENDS = 3
+"""So often may the template of new code end in a roll: then it is bad code."""
+
+
+@dataclass(slots=True)
+class Reload:
+    """What one SIGHUP set going. Times are monotonic seconds."""
+
+    template: Template
+    begun_at: float
+    import_by: float
+    dumped_at: float | None = None
+    rolling: bool = False
+    ends: int = 0  # of its template, in the roll
+    taken: set[str] = field(default_factory=set)  # runners that serve by its code
+    failed: bool = False  # all go back
+
+
+class Generations:
+    """The templates, and the reload that goes on, if any. Starts none of them itself."""
+
+    def __init__(self, programs: Programs, boot: messages.Boot, log: Logger) -> None:
+        self.log = log
+        self._programs = programs
+        self._reload: Reload | None = None
+        self._next: tuple[messages.Boot, float] | None = None  # a SIGHUP during a roll
+        self._last = 0
+        self.in_force = self._add(boot)
+
+    def _add(self, boot: messages.Boot) -> Template:
+        self._last += 1
+        template = Template(generation=self._last, boot=boot)
+        self._programs.templates.append(template)
+        return template
+
+    # --- what is wanted ------------------------------------------------------------------------
+
+    @property
+    def wanted(self) -> int:
+        """The generation that every runner is to be of."""
+        at = self._reload
+        new = at is not None and at.rolling and not at.failed
+        return at.template.generation if at and new else self.in_force.generation
+
+    @property
+    def proven(self) -> bool:
+        """Whether that generation has served here before."""
+        return self.wanted == self.in_force.generation
+
+    @property
+    def ready(self) -> list[int]:
+        """The generations of which a runner can be born now."""
+        return [t.generation for t in self._programs.templates if t.ready and not t.dismissed]
+
+    @property
+    def busy(self) -> bool:
+        """Whether a reload goes on, or is to begin."""
+        return self._reload is not None or self._next is not None
+
+    def ask(self, generation: int, spec: messages.Spawn, fds: list[int]) -> Template | None:
+        """Ask for a runner of a generation; give its template, None where it can't be asked now."""
+        for template in self._programs.templates:
+            if template.generation == generation and template.ask(spec, fds):
+                return template
+        return None
+
+    # --- a reload, from its beginning to its end -----------------------------------------------
+
+    def begin(self, boot: messages.Boot, within_s: float, now: float) -> None:
+        """Import code beside the code in force. Instead of an import that goes on, after a roll."""
+        at = self._reload
+        if at and at.rolling:
+            self._next = boot, within_s
+            self.log.info(Event.RELOAD_LATER)
+            return
+        if at:
+            self._retire(at.template)
+        template = self._add(boot)
+        self._reload = Reload(template, now, now + within_s)
+        modules = ", ".join(boot.imports)
+        self.log.info(Event.RELOAD_BEGUN, modules=modules, generation=template.generation)
+
+    def imported(self, template: Template, ready: messages.TemplateReady) -> None:
+        """Note that a template can fork: with code that is new, the roll begins."""
+        template.ready, template.app_version = True, ready.app_version
+        template.failed = False
+        told = msgspec.structs.asdict(ready)
+        names, told["generation"] = told.pop("jobs"), template.generation
+        classes = counted(len(names), "job class", "job classes")
+        told["message"] = f"job code imported in {ready.took_s} s: {classes}"
+        self.log.info(Event.TEMPLATE_READY, jobs=len(names), job_names=names, **told)
+        if self._is_new(template):
+            assert self._reload
+            self._reload.rolling = True
+
+    def failed(self, template: Template, why: str) -> None:
+        """Say why an import did not succeed; the template's end follows."""
+        template.failed = True
+        self.log.error(Event.TEMPLATE_FAILED, traceback=why, generation=template.generation)
+
+    def ended(self, template: Template, how: str, tail: list[str], now: float) -> bool:
+        """Note a template's end; tell whether another of its code is to follow."""
+        was_ready, template.ready = template.ready, False
+        if template.dismissed:
+            self._programs.templates.remove(template)
+            return False
+        if not was_ready:
+            template.credit.forfeit(now)  # an import that fails late must not earn a restart
+        template.ready_at = now + template.credit.charge(now)
+        if self._is_new(template):
+            if not was_ready:
+                if not template.failed:  # it had no time for a word
+                    self.failed(template, "\n".join([f"the process {how}", *tail]))
+                self._fail(template, f"its import failed, the process {how}")
+            elif self._too_often():
+                self._fail(template, f"its template {how}, the third time in a roll")
+        template.failed = False
+        return not template.dismissed
+
+    def _too_often(self) -> bool:
+        """Count an end of the new template in a roll; tell whether it can't go on so."""
+        assert self._reload
+        self._reload.ends += 1
+        return self._reload.ends >= MOST_ENDS
+
+    def died_young(self, template: Template, runner: str, pid: int) -> None:
+        """Note that a runner died before its first claim: that proves new code bad."""
+        if self._is_new(template):
+            text = f"{runner} (pid {pid}) died before its first claim"
+            self._fail(template, text, runner=runner, runner_pid=pid)
+
+    def not_forked(self, template: Template, why: str) -> None:
+        """Note that no runner could be forked."""
+        if self._is_new(template):
+            self._fail(template, f"a runner could not be forked: {why}")
+
+    def _is_new(self, template: Template) -> bool:
+        at = self._reload
+        return at is not None and at.template is template and not at.failed
+
+    def _fail(self, template: Template, error: str, **facts: object) -> None:
+        """Take new code back: runners that have it return to the old one, as they came."""
+        at = self._reload
+        assert at is not None
+        new = {"generation": template.generation, "app_version": template.app_version}
+        self.log.error(Event.RELOAD_FAILED, error=error, **new, **facts)
+        self._retire(template)
+        at.failed = True
+        if not at.rolling:
+            self._reload = None
+
+    def _retire(self, template: Template) -> None:
+        """End a template for good: nobody is to be born of it any more."""
+        template.dismissed = True
+        if template.pid:
+            children.send_signal(template.pid, signal.SIGKILL)  # it holds nothing
+        elif template in self._programs.templates:
+            self._programs.templates.remove(template)
+
+    def look(self, seats: list[Seat], now: float) -> None:
+        """Bound an import; tell how far a roll is, and that it is over. ``seats``: all wanted."""
+        at = self._reload
+        if at is None:
+            self._begin_next(now)
+        elif not at.rolling:
+            self._bound(at, now)
+        else:
+            self._follow(at, seats, now)
+
+    def _begin_next(self, now: float) -> None:
+        if self._next:
+            (boot, within_s), self._next = self._next, None
+            self.begin(boot, within_s, now)
+
+    def _bound(self, at: Reload, now: float) -> None:
+        """End an import that takes too long; its stack is asked for first, as output lines."""
+        template = at.template
+        if now < at.import_by:
+            return
+        if template.pid and at.dumped_at is None:
+            at.dumped_at = now
+            children.send_signal(template.pid, linux.DUMP_SIGNAL)
+        elif at.dumped_at is None or now - at.dumped_at >= STACK_WITHIN_S:
+            error = f"its import took over {at.import_by - at.begun_at:g} s"
+            tail = list(template.output.tail) if template.output else []
+            self.failed(template, "\n".join([error, *tail]))
+            self._fail(template, error)
+
+    def _follow(self, at: Reload, seats: list[Seat], now: float) -> None:
+        if not at.failed:
+            for seat in seats:
+                self._note_taken(at, seat, len(seats))
+        if any(self._is_mixed(seat) for seat in seats):
+            return
+        took_s = round(now - at.begun_at, 3)
+        if at.failed:
+            self.log.info(Event.RELOAD_UNDONE, took_s=took_s)
+            self._reload = None
+        elif all(seat.runner in at.taken for seat in seats):
+            before, self.in_force = self.in_force, at.template
+            self._retire(before)
+            new = {"generation": at.template.generation, "app_version": at.template.app_version}
+            self.log.info(Event.RELOAD_DONE, runners=len(seats), took_s=took_s, **new)
+            self._reload = None
+
+    def _is_mixed(self, seat: Seat) -> bool:
+        """Whether a seat runs, or would run next, other code than is wanted."""
+        codes = {seat.generation, seat.life.template.generation if seat.life else seat.generation}
+        return codes != {self.wanted}
+
+    def _note_taken(self, at: Reload, seat: Seat, runners: int) -> None:
+        life = seat.life
+        if life and life.template is at.template and life.served and seat.runner not in at.taken:
+            at.taken.add(seat.runner)
+            facts = {"rolled": len(at.taken), "runners": runners}
+            self.log.info(Event.RELOAD_ROLLED, runner=seat.runner, **facts)

@@ -1,0 +1,326 @@
+"""New code by SIGHUP: imported beside the old, taken by one runner after another, or not at all."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from horus_supervisor import Client
+from tests.service.apps import testjobs as jobs
+from tests.service.conftest import Horus
+from tests.support.rolling import App, least_alive
+from tests.support.service import Line, Service
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def app(service: Service, client: Client) -> App:
+    app = App(service, client)
+    app.write("1")
+    return app
+
+
+def test_a_sighup_loads_new_code_and_runners_take_it_one_at_a_time(
+    app: App, service: Service, horus: Horus
+) -> None:
+    app.serve("[queues]\nq = 4\nother = 2\n")
+    before = set(service.runner_pids())
+    assert app.says() == "1"
+    app.write("2")
+    app.reload()
+    done = app.done()
+    assert (done["runners"], done["app_version"], done["generation"]) == (6, "2", 2)
+    assert app.says() == "2"
+    assert set(app.versions().values()) == {"2"}
+    assert not before & set(service.runner_pids())
+    lines = service.lines()
+    assert (least_alive(lines, "q"), least_alive(lines, "other")) == (3, 1)
+    told = [line["rolled"] for line in service.events("reload.rolled")]
+    assert told == [1, 2, 3, 4, 5, 6]
+    assert service.events("runner.crashed") == []
+    app.template()
+    wait_until(lambda: versions_told(horus) == ["2"] * 6, "status tells it")
+
+
+def versions_told(horus: Horus) -> list[str]:
+    [supervisor] = horus("status")["supervisors"]
+    return [runner["app_version"] for runner in supervisor["runners"]]
+
+
+def test_a_module_and_a_path_that_the_file_names_anew_are_imported(
+    app: App, service: Service
+) -> None:
+    app.serve("[queues]\nq = 1\n")
+    (service.folder / "more.py").write_text('from rolled import *\n__version__ = "1.more"\n')
+    app.configure("[queues]\nq = 1\n", imports="more")
+    edited = service.wait_for("supervisor.reloaded")
+    assert edited["needs_restart"] == ["supervisor.imports, supervisor.path (or SIGHUP)"]
+    app.reload()
+    assert app.done()["app_version"] == "1.more"
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ("import no_such_module_anywhere", "ModuleNotFoundError: No module named 'no_such"),
+        ("os._exit(7)", "exited with 7"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "Fatal Python error: Segmentation fault"),
+        ("time.sleep(60)", "its import took over 1 s"),
+        ("time.sleep(60)", 'rolled.py", line 17 in <module>'),
+    ],
+)
+def test_an_import_that_fails_changes_nothing(
+    app: App, service: Service, more: str, why: str
+) -> None:
+    app.serve("[queues]\nq = 2\n", supervisor='import_timeout = "1s"')
+    before = service.runner_pids()
+    template = app.template()
+    app.write("2", more)
+    app.reload()
+    failed = service.wait_for("template.failed")
+    assert why in failed["traceback"]
+    assert service.wait_for("reload.failed")["level"] == "error"
+    os.kill(before[0], signal.SIGKILL)
+    service.wait_for("runner.started", count=3)
+    assert app.says() == "1"
+    assert before[1] in service.runner_pids()
+    wait_until(lambda: app.templates() == [template], "only the old template is there")
+    app.write("3")
+    app.reload()
+    assert app.done()["app_version"] == "3"
+    assert service.events("child.exited") == []
+
+
+def test_a_runner_that_crashes_while_new_code_is_imported_is_replaced_by_the_code_in_force(
+    app: App, service: Service
+) -> None:
+    app.serve("[queues]\nq = 1\n")
+    app.write("2", f"while not os.path.exists({service.path('go')!r}): time.sleep(0.01)")
+    app.reload()
+    service.wait_for("reload.begun")
+    os.kill(service.runner_pids()[0], signal.SIGKILL)
+    assert service.wait_for("runner.started", count=2)["app_version"] == "1"
+    assert app.says() == "1"
+    jobs.mark(service.path("go"))
+    app.done()
+    assert app.says() == "2"
+
+
+@pytest.mark.parametrize("groups", ["q = 1\n", "q = 3\n", "q = 2\nother = 2\n"])
+def test_a_successor_that_dies_before_its_first_claim_brings_the_old_code_back(
+    app: App, service: Service, groups: str
+) -> None:
+    app.serve(f"[queues]\n{groups}")
+    runners = len(service.runner_pids())
+    app.write("2", dying(service))
+    jobs.mark(service.path("dies"))
+    app.reload()
+    failed = service.wait_for("reload.failed")
+    crashed = service.wait_for("runner.crashed", app_version="2")
+    assert crashed["exit_code"] == 9
+    assert f"{crashed['runner']} (pid {crashed['pid']}) died before its first" in failed["error"]
+    service.wait_for("reload.undone")
+    wait_until(lambda: len(service.runner_pids()) == runners, "all are there")
+    wait_until(lambda: set(app.versions().values()) == {"1"}, "the old code runs")
+    assert len(service.events("reload.failed")) == 1
+    assert app.says() == "1"
+    app.template()
+    os.unlink(service.path("dies"))
+    app.reload()
+    assert app.done()["app_version"] == "2"
+    assert app.says() == "2"
+
+
+def dying(service: Service) -> str:
+    """Code whose runners die right after the fork, while a file is there."""
+    return f"""
+from horus_supervisor.scoreboard import SlotWriter
+born = SlotWriter.born
+def born_to_die(self, pid):
+    born(self, pid)
+    if os.path.exists({service.path("dies")!r}):
+        os._exit(9)
+SlotWriter.born = born_to_die
+"""
+
+
+def test_a_long_job_keeps_no_other_runner_on_old_code_and_all_go_back_from_bad_code(
+    app: App, service: Service
+) -> None:
+    app.serve("[queues]\nq = 3\n")
+    held = app.say(service.path("done"))
+    holder = service.wait_for("job.started", job_id=held)["runner"]
+    app.write("2", dying(service))
+    app.reload()
+    rolled = {service.wait_for("reload.rolled", count=n)["runner"] for n in (1, 2)}
+    assert holder not in rolled
+    assert app.says() == "2"
+    jobs.mark(service.path("dies"))
+    jobs.mark(service.path("done"))
+    assert service.wait_for("reload.failed")["runner"] == holder
+    service.wait_for("job.succeeded", job_id=held)
+    service.wait_for("reload.undone")
+    wait_until(lambda: set(app.versions().values()) == {"1"}, "the old code runs")
+    assert least_alive(service.lines(), "q") == 2
+    assert app.says() == "1"
+
+
+def test_who_crashes_in_the_middle_gets_new_code_once_that_has_served(
+    app: App, service: Service
+) -> None:
+    app.serve("[queues]\nq = 2\n")
+    done = {app.say(service.path(name)): service.path(name) for name in ("one", "two")}
+    holds = {service.wait_for("job.started", job_id=job)["runner"]: job for job in done}
+    app.write("2")
+    app.reload()
+    service.wait_for("template.ready", generation=2)
+    wait_until(lambda: stopping(service), "one is asked to leave")
+    [turn] = stopping(service)
+    [other] = holds.keys() - {turn}
+    crash(service, other, "1", successor="1")
+    jobs.mark(done[holds[turn]])
+    service.wait_for("reload.rolled", runner=turn)
+    crash(service, other, "1", successor="2")
+    crash(service, turn, "2", successor="2")
+    assert app.done()["runners"] == 2
+    assert service.events("reload.failed") == []
+
+
+def stopping(service: Service) -> set[str]:
+    """The runners that leave after their job, by a snapshot."""
+    seen = len(service.events("snapshot"))
+    service.signal(signal.SIGUSR1)
+    service.wait_for("snapshot", count=seen + 2)
+    return {line["runner"] for line in service.events("snapshot")[seen:] if is_stopping(line)}
+
+
+def is_stopping(line: Line) -> bool:
+    return bool(line["state"] == "stopping")
+
+
+def crash(service: Service, runner: str, version: str, *, successor: str) -> None:
+    """Kill a runner; check what code it ran, and what its successor runs."""
+    lives = service.events("runner.started", runner=runner)
+    os.kill(lives[-1]["pid"], signal.SIGKILL)
+    assert service.wait_for("runner.crashed", pid=lives[-1]["pid"])["app_version"] == version
+    following = service.wait_for("runner.started", runner=runner, count=len(lives) + 1)
+    assert following["app_version"] == successor
+
+
+@pytest.mark.parametrize("which", ["old", "new"])
+def test_a_template_that_dies_in_the_middle_is_replaced(
+    app: App, service: Service, which: str
+) -> None:
+    app.serve("[queues]\nq = 2\n")
+    held = app.say(service.path("done"))
+    service.wait_for("job.started", job_id=held)
+    old = app.template()
+    app.write("2")
+    app.reload()
+    service.wait_for("reload.rolled")
+    wait_until(lambda: len(app.templates()) == 2, "two templates")
+    [new] = [pid for pid in app.templates() if pid != old]
+    victim = old if which == "old" else new
+    os.kill(victim, signal.SIGKILL)
+    service.wait_for("child.exited", pid=victim)
+    service.wait_for("template.ready", count=3)
+    jobs.mark(service.path("done"))
+    assert app.done()["app_version"] == "2"
+    assert set(app.versions().values()) == {"2"}
+    assert service.events("reload.failed") == []
+
+
+def test_new_code_whose_template_can_not_stay_is_taken_back(app: App, service: Service) -> None:
+    app.serve("[queues]\nq = 2\n")
+    held = app.say(service.path("done"))
+    service.wait_for("job.started", job_id=held)
+    old = app.template()
+    app.write("2")
+    app.reload()
+    service.wait_for("reload.rolled")
+    for count in range(3):
+        service.wait_for("template.ready", count=2 + count)
+        wait_until(lambda: len(app.templates()) == 2, "two templates")
+        [new] = [pid for pid in app.templates() if pid != old]
+        os.kill(new, signal.SIGKILL)
+    assert "the third time" in service.wait_for("reload.failed")["error"]
+    jobs.mark(service.path("done"))
+    service.wait_for("reload.undone")
+    assert app.says() == "1"
+
+
+def test_a_second_sighup_loads_what_was_written_since(app: App, service: Service) -> None:
+    app.serve("[queues]\nq = 2\n")
+    imports = service.path("imports")
+    app.write("2", f"open({imports!r}, 'w').close()\ntime.sleep(60)")
+    app.reload()
+    wait_until(lambda: os.path.exists(imports), "the import has begun")
+    app.write("3")
+    app.reload()  # instead of the import that goes on
+    assert app.done()["app_version"] == "3"
+    held = app.say(service.path("done"))
+    service.wait_for("job.started", job_id=held)
+    app.write("4")
+    app.reload()
+    service.wait_for("reload.rolled", count=3)
+    app.write("5")
+    app.reload()  # after the roll that goes on
+    service.wait_for("reload.later")
+    jobs.mark(service.path("done"))
+    assert service.wait_for("reload.done", count=2)["app_version"] == "4"
+    assert service.wait_for("reload.done", count=3)["app_version"] == "5"
+    assert set(app.versions().values()) == {"5"}
+    app.template()
+
+
+@pytest.mark.parametrize("moment", ["reload.begun", "template.ready", "reload.rolled"])
+def test_a_stop_in_the_middle_ends_well(app: App, service: Service, moment: str) -> None:
+    app.serve("[queues]\nq = 8\n")
+    app.write("2", "time.sleep(30)" if moment == "reload.begun" else "")
+    seen = len(service.lines())
+    app.reload()
+    service.wait_for(moment, after=seen)
+    assert service.stop(within_s=5) == 0
+    assert service.events("supervisor.stopped")
+    assert service.events("runner.crashed") == []
+    assert service.events("reload.failed") == []
+
+
+def test_saving_the_file_in_the_middle_scales(app: App, service: Service) -> None:
+    app.serve("[queues]\nq = 3\n")
+    held = app.say(service.path("done"))
+    service.wait_for("job.started", job_id=held)
+    app.write("2")
+    app.reload()
+    service.wait_for("reload.rolled", count=2)
+    app.configure("[queues]\nq = 5\nother = 2\n")
+    service.wait_for("reload.rolled", count=5)
+    app.configure("[queues]\nq = 2\nother = 1\n")
+    service.wait_for("runner.exited", runner="other/2", count=2)
+    jobs.mark(service.path("done"))
+    assert app.done()["runners"] == 3
+    wait_until(lambda: len(service.runner_pids()) == 3, "as many as the file says")
+    living = {line["pid"]: line for line in service.events("runner.started")}
+    assert {living[pid]["app_version"] for pid in service.runner_pids()} == {"2"}
+
+
+def test_a_reload_under_load_loses_nothing_and_runs_nothing_twice(
+    app: App, service: Service
+) -> None:
+    app.serve("[queues]\nq = 4\n", supervisor="")
+    expected = 0
+    for version in ("2", "3"):
+        app.write(version)
+        app.reload()
+        while not service.events("reload.done", app_version=version):
+            for _ in range(20):
+                app.say()
+            expected += 20
+    wait_until(lambda: len(service.events("job.succeeded")) >= expected, "all done", within_s=30)
+    done = [line["job_id"] for line in service.events("job.succeeded")]
+    assert len(set(done)) == len(done) == expected
+    assert len(app.said()) == expected
+    assert service.events("job.stale") == service.events("runner.crashed") == []
+    assert least_alive(service.lines(), "q") == 3
