@@ -13,6 +13,7 @@ class Event(StrEnum):
     JOB_INTERRUPTED = "job.interrupted"
     JOB_DISCARDED = "job.discarded"
     JOB_DEFERRED = "job.deferred"
+    JOB_UNKNOWN_FIELDS = "job.unknown_fields"
     JOB_FAILED = "job.failed"
     JOB_STALE = "job.stale"
     JOB_CRASHED = "job.crashed"
@@ -58,6 +59,7 @@ _SENTENCES: dict[Event, str] = {
     Event.JOB_INTERRUPTED: "{job} interrupted by a stop; {disposition}",
     Event.JOB_DISCARDED: "{job} discarded: {reason}",
     Event.JOB_DEFERRED: "no runner here knows {job}; left for others until {retry_at}",
+    Event.JOB_UNKNOWN_FIELDS: "{job} has no {fields} here: kept in the job, and ignored",
     Event.JOB_FAILED: "{job} failed on attempt {attempt}: {error_type}",
     Event.JOB_STALE: "{job} was finished too late: another holds it or it is gone; nothing changed",
     Event.JOB_CRASHED: "{job} brought down {runner}: {cause}; the job is {disposition}",

@@ -237,8 +237,7 @@ class Runner:
         current.set_current(
             functools.partial(about.current_job, claimed, self._tell, self._leaving)
         )
-        if self._voice.debug:
-            self._tell.started(claimed)
+        self._tell.started(claimed, packed)
         self._slot.executing(
             self._seq,
             attempt,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 
@@ -324,3 +325,36 @@ def test_a_reload_under_load_loses_nothing_and_runs_nothing_twice(
     assert len(app.said()) == expected
     assert service.events("job.stale") == service.events("runner.crashed") == []
     assert least_alive(service.lines(), "q") == 3
+
+
+PAINT = """
+class Paint(Job, name="rolled.Paint", queue="q"):
+    path: str
+    {field}
+
+    def execute(self) -> None:
+        if not hasattr(self, "colour"):
+            raise RuntimeError("not yet")
+        with open(self.path, "a") as file:
+            file.write(self.colour + "\\n")
+
+    def retry_in(self, attempt: int, error: BaseException) -> float:
+        return 0.05
+"""
+
+
+def test_a_field_that_old_code_does_not_know_is_told_once_and_kept_for_new_code(
+    app: App, service: Service, client: Client
+) -> None:
+    app.write("1", PAINT.format(field=""))
+    app.serve("[queues]\nq = 1\n")
+    payload = json.dumps({"path": service.path("painted"), "colour": "red"}).encode()
+    job = client.enqueue_raw("rolled.Paint", payload, "q")
+    service.wait_for("job.failed", job_id=job.id, count=3)
+    [told] = service.events("job.unknown_fields")
+    assert (told["job"], told["fields"], told["level"]) == ("rolled.Paint", "colour", "warning")
+    app.write("2", PAINT.format(field='colour: str = "none"'))
+    app.reload()
+    service.wait_for("job.succeeded", job_id=job.id)
+    assert jobs.marks(service.path("painted")) == ["red"]
+    assert len(service.events("job.unknown_fields")) == 1

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from horus_supervisor.errors import HorusError, PayloadError
+from horus_supervisor.job import codec
 from horus_supervisor.job.codec import MAX_DEPTH, MAX_PAYLOAD_BYTES, check_raw, decode, encode
 from horus_supervisor.job.definition import Job
 
@@ -196,6 +197,37 @@ def test_a_constraint_of_an_annotation_holds_on_both_sides() -> None:
 
 def test_unknown_fields_are_ignored_and_missing_ones_take_their_default() -> None:
     assert decode(Small, b'{"name":"a","new":[1,{"x":2}]}') == Small("a", 7)
+
+
+def test_each_unknown_field_is_named_once() -> None:
+    class Growing(Job):
+        name: str
+        count: int = 7
+
+        def execute(self) -> None: ...
+
+    decode(Growing, b'{"name":"a"}')
+    named = [
+        codec.unknown_fields(Growing, payload)
+        for payload in (
+            b'{"name":"a","count":1}',
+            b'{"name":"a","new":[1,{"x":2}],"it\\u0027s odd":null}',
+            b'{"name":"a","new":2,"newer":3}',
+            b'{"name":"a","new":2,"newer":3}',
+            b'{"name":"a","new":2',
+            b'{"name":' + b"[" * 100_000,
+        )
+    ]
+    assert named == [[], ["new", "it's odd"], ["newer"], [], [], []]
+
+
+def test_payloads_without_end_of_unknown_fields_are_not_remembered_without_end() -> None:
+    class Garbage(Job):
+        def execute(self) -> None: ...
+
+    decode(Garbage, b"{}")
+    named = [codec.unknown_fields(Garbage, b'{"f%d":1}' % at) for at in range(100)]
+    assert [bool(names) for names in named] == [True] * 21 + [False] * 79
 
 
 @pytest.mark.parametrize(
