@@ -12,7 +12,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 
-from bench import bulk, deaths, drain, latency, memory, startup
+from bench import bulk, deaths, drain, latency, memory, rolling, startup
 from bench.report import Row, headings, line
 from bench.service import REDIS_SETTINGS, Stuck, redis_version
 from horus_supervisor import __version__
@@ -27,6 +27,7 @@ FIGURES: dict[str, Callable[[bool], Iterator[Row]]] = {
     "memory": memory.resident,
     "idle": memory.idle_cpu,
     "waiting": memory.waiting_jobs,
+    "rolling": rolling.under_load,
     "orphans": deaths.supervisor_killed,
 }
 
