@@ -9,13 +9,17 @@ from typing import Any
 
 import click
 
-from horus_supervisor.cli import ids, names, output
+from horus_supervisor.cli import completing, ids, names, output
 from horus_supervisor.cli.errors import Exit, Failure, usage
+from horus_supervisor.cli.output import count
 from horus_supervisor.cli.times import duration
 from horus_supervisor.cli.wiring import Asked, Store, json_option, open_store
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 from horus_supervisor.store.operation import Operation
+
+SHOWN = 20
+"""Most jobs that a dry run names."""
 
 NOT_KNOWN = "is not known (any more)"
 
@@ -38,6 +42,7 @@ class Chosen:
     job: str | None
     queue: str | None
     since_s: float | None
+    dry_run: bool
 
     def check(self, verb: str) -> None:
         """Refuse words that contradict each other, or choose nothing."""
@@ -59,12 +64,34 @@ class Target:
 
     job_id: str
     fence: int | None
+    state: JobState = JobState.DEAD
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What is done: in words, as a call, and to jobs of which states."""
+
+    verb: str
+    past: str
+    call: Callable[[str, str, int | None], Operation[str]]
+    takes: tuple[JobState, ...]
+    good: tuple[str, ...] = ("ok",)
+
+
+RETRY = Act("retry", "retried", operations.retry, (JobState.DEAD, JobState.SCHEDULED))
+DISCARD = Act(
+    "discard",
+    "discarded",
+    operations.discard,
+    (JobState.DEAD, JobState.SCHEDULED, JobState.READY, JobState.DISCARDED),
+    ("ok", "discarded"),
+)
 
 
 def _choice(verb: Callable[..., Any]) -> Callable[..., Any]:
     """Give a verb the options that choose jobs."""
     options = (
-        click.argument("job_ids", metavar="[ID]...", nargs=-1),
+        click.argument("job_ids", metavar="[ID]...", nargs=-1, shell_complete=completing.job_ids),
         click.option("--all", "all_", is_flag=True, help="All dead jobs."),
         click.option(
             "--job", metavar="JOB", help="Dead jobs of this name, or so ending: RenderPdf."
@@ -73,18 +100,20 @@ def _choice(verb: Callable[..., Any]) -> Callable[..., Any]:
             "--queue",
             metavar="Q",
             callback=names.queue,
+            shell_complete=completing.queues,
             help="With --all or --job: only of this queue.",
         ),
         click.option(
             "--since", metavar="D", callback=duration, help="... that died in the last 10m."
         ),
+        click.option("--dry-run", is_flag=True, help="Only say what would be done."),
     )
     for option in reversed(options):
         verb = option(verb)
     return verb
 
 
-@click.command()
+@click.command(epilog="Example: horus retry --job RenderPdf --since 1h --dry-run")
 @_choice
 @json_option
 @click.pass_obj
@@ -95,17 +124,19 @@ def retry(
     job: str | None,
     queue: str | None,
     since: float | None,
+    dry_run: bool,
 ) -> int:
     """Give dead jobs a new life, from the first attempt on; a scheduled one runs now."""
-    chosen = Chosen(job_ids, all_, job, queue, since)
+    chosen = Chosen(job_ids, all_, job, queue, since, dry_run)
     chosen.check("retry")
     with open_store(asked) as store:
         targets, failed = _targets(store, chosen)
-        calls = [operations.retry(store.namespace, t.job_id, t.fence) for t in targets]
-        return _act(store, asked, "retried", targets, calls, failed)
+        if dry_run:
+            return _foretell(asked, RETRY, targets, failed)
+        return _act(store, asked, RETRY, targets, failed)
 
 
-@click.command()
+@click.command(epilog="Example: horus discard --all --queue reports")
 @_choice
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @json_option
@@ -117,23 +148,25 @@ def discard(
     job: str | None,
     queue: str | None,
     since: float | None,
+    dry_run: bool,
     yes: bool,
 ) -> int:
     """Give jobs up for good: dead ones, and by their ids scheduled and ready ones too."""
-    chosen = Chosen(job_ids, all_, job, queue, since)
+    chosen = Chosen(job_ids, all_, job, queue, since, dry_run)
     chosen.check("discard")
-    if not yes and not sys.stdin.isatty():
+    if not (yes or dry_run or sys.stdin.isatty()):
         raise usage("discard asks first, and here is no terminal to answer", "the same with --yes")
     with open_store(asked) as store:
         targets, failed = _targets(store, chosen)
+        if dry_run:
+            return _foretell(asked, DISCARD, targets, failed)
         if targets and not yes and not _sure(len(targets)):
             raise Failure("nothing was discarded", Exit.FAILED)
-        calls = [operations.discard(store.namespace, t.job_id, t.fence) for t in targets]
-        return _act(store, asked, "discarded", targets, calls, failed)
+        return _act(store, asked, DISCARD, targets, failed)
 
 
-def _sure(count: int) -> bool:
-    return click.confirm(f"Discard {count} job{'s' * (count != 1)} for good?", err=True)
+def _sure(number: int) -> bool:
+    return click.confirm(f"Discard {count(number, 'job')} for good?", err=True)
 
 
 Failed = list[dict[str, str]]
@@ -154,7 +187,7 @@ def _targets(store: Store, chosen: Chosen) -> tuple[list[Target], Failed]:
             failed.append({"job_id": beginning, "why": NOT_KNOWN})
         else:
             fence = found.job.fence if found.job else None
-            targets[found.job_id] = Target(found.job_id, fence)
+            targets[found.job_id] = Target(found.job_id, fence, found.state)
     return list(targets.values()), failed
 
 
@@ -180,30 +213,47 @@ def _is_named(name: str, wanted: str) -> bool:
     return name == wanted or name.endswith(f".{wanted}")
 
 
-def _act(
-    store: Store,
-    asked: Asked,
-    past: str,
-    targets: list[Target],
-    calls: list[Operation[str]],
-    failed: Failed,
-) -> int:
+def _foretell(asked: Asked, act: Act, targets: list[Target], failed: Failed) -> int:
+    """Say what would be done, and what would not; a status of success."""
+    would = [target.job_id for target in targets if target.state in act.takes]
+    failed += [
+        {"job_id": target.job_id, "why": WHY.get(target.state, target.state)}
+        for target in targets
+        if target.state not in act.takes
+    ]
+    if asked.json:
+        output.print_json(done=[], would=would, failed=failed)
+        return 0
+    output.say(f"would {act.verb} {count(len(would), 'job')}")
+    for job_id in would[:SHOWN]:
+        output.say(f"  {job_id}")
+    if len(would) > SHOWN:
+        output.say(f"  and {len(would) - SHOWN:,} more: --json has all")
+    _tell_failed(failed)
+    return 0
+
+
+def _act(store: Store, asked: Asked, act: Act, targets: list[Target], failed: Failed) -> int:
     """Carry the word out and tell how it went; the exit status."""
+    calls = [act.call(store.namespace, target.job_id, target.fence) for target in targets]
     words = store.run_many(calls)
-    good = ("ok",) if past == "retried" else ("ok", "discarded")
-    done = [t.job_id for t, word in zip(targets, words, strict=True) if word in good]
+    done = [t.job_id for t, word in zip(targets, words, strict=True) if word in act.good]
     failed += [
         {"job_id": t.job_id, "why": WHY.get(word, word)}
         for t, word in zip(targets, words, strict=True)
-        if word not in good
+        if word not in act.good
     ]
     if asked.json:
         output.print_json(done=done, failed=failed)
     else:
-        output.say(f"{past} {len(done)} job{'s' * (len(done) != 1)}")
-        for row in failed:
-            output.note(f"{row['job_id']} {row['why']}")
+        output.say(f"{act.past} {count(len(done), 'job')}")
+        _tell_failed(failed)
     if not failed:
         return 0
     missing = all(row["why"] == NOT_KNOWN for row in failed)
     return Exit.NOT_FOUND if missing else Exit.FAILED
+
+
+def _tell_failed(failed: Failed) -> None:
+    for row in failed:
+        output.note(f"{row['job_id']} {row['why']}")

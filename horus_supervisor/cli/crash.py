@@ -7,7 +7,7 @@ import time
 
 import click
 
-from horus_supervisor.cli import crash_rows, ids, output, stacks
+from horus_supervisor.cli import completing, crash_rows, ids, output, stacks
 from horus_supervisor.cli.crash_rows import Record
 from horus_supervisor.cli.crashes import state_now
 from horus_supervisor.cli.errors import Exit, Failure
@@ -24,8 +24,8 @@ PAGES = (100, 1000, 20_000)
 ALIKE = 500
 
 
-@click.command()
-@click.argument("crash_id", metavar="ID")
+@click.command(epilog="Example: horus crash a6d94971")
+@click.argument("crash_id", metavar="ID", shell_complete=completing.crash_ids)
 @json_option
 @click.pass_obj
 def crash(asked: Asked, crash_id: str) -> None:
@@ -119,22 +119,12 @@ def _alike(records: list[Record], now_ms: float) -> str:
 def _usage(record: Record) -> str:
     parts = []
     if (peak := record.get("max_rss_bytes")) is not None:
-        parts.append(f"peak {_size(peak)}")
+        parts.append(f"peak {output.size(peak)}")
     if (cpu := record.get("user_cpu_s")) is not None:
         parts.append(f"cpu {age(cpu + (record.get('system_cpu_s') or 0))}")
     if (uptime := record.get("uptime_s")) is not None:
         parts.append(f"runner up {age(uptime)}, {record.get('jobs_done') or 0} jobs done")
     return ", ".join(parts)
-
-
-def _size(size: int) -> str:
-    """Write bytes for people: ``1.9GiB``."""
-    number, unit = float(size), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if number < 1024:
-            break
-        number, unit = number / 1024, larger
-    return f"{number:.1f}{unit}" if number < 10 and unit != "B" else f"{number:.0f}{unit}"
 
 
 def _print_end(record: Record, state: JobState | None, again: str) -> None:

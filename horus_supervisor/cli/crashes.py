@@ -36,7 +36,7 @@ COLUMNS = (
 )
 
 
-@click.command()
+@click.command(epilog="Example: horus crashes --since 1h --by job")
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help=f"[default: {LIMIT}]")
 @click.option("--since", metavar="D", callback=duration, help="Not older than this: 10m, 1h30m.")
 @click.option("--by", type=click.Choice(["job", "cause", "host"]), help="Count instead of listing.")

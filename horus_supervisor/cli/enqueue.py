@@ -8,22 +8,38 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from horus_supervisor.cli import names, output
+from horus_supervisor.cli import completing, names, output
 from horus_supervisor.cli.classes import find_class, not_found
 from horus_supervisor.cli.errors import Failure, usage
 from horus_supervisor.cli.times import duration, moment
-from horus_supervisor.cli.wiring import Asked, Place, json_option, locate, open_client
+from horus_supervisor.cli.wiring import Asked, Place, errors_in_words, json_option, open_store
 
 if TYPE_CHECKING:
+    from horus_supervisor.enqueue import Enqueue
     from horus_supervisor.job.definition import Job
 
 
-@click.command()
+@click.command(epilog="""Example: horus enqueue shop.SendMail --args '{"to": "a@b.org"}'""")
 @click.argument("job", metavar="JOB")
-@click.option("--queue", metavar="Q", callback=names.queue, help="Instead of the job class's.")
+@click.option(
+    "--queue",
+    metavar="Q",
+    callback=names.queue,
+    shell_complete=completing.queues,
+    help="Instead of the job class's.",
+)
 @click.option("--args", "text", metavar="JSON", default="{}", help="An object: field -> value.")
 @click.option("--delay", metavar="D", callback=duration, help="Start so much later: 90s, 1h30m.")
 @click.option("--at", metavar="T", callback=moment, help="Start then: 2026-08-24T02:14:07Z.")
+@click.option(
+    "--expires",
+    metavar="D",
+    callback=duration,
+    help="Discard it where it was not started so long after it is due.",
+)
+@click.option(
+    "--tag", "tags", metavar="T", multiple=True, callback=names.tag, help="Mark it; repeatable."
+)
 @click.option("--id", "job_id", metavar="ID", help="Its id: one that is known changes nothing.")
 @json_option
 @click.pass_obj
@@ -34,6 +50,8 @@ def enqueue(
     text: str,
     delay: float | None,
     at: datetime | None,
+    expires: float | None,
+    tags: tuple[str, ...],
     job_id: str | None,
 ) -> None:
     """Put a job on its queue, and print its id.
@@ -42,23 +60,37 @@ def enqueue(
     arguments are checked against it; where it can't, --queue is needed.
     """
     _check(text)
-    place = locate(asked)
-    cls = _class(place, job, queue)
-    when: dict[str, Any] = {"delay": delay, "at": at, "id": job_id}
-    with open_client(place) as client:
-        if cls is not None:
-            from horus_supervisor.cli.arguments import make
-
-            handle = client.enqueue(make(cls, text), queue=queue, **when)
-        else:
-            assert queue is not None  # or _class had failed
-            handle = client.enqueue_raw(job, text.encode(), queue, **when)
+    asked_for = {"delay": delay, "at": at, "expires": expires, "tags": tags, "id": job_id}
+    with open_store(asked) as store, errors_in_words(store.place):
+        cls = _class(store.place, job, queue)
+        order = _order(store.place, cls, job, text, queue, asked_for)
+        created = store.enqueue(order)
     if asked.json:
-        output.print_json(job={"job_id": handle.id, "created": handle.created})
+        output.print_json(job={"job_id": order.job_id, "created": created})
         return
-    output.say(handle.id)
-    if handle.created is False:
+    output.say(order.job_id)
+    if created is False:
         output.note("this id is known already: nothing was changed")
+
+
+def _order(
+    place: Place,
+    cls: type[Job] | None,
+    name: str,
+    text: str,
+    queue: str | None,
+    asked_for: dict[str, Any],
+) -> Enqueue:
+    from horus_supervisor.enqueue import prepare, prepare_raw
+    from horus_supervisor.job.codec import MAX_PAYLOAD_BYTES
+
+    most = place.config.supervisor.max_payload_bytes if place.config else MAX_PAYLOAD_BYTES
+    if cls is None:
+        assert queue is not None  # or _class had failed
+        return prepare_raw(name, text.encode(), queue, max_bytes=most, **asked_for)
+    from horus_supervisor.cli.arguments import make
+
+    return prepare(make(cls, text), queue=queue, max_bytes=most, **asked_for)
 
 
 def _check(text: str) -> None:

@@ -67,6 +67,7 @@ class Told(msgspec.Struct, frozen=True):
     version: str | None = None
     app_version: str | None = None
     started_at: str | None = None
+    jobs: tuple[str, ...] | None = None
     groups: dict[str, int] = {}
     queues: tuple[str, ...] = ()
     runners: tuple[ToldRunner, ...] = ()
@@ -146,9 +147,10 @@ class Queue:
     dead: int
     runners: int
     places: int
+    paused: bool = False
 
     def row(self) -> dict[str, Any]:
-        """Write the interface's row. Nothing pauses a queue yet."""
+        """Write the interface's row."""
         return {
             "queue": self.queue,
             "ready": self.ready,
@@ -156,7 +158,7 @@ class Queue:
             "running": self.running,
             "scheduled": self.scheduled,
             "dead": self.dead,
-            "paused": False,
+            "paused": self.paused,
             "runners": self.runners,
         }
 
@@ -267,4 +269,5 @@ def _queue(
         dead=row.dead if row else 0,
         runners=sum(runner.alive for runner in serving),
         places=len(serving),
+        paused=row.paused if row else False,
     )

@@ -17,7 +17,7 @@ FIRST = Path(__file__).parent / "first"
 FILES = ("config.toml", "jobs.py")
 
 
-@click.command()
+@click.command(epilog="Example: horus init shop")
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
 @json_option
 @click.pass_obj

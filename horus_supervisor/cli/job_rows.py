@@ -31,6 +31,8 @@ def job_row(item: Listed | Found) -> dict[str, Any]:
         "crashes": job.crashes if job else None,
         "enqueued_at": rfc3339(job.enqueued_ms / 1000) if job else None,
         "due_at": rfc3339(due_ms / 1000) if waits and due_ms else None,
+        "expires_at": rfc3339(job.expires_ms / 1000) if job and job.expires_ms else None,
+        "tags": list(job.tags) if job else [],
     }
 
 
@@ -87,11 +89,13 @@ def how(record: dict[str, Any]) -> str:
 
 
 def list_jobs(
-    store: Store, states: tuple[JobState, ...], queue: str | None, limit: int
+    store: Store, states: tuple[JobState, ...], queue: str | None, limit: int, tag: str = ""
 ) -> tuple[list[Listed], int]:
     """List jobs of all queues or one, ``limit`` at most, and tell how many there are.
 
-    Ready ones: the next to run of each queue first; running: the longest; dead: the newest.
+    Ready ones: the next to run of each queue first; running: the longest; dead: the newest. With a
+    ``tag`` the first 10,000 of each queue are looked through, and it tells how many were found
+    before it had enough.
     """
     overview = store.run(operations.overview(store.namespace))
     calls, total = [], 0
@@ -99,11 +103,12 @@ def list_jobs(
         for name, count in _counts(overview, state).items():
             if queue in (None, name) and count:
                 total += count
-                calls.append(operations.list_jobs(store.namespace, state, name, limit))
+                most = limit + 1 if tag else limit
+                calls.append(operations.list_jobs(store.namespace, state, name, most, tag))
     replies = store.run_many(calls)
     ranked = [(rank, item) for reply in replies for rank, item in enumerate(reply)]
     ranked.sort(key=lambda pair: (states.index(pair[1].state), _order(*pair)))
-    return [item for _, item in ranked[:limit]], total
+    return [item for _, item in ranked[:limit]], len(ranked) if tag else total
 
 
 def _counts(overview: Overview, state: JobState) -> dict[str, int]:

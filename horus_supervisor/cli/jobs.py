@@ -6,7 +6,7 @@ import time
 
 import click
 
-from horus_supervisor.cli import ids, names, output
+from horus_supervisor.cli import completing, ids, names, output
 from horus_supervisor.cli.job_rows import LISTED, job_row, list_jobs, why
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, clock
@@ -16,6 +16,14 @@ from horus_supervisor.store import operations
 from horus_supervisor.store.rows import Listed
 
 LIMIT = 50
+
+queue_option = click.option(
+    "--queue",
+    metavar="Q",
+    callback=names.queue,
+    shell_complete=completing.queues,
+    help="Only of this queue.",
+)
 
 ENDED = (JobState.SUCCEEDED, JobState.DISCARDED)
 STATES = (*LISTED, *ENDED)
@@ -40,15 +48,17 @@ DEAD_COLUMNS = (
 )
 
 
-@click.command()
-@click.option("--queue", metavar="Q", callback=names.queue, help="Only of this queue.")
+@click.command(epilog="Example: horus jobs --queue emails --state ready")
+@queue_option
+@click.option("--tag", metavar="T", callback=names.tag, help="Only with this tag.")
 @click.option("--state", type=click.Choice([str(s) for s in STATES]), help="Only in this state.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), default=LIMIT, show_default=True)
 @json_option
 @click.pass_obj
-def jobs(asked: Asked, queue: str | None, state: str | None, limit: int) -> None:
+def jobs(asked: Asked, queue: str | None, tag: str | None, state: str | None, limit: int) -> None:
     """List jobs: those that run, then ready, scheduled and dead ones.
 
+    With --tag the first 10,000 jobs of each queue and state are looked through.
     Of jobs that succeeded or were discarded only the ids are kept, for a minute or two: ask for one
     with `horus show ID`.
     """
@@ -59,18 +69,18 @@ def jobs(asked: Asked, queue: str | None, state: str | None, limit: int) -> None
         if set(states) <= set(ENDED):
             output.note(f"jobs that {state} aren't listed; for a minute: horus show ID")
         else:
-            found, total = list_jobs(store, states, queue, limit)
+            found, total = list_jobs(store, states, queue, limit, tag or "")
     if asked.json:
         output.print_json(jobs=[job_row(item) for item in found])
     elif found:
         _print(found)
-        _tell_rest(len(found), total)
+        _tell_rest(len(found), total, "or more" if tag else "")
     elif not set(states) <= set(ENDED):
         output.say("no such jobs")
 
 
-@click.command()
-@click.option("--queue", metavar="Q", callback=names.queue, help="Only of this queue.")
+@click.command(epilog="Example: horus dead --queue emails")
+@queue_option
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), default=LIMIT, show_default=True)
 @json_option
 @click.pass_obj
@@ -131,9 +141,9 @@ def _print_dead(found: list[Listed], reasons: dict[str, str]) -> None:
     output.print_table(DEAD_COLUMNS, rows)
 
 
-def _tell_rest(shown: int, total: int) -> None:
+def _tell_rest(shown: int, total: int, more: str = "") -> None:
     if shown < total:
-        output.say(f"{shown} of {total}; more with --limit {total}")
+        output.say(f"{shown} of {total}{' ' * bool(more)}{more}; more with --limit {total}")
 
 
 def short_name(job: str) -> str:

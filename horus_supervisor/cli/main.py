@@ -29,6 +29,9 @@ VERBS = {
     "dead": ("jobs", "Jobs that were given up, the newest first."),
     "retry": ("acts", "Give dead jobs a new life."),
     "discard": ("acts", "Give jobs up for good."),
+    "pause": ("queues", "Let no job of a queue start."),
+    "resume": ("queues", "Let them start again."),
+    "purge": ("queues", "Discard what waits in a queue."),
     "work": ("work", "One runner in this terminal, without a supervisor."),
 }
 """Verb -> its module here, and its line in the help."""

@@ -1,11 +1,11 @@
-"""Queues' names as typed."""
+"""Names as typed: of queues, and tags."""
 
 from __future__ import annotations
 
 import click
 
 from horus_supervisor.cli.errors import usage
-from horus_supervisor.ids import valid_queue_name
+from horus_supervisor.ids import valid_queue_name, valid_tag
 
 Typed = str | tuple[str, ...] | None
 
@@ -15,5 +15,14 @@ def queue(_: click.Context, option: click.Parameter, value: Typed) -> Typed:
     for name in (value,) if isinstance(value, str) else value or ():
         if not valid_queue_name(name):
             allowed = "a queue's name is 1 to 64 of A-Z a-z 0-9 _ . -"
+            raise usage(f"{option.opts[-1]} {name!r}: {allowed}")
+    return value
+
+
+def tag(_: click.Context, option: click.Parameter, value: Typed) -> Typed:
+    """Refuse what can't be a tag; as ``queue``."""
+    for name in (value,) if isinstance(value, str) else value or ():
+        if not valid_tag(name):
+            allowed = "a tag is 1 to 64 of A-Z a-z 0-9 _ . : / @ + -"
             raise usage(f"{option.opts[-1]} {name!r}: {allowed}")
     return value

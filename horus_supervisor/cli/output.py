@@ -34,6 +34,21 @@ def note(text: str) -> None:
     click.echo(f"horus: {text}", err=True)
 
 
+def count(number: int, noun: str) -> str:
+    """Write a count: ``1 job``, ``1,204 jobs``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def size(bytes_: int) -> str:
+    """Write bytes for people: ``1.9GiB``."""
+    number, unit = float(bytes_), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if number < 1024:
+            break
+        number, unit = number / 1024, larger
+    return f"{number:.1f}{unit}" if number < 10 and unit != "B" else f"{number:.0f}{unit}"
+
+
 def clean(text: str) -> str:
     """Spell out what would drive a terminal; newlines and tabs stay."""
     if text.isprintable():

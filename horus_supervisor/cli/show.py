@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from horus_supervisor.cli import ids, output, stacks
+from horus_supervisor.cli import completing, ids, output, stacks
 from horus_supervisor.cli.job_rows import whole_row, why
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, clock
@@ -25,8 +25,8 @@ HISTORY = (
 )
 
 
-@click.command()
-@click.argument("job_id", metavar="ID")
+@click.command(epilog="Example: horus show 01a03189-8c")
+@click.argument("job_id", metavar="ID", shell_complete=completing.job_ids)
 @json_option
 @click.pass_obj
 def show(asked: Asked, job_id: str) -> None:
@@ -69,6 +69,10 @@ def _print_record(job: Packed, row: dict[str, Any], now_ms: float) -> None:
     output.fact("attempt", f"{row['attempt']} of {job.max_attempts}{crashes}")
     ago = age((now_ms - job.enqueued_ms) / 1000)
     output.fact("enqueued", f"{clock(job.enqueued_ms, now_ms)}, {ago} ago")
+    if job.tags:
+        output.fact("tags", ", ".join(job.tags))
+    if job.expires_ms:
+        output.fact("expires", clock(job.expires_ms, now_ms))
     readable = row["args"] is not None
     text = json.dumps(row["args"], ensure_ascii=False) if readable else f"not JSON: {job.payload!r}"
     output.fact("args", text if len(text) <= 2000 else f"{text[:2000]}… (all: --json)")

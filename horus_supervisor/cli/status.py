@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
+import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
 from horus_supervisor.cli import ids, output, verdict
 from horus_supervisor.cli.crash_rows import Record
-from horus_supervisor.cli.errors import Exit
+from horus_supervisor.cli.errors import Exit, Failure, tell, usage
 from horus_supervisor.cli.house import Heard, House, Runner, Supervisor, see
 from horus_supervisor.cli.jobs import short_name
 from horus_supervisor.cli.output import Column
-from horus_supervisor.cli.times import age, milliseconds
+from horus_supervisor.cli.times import age, duration, milliseconds
 from horus_supervisor.cli.verdict import Verdict
 from horus_supervisor.cli.wiring import Asked, Store, json_option, open_store
 from horus_supervisor.errors import RedisRefused
@@ -26,6 +29,9 @@ BUSY_SHOWN = 20
 
 NAMED = 1000
 """Most running jobs whose names are asked for."""
+
+WATCH = "2s"
+SOONEST_S = 0.1
 
 QUEUES = (
     Column("QUEUE", give=1),
@@ -54,17 +60,47 @@ BUSY = (
 )
 
 
-@click.command()
+@click.command(epilog="Example: horus status --watch")
 @click.option("--check", is_flag=True, help="Exit with 3 where it is not well.")
+@click.option(
+    "--watch",
+    metavar="[D]",
+    is_flag=False,
+    flag_value=WATCH,
+    callback=duration,
+    help=f"Again every {WATCH}, or every D, until Ctrl-C; with --json one object a line.",
+)
 @json_option
 @click.pass_obj
-def status(asked: Asked, check: bool) -> int:
+def status(asked: Asked, check: bool, watch: float | None) -> int:
     """Say whether all is well; then queues, hosts and what each runner does.
 
     RUNNING is running jobs / runners that are to serve the queue, RUNNERS those that live / are to.
     """
+    if check and watch is not None:
+        raise usage("--check and --watch: give one of them", "horus status --check")
     with open_store(asked) as store:
-        house, crashes = look(store)
+        if watch is not None:
+            _watch(store, asked, max(watch, SOONEST_S))
+        judged = _show(store, asked)
+    return Exit.UNHEALTHY if check and not judged.well else 0
+
+
+def _watch(store: Store, asked: Asked, every_s: float) -> NoReturn:
+    """Show it again and again; an outage of Redis is told and outlived."""
+    clear = "\x1b[H\x1b[2J" if sys.stdout.isatty() and not asked.json else ""
+    while True:
+        click.echo(clear, nl=False)
+        try:
+            _show(store, asked)
+        except Failure as failure:
+            tell(failure, asked.json)
+        sys.stdout.flush()
+        time.sleep(every_s)
+
+
+def _show(store: Store, asked: Asked) -> Verdict:
+    house, crashes = look(store)
     judged = verdict.judge(house, crashes)
     if asked.json:
         output.print_json(
@@ -75,7 +111,7 @@ def status(asked: Asked, check: bool) -> int:
         )
     else:
         print_house(house, crashes, judged, store.place.again)
-    return Exit.UNHEALTHY if check and not judged.well else 0
+    return judged
 
 
 def look(store: Store) -> tuple[House, list[Record]]:

@@ -13,6 +13,7 @@ from horus_supervisor.cli.crash_rows import Record
 from horus_supervisor.cli.house import House, Queue
 from horus_supervisor.cli.job_rows import how
 from horus_supervisor.cli.jobs import short_name
+from horus_supervisor.cli.output import count
 from horus_supervisor.cli.times import age
 
 LATE_S = 60.0
@@ -45,12 +46,17 @@ def judge(house: House, crashes: Sequence[Record]) -> Verdict:
     if found:
         cause = crashing or found  # what crashes is mostly why the rest waits
         return Verdict(False, tuple(reason for reason, _ in found), cause[0][1])
-    dead = sum(queue.dead for queue in house.queues)
-    if dead:
-        return Verdict(True, (_census(house), f"{_count(dead, 'dead job')} to look at"), "dead")
+    said, next_ = [_census(house)], "jobs"
+    if paused := [queue.queue for queue in house.queues if queue.paused]:
+        several = "queues are" if len(paused) > 1 else "queue is"
+        said.append(f"{len(paused)} {several} paused ({', '.join(paused[:3])})")
+        next_ = f"resume {paused[0]}"
+    if dead := sum(queue.dead for queue in house.queues):
+        said.append(f"{count(dead, 'dead job')} to look at")
+        next_ = "dead"
     if not house.supervisors and not house.queues:
         return Verdict(True, ("no service runs, and nothing waits",), "enqueue JOB")
-    return Verdict(True, (_census(house),), "jobs")
+    return Verdict(True, tuple(said), next_)
 
 
 Found = list[tuple[str, str]]
@@ -58,14 +64,14 @@ Found = list[tuple[str, str]]
 
 
 def _unattended(house: House) -> Found:
-    """Find work that no runner will take."""
+    """Find work that no runner will take, but for what an operator paused."""
     left = sum(queue.ready + queue.scheduled + queue.running for queue in house.queues)
     if not any(not one.silent for one in house.supervisors):
-        text = f"no service runs, and {_count(left, 'job')} wait{'s' * (left == 1)}"
+        text = f"no service runs, and {count(left, 'job')} wait{'s' * (left == 1)}"
         return [(text, "jobs")] if left else []
     found: Found = []
     for queue in house.queues:
-        if queue.ready and not queue.runners:
+        if queue.ready and not queue.runners and not queue.paused:
             why = "its runners are restarting" if queue.places else "no runner serves it"
             text = f"{queue.queue}: {queue.ready} ready, {why}"
             found.append((text, "crashes" if queue.places else f"work -q {queue.queue}"))
@@ -76,7 +82,7 @@ def _empty(house: House) -> Found:
     """Find services without a living runner: job code is imported for long, or can't be."""
     return [
         (
-            f"{one.told.host}: none of its {_count(one.wanted, 'runner')} lives; see its log",
+            f"{one.told.host}: none of its {count(one.wanted, 'runner')} lives; see its log",
             "crashes",
         )
         for one in house.supervisors
@@ -89,6 +95,7 @@ def _stalled(house: House) -> Found:
         (f"{queue.queue}: oldest waits {age(queue.oldest_ready_s)}", f"jobs --queue {queue.queue}")
         for queue in house.queues
         if queue.oldest_ready_s is not None and queue.oldest_ready_s >= STALLED_S
+        if not queue.paused
     ]
 
 
@@ -119,7 +126,7 @@ def _census(house: House) -> str:
     hosts = len({one.told.host for one in house.supervisors})
     ready = sum(queue.ready for queue in house.queues)
     running = sum(queue.running for queue in house.queues)
-    where = f"{_count(alive, 'runner')} on {_count(hosts, 'host')}" if hosts else "no service runs"
+    where = f"{count(alive, 'runner')} on {count(hosts, 'host')}" if hosts else "no service runs"
     return f"{where}, {running} running, {ready} ready"
 
 
@@ -128,6 +135,8 @@ def state_of(queue: Queue, crashes: Sequence[Record]) -> str:
     died = sum(record.get("queue") == queue.queue for record in crashes)
     late = queue.oldest_ready_s is not None and queue.oldest_ready_s >= LATE_S
     match queue:
+        case Queue(paused=True):
+            return "paused"
         case _ if died >= MANY_CRASHES:
             return "crashing"
         case Queue(places=0) if queue.ready or queue.scheduled:
@@ -139,7 +148,3 @@ def state_of(queue: Queue, crashes: Sequence[Record]) -> str:
         case Queue(ready=0, running=0):
             return "idle"
     return "ok"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"

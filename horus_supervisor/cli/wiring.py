@@ -9,14 +9,15 @@ import contextlib
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from horus_supervisor.cli.errors import in_words, usage
-from horus_supervisor.errors import HorusError
+from horus_supervisor.errors import HorusError, RedisAway, ReplyLost, ServiceNotRunning
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from horus_supervisor.address import Address
     from horus_supervisor.client import Client
     from horus_supervisor.config.schema import Config
+    from horus_supervisor.enqueue import Enqueue
     from horus_supervisor.store.operation import Operation
+    from horus_supervisor.tries import Run
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -62,12 +65,12 @@ class Store:
     goes to many jobs at once is pipelined by redis-py.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, timeout_s: float | None = None) -> None:
         from horus_supervisor.store.wire import Wire
 
         self.place = place
         self.namespace = place.namespace
-        self._wire = Wire(place.address, timeout_s=TIMEOUT_S)
+        self._wire = Wire(place.address, timeout_s=timeout_s or TIMEOUT_S)
 
     def run(self, operation: Operation[T]) -> T:
         """Carry out one operation."""
@@ -85,6 +88,40 @@ class Store:
             connection = connect(self.place.address, timeout_s=TIMEOUT_S)
             with contextlib.closing(connection):
                 return connection.run_many(operations)
+
+    def enqueue(self, order: Enqueue) -> bool | None:
+        """Put a job on its queue as a ``Client`` would; tells whether that made it. Raises: as it.
+
+        A connection for each try, as each may take another time.
+        """
+        from horus_supervisor.clock import SystemClock
+        from horus_supervisor.tries import Told, Wait, send
+
+        plan = send([order], self.namespace, TIMEOUT_S, SystemClock())
+        told: Told = None
+        while True:
+            try:
+                step = plan.send(told)
+            except StopIteration as done:
+                created: list[bool | None] = done.value
+                return created[0]
+            if isinstance(step, Wait):
+                time.sleep(step.seconds)
+                told = None
+            else:
+                told = self._try(step)
+
+    def _try(self, step: Run) -> Sequence[Any] | HorusError:
+        from horus_supervisor.store.wire import Wire
+
+        wire = Wire(self.place.address, timeout_s=step.within_s, check_version=True)
+        with contextlib.closing(wire):
+            try:
+                return [wire.run(call) for call in step.calls]
+            except (RedisAway, ReplyLost, ServiceNotRunning) as error:
+                return error
+            except HorusError as refusal:
+                return [refusal]
 
     def clients(self) -> list[dict[str, str]]:
         """List Redis's clients, a dict each. Raises: ``RedisRefused`` as it is."""

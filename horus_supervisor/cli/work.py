@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from horus_supervisor.cli import names, output
+from horus_supervisor.cli import completing, names, output
 from horus_supervisor.cli.classes import import_modules
 from horus_supervisor.cli.errors import usage
 from horus_supervisor.cli.wiring import Asked, Place, json_option, locate, open_client
 
 
-@click.command()
+@click.command(epilog="Example: horus work -q emails --until-empty")
 @click.option(
     "-q",
     "--queue",
@@ -18,6 +18,7 @@ from horus_supervisor.cli.wiring import Asked, Place, json_option, locate, open_
     metavar="Q",
     multiple=True,
     callback=names.queue,
+    shell_complete=completing.queues,
     help="Serve this; repeatable.",
 )
 @click.option("--import", "imports", metavar="M", multiple=True, help="Import this module first.")
@@ -31,7 +32,8 @@ def work(
 
     Without -q: all queues of the file. Its modules are imported too, and its limits hold: those of
     the group that serves these queues, else [defaults]. No job is killed, though: kill_after,
-    max_jobs and max_memory are for the service.
+    max_jobs and max_memory are for the service. The terminal is the job's, so breakpoint() works,
+    and a job in which a debugger stands has no timeout.
     """
     from horus_supervisor.runner.foreground import start_runner
 

@@ -7,6 +7,7 @@ import pytest
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store.rows import Slot
 from tests.support.horus import Horus, Scene
+from tests.support.store import HOUR_MS
 
 
 @pytest.fixture
@@ -64,6 +65,33 @@ def test_many_are_taken_at_once(horus: Horus, scene: Scene) -> None:
         scene.fall(f"j{number}", number)
     assert horus("retry", "--all").stdout == "retried 120 jobs\n"
     assert len(scene.ready()) == 120
+
+
+@pytest.mark.parametrize("verb", ["retry", "discard"])
+def test_a_dry_run_says_what_would_be_done_and_changes_nothing(
+    horus: Horus, scene: Scene, dead: Slot, verb: str
+) -> None:
+    before = {job_id: scene.found(job_id) for job_id in ("a", "b", "c", "running")}
+    told = horus.json(verb, "--job", "Pdf", "--dry-run")
+    assert (told["done"], set(told["would"]), told["failed"]) == ([], {"a", "b"}, [])
+    told = horus.json(verb, "a", "running", "nix", "--dry-run")
+    assert told["would"] == ["a"]
+    assert {row["job_id"] for row in told["failed"]} == {"running", "nix"}
+    assert horus(verb, "a", "--dry-run").stdout == f"would {verb} 1 job\n  a\n"
+    assert {job_id: scene.found(job_id) for job_id in before} == before
+
+
+@pytest.mark.parametrize("verb", ["retry", "discard"])
+def test_a_dry_run_foretells_what_is_done(horus: Horus, scene: Scene, verb: str) -> None:
+    scene.fall("dead", 1)
+    scene.start("running", 2)
+    scene.add("scheduled", delay_ms=HOUR_MS)
+    scene.add("ready")
+    names = ["dead", "running", "scheduled", "ready"]
+    would = horus.json(verb, *names, "--dry-run")
+    yes = ["--yes"] if verb == "discard" else []
+    did = horus.json(verb, *names, *yes, code=1)
+    assert (would["would"], would["failed"]) == (did["done"], did["failed"])
 
 
 @pytest.mark.parametrize(

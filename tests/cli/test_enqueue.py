@@ -50,6 +50,18 @@ def test_enqueue_prints_the_id_of_a_job_that_is_then_ready(
     assert json.loads(job.payload)["to"] == "a@b"
 
 
+def test_enqueue_marks_a_job_and_says_when_it_is_too_late(
+    horus: Horus, scene: Scene, file: Path
+) -> None:
+    marks = ("--tag", "tenant:7", "--tag", "mail", "--expires", "1h", "--delay", "1m")
+    for words in (("cli.Mail", "--args", '{"to": "a@b"}'), ("else.Job", "--queue", "q")):
+        told = horus.bare("-c", str(file), "enqueue", *words, *marks)
+        job = scene.found(told.stdout.strip()).job
+        assert job is not None
+        assert job.tags == ("tenant:7", "mail")
+        assert job.expires_ms == job.enqueued_ms + 3_660_000
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -66,6 +78,8 @@ def test_enqueue_prints_the_id_of_a_job_that_is_then_ready(
         (["cli.Mail", "--args", '{"to": "a"}', "--delay", "5"], '"5s"'),
         (["cli.Mail", "--args", '{"to": "a"}', "--at", "2030-01-01T00:00"], "zone"),
         (["cli.Mail", "--args", '{"to": "a"}', "--delay", "5s", "--at", "2030-01-01T00Z"], "one"),
+        (["cli.Mail", "--args", '{"to": "a"}', "--tag", "a b"], "a tag is"),
+        (["cli.Mail", "--args", '{"to": "a"}', "--expires", "0s"], "expires"),
         (["cli.Mial"], "horus enqueue cli.Mail"),
         (["Mail"], "horus enqueue cli.Mail"),
         (["elsewhere.Job"], "--queue"),

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import termios
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from horus_supervisor.cli import wiring
+from horus_supervisor.cli.main import VERBS
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 from tests.support.horus import COMMAND, Horus, Scene, environment
@@ -22,17 +26,23 @@ from tests.support.redis_server import RedisServer
 from tests.support.store import HOUR_MS
 from tests.support.waiting import wait_until
 
-VERBS = ("status", "jobs", "crashes", "dead")
+QUESTIONS = ("status", "jobs", "crashes", "dead")
 ACTS = (["retry"], ["discard", "--yes"])
 
 
 def in_terminal(
-    *words: str, answer: bytes = b"", meanwhile: Callable[[], object] = str, **env: str
+    *words: str,
+    answer: bytes = b"",
+    dialogue: Sequence[tuple[bytes, bytes]] = (),
+    meanwhile: Callable[[], object] = str,
+    **env: str,
 ) -> tuple[int, str]:
     """Run ``horus`` in a terminal; gives its exit status and all that it wrote there.
 
-    ``answer`` is what is typed once it asks, ``meanwhile`` happens before.
+    ``answer`` is what is typed once it asks, ``meanwhile`` happens before; ``dialogue``: pairs of
+    what it asks and what is typed then.
     """
+    left = [*dialogue] or [(b"[y/N]", answer)] * bool(answer)
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [*COMMAND, *words],
@@ -40,15 +50,17 @@ def in_terminal(
         stdout=theirs,
         stderr=theirs,
         env=environment(TERM="xterm", **env),
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # for Ctrl-C
     ) as process:
         os.close(theirs)
-        written = b""
+        written, seen = b"", 0
         while chunk := _read(ours):
             written += chunk
-            if answer and b"[y/N]" in written:
+            if left and left[0][0] in written[seen:]:
                 meanwhile()
-                os.write(ours, answer)
-                answer = b""
+                seen = len(written)
+                os.write(ours, left.pop(0)[1])
         os.close(ours)
         return process.wait(10), written.decode()
 
@@ -63,7 +75,9 @@ def _read(terminal: int) -> bytes:
 # --- Redis away ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [*([verb] for verb in VERBS), ["enqueue", "a.B", "--queue", "q"]])
+@pytest.mark.parametrize(
+    "words", [*([verb] for verb in QUESTIONS), ["pause", "q"], ["enqueue", "a.B", "--queue", "q"]]
+)
 def test_redis_away_exits_with_5_and_says_where(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +223,7 @@ def test_discard_leaves_alone_what_ran_while_it_asked(horus: Horus, scene: Scene
 # --- exit statuses ---------------------------------------------------------------------------
 
 BAD = ("--queue", "a b")
+QUEUE_ACTS = (["pause"], ["resume"], ["purge", "--yes"])
 
 
 @pytest.mark.parametrize(
@@ -228,7 +243,12 @@ BAD = ("--queue", "a b")
         (2, ["enqueue", "a.B", *BAD]),
         (2, ["enqueue", "a.B", "--queue", "q", "--args", "{"]),
         (2, ["show", "order"]),
-        (2, ["pause", "q"]),
+        *((0, [verb, "other", *more]) for verb, *more in QUEUE_ACTS),
+        *((2, [verb, "a b", *more]) for verb, *more in QUEUE_ACTS),
+        *((4, [verb, "nix", *more]) for verb, *more in QUEUE_ACTS),
+        (2, ["purge", "other"]),
+        (2, ["status", "--watch", "--check"]),
+        (2, ["status", "--watch=2"]),
         (3, ["status", "--check"]),
         (0, ["status"]),
         (0, ["show", "order-o"]),
@@ -260,6 +280,8 @@ def test_the_exit_status_says_how_it_went(
         ("--version", "redis hiredis rich msgspec psutil structlog"),
         ("status", "redis rich psutil structlog"),
         ("jobs", "redis rich psutil structlog"),
+        ("enqueue a.B --queue q", "redis rich psutil structlog"),
+        ("retry --all", "redis rich psutil structlog"),
     ],
 )
 def test_a_verb_imports_only_what_it_needs(
@@ -270,18 +292,22 @@ def test_a_verb_imports_only_what_it_needs(
         "import sys, atexit\n"
         f"atexit.register(lambda: print([m for m in {absent.split()!r} if m in sys.modules]))\n"
         "from horus_supervisor.cli.main import main\n"
-        f"main(['--url', {redis_url!r}, '--namespace', {namespace!r}, {words!r}])\n"
+        f"main(['--url', {redis_url!r}, '--namespace', {namespace!r}, *{words.split()!r}])\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, timeout=20
     )
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "[]")
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["[]"])
 
 
 def test_help_names_every_verb() -> None:
     text = Horus.bare("--help").stdout
-    for verb in ("status", "enqueue", "jobs", "show", "crashes", "crash", "dead", "retry", "work"):
+    for verb in VERBS:
         assert f"\n  {verb} " in text
-        assert Horus.bare(verb, "--help").stdout.startswith(f"Usage: horus {verb}")
+        told = Horus.bare(verb, "--help").stdout
+        assert told.startswith(f"Usage: horus {verb}")
+        assert re.search(rf"\n  Examples?:\s.*horus.* {verb}\b", told, re.DOTALL)
+        assert "--json" in told
+        assert [line for line in told.splitlines() if len(line) > 80] == []
     assert [line for line in text.splitlines() if len(line) > 80] == []
     assert Horus.bare(code=2).stderr == text

@@ -10,6 +10,7 @@ from tests.support.store import HOUR_MS
 
 JOB_FIELDS = {
     *("job_id", "job", "queue", "state", "attempt", "crashes", "enqueued_at", "due_at"),
+    *("expires_at", "tags"),
 }
 
 
@@ -52,6 +53,27 @@ def test_jobs_may_be_chosen_by_queue_and_state_and_number(horus: Horus, scene: S
     assert horus.json("jobs", "--state", "succeeded") == {"jobs": []}
     horus("jobs", "--state", "asleep", code=2)
     horus("jobs", "--limit", "0", code=2)
+
+
+def test_jobs_are_found_by_their_tag(horus: Horus, scene: Scene) -> None:
+    scene.add("a", "b", tags=("tenant:7", "mail"))
+    scene.add("c", tags=("tenant:70",), queue="bulk", delay_ms=HOUR_MS)
+    rows = horus.json("jobs", "--tag", "tenant:7")["jobs"]
+    assert [(row["job_id"], row["tags"]) for row in rows] == [
+        *(("a", ["tenant:7", "mail"]), ("b", ["tenant:7", "mail"])),
+    ]
+    assert [row["job_id"] for row in horus.json("jobs", "--tag", "tenant:70")["jobs"]] == ["c"]
+    assert "1 of 2 or more" in horus("jobs", "--tag", "mail", "--limit", "1").stdout
+    assert horus("jobs", "--tag", "nix").stdout == "no such jobs\n"
+    assert "tenant:7, mail" in horus("show", "a").stdout
+    for bad in ("a b", "a,b", "ä", ""):
+        assert "a tag is" in horus("jobs", "--tag", bad, code=2).stderr
+
+
+def test_when_a_job_expires_is_shown(horus: Horus, scene: Scene) -> None:
+    scene.add("a", expires_ms=4_102_444_800_000)
+    assert horus.json("show", "a")["job"]["expires_at"].startswith("2100-01-01T00:00:00")
+    assert "\nexpires " in horus("show", "a").stdout
 
 
 def test_a_long_queue_does_not_hide_another_ones_next_job(horus: Horus, scene: Scene) -> None:

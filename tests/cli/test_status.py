@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import signal
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +13,8 @@ import pytest
 
 from horus_supervisor.address import parse_url
 from horus_supervisor.store.wire import Wire
-from tests.support.horus import Horus, Scene
+from tests.support.horus import COMMAND, Horus, Scene, environment
+from tests.support.redis_server import RedisServer
 
 QUEUE_FIELDS = {
     *("queue", "ready", "oldest_ready_s", "running", "scheduled", "dead", "paused", "runners"),
@@ -200,6 +204,51 @@ def test_dead_jobs_are_named_and_well(horus: Horus, scene: Scene, keeper: str) -
     text = well(horus)
     assert "1 dead job to look at" in text
     assert text.splitlines()[-1].endswith("dead")
+
+
+def test_what_an_operator_paused_is_well_and_said(horus: Horus, scene: Scene, keeper: str) -> None:
+    service(scene, keeper, runner(0))
+    scene.add("a", due_ms=1_000)
+    scene.add("b", queue="reports")
+    horus("pause", "emails")
+    horus("pause", "reports")
+    assert [row["paused"] for row in horus.json("status")["queues"]] == [True, True]
+    text = well(horus)
+    assert "2 queues are paused (emails, reports)" in text
+    assert len([line for line in text.splitlines() if line.endswith("  paused")]) == 2
+    assert text.splitlines()[-1].endswith("resume emails")
+
+
+def watching(*where: str) -> subprocess.Popen[bytes]:
+    command = [*COMMAND, *where, "status", "--json", "--watch", "100ms"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment(), stdout=pipe, stderr=pipe)
+
+
+def test_watching_shows_it_again_and_again_as_an_object_a_line(horus: Horus, scene: Scene) -> None:
+    with watching(*horus.where) as process:
+        assert process.stdout
+        first = json.loads(process.stdout.readline())
+        scene.add("a")
+        changed = (json.loads(line) for line in process.stdout)
+        assert next(told for told in changed if told["queues"])["queues"][0]["ready"] == 1
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+    assert (first["schema"], first["queues"], process.returncode) == (1, [], 130)
+
+
+def test_watching_outlives_an_outage(own_redis: RedisServer) -> None:
+    with watching("--url", own_redis.url) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline()
+        own_redis.kill()
+        assert json.loads(process.stderr.readline())["error"]["code"] == 5
+        own_redis.start()
+        shown = iter(process.stdout)
+        assert all(json.loads(next(shown))["healthy"] for _ in range(10))
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
 
 
 def test_what_another_version_tells_of_itself_does_not_hurt(

@@ -1,0 +1,109 @@
+"""``horus pause``, ``resume`` and ``purge``: an operator's word on a whole queue."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from horus_supervisor.cli import completing, names, output
+from horus_supervisor.cli.errors import Exit, Failure, usage
+from horus_supervisor.cli.output import count
+from horus_supervisor.cli.wiring import Asked, Store, json_option, open_store
+from horus_supervisor.store import operations
+
+if TYPE_CHECKING:
+    from horus_supervisor.store.rows import Overview, QueueRow
+
+queue_argument = click.argument(
+    "queue", metavar="Q", callback=names.queue, shell_complete=completing.queues
+)
+
+
+@click.command(epilog="Example: horus pause emails")
+@queue_argument
+@json_option
+@click.pass_obj
+def pause(asked: Asked, queue: str) -> None:
+    """Let no job of a queue start until it is resumed. What runs goes on; enqueueing works."""
+    with open_store(asked) as store:
+        _see(store, queue)
+        word = store.run(operations.pause(store.namespace, queue))
+        was = " already" * (word == "paused")
+        again = f"{store.place.again} resume {queue}"
+        _tell(asked, queue, f"{queue} is paused{was}\nNext: {again}")
+
+
+@click.command(epilog="Example: horus resume emails")
+@queue_argument
+@json_option
+@click.pass_obj
+def resume(asked: Asked, queue: str) -> None:
+    """Let the jobs of a paused queue start again, in their order."""
+    with open_store(asked) as store:
+        _see(store, queue)
+        word = store.run(operations.resume(store.namespace, queue))
+        _tell(asked, queue, f"{queue} {'runs again' if word == 'ok' else 'was not paused'}")
+
+
+@click.command(epilog="Example: horus purge emails --dry-run")
+@queue_argument
+@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@json_option
+@click.pass_obj
+def purge(asked: Asked, queue: str, yes: bool, dry_run: bool) -> None:
+    """Discard the jobs of a queue that are ready or scheduled.
+
+    What runs, what is dead and what was enqueued since we counted stays.
+    """
+    if not (yes or dry_run or sys.stdin.isatty()):
+        raise usage("purge asks first, and here is no terminal to answer", "the same with --yes")
+    with open_store(asked) as store:
+        overview, row = _see(store, queue)
+        ready, scheduled = (row.ready, row.scheduled) if row else (0, 0)
+        what = f"{ready:,} ready and {count(scheduled, 'scheduled job')} of {queue}"
+        if dry_run:
+            _tell(asked, queue, f"would discard {what}", discarded=0, would=ready + scheduled)
+            return
+        if ready + scheduled and not yes and not click.confirm(f"Discard {what}?", err=True):
+            raise Failure("nothing was discarded", Exit.FAILED)
+        gone = _purge(store, queue, overview.now_ms)
+        _tell(asked, queue, f"discarded {count(gone, 'job')} of {queue}", discarded=gone)
+
+
+def _purge(store: Store, queue: str, until_ms: int) -> int:
+    """Discard piece by piece: no call holds Redis up for long."""
+    gone, more = 0, True
+    while more:
+        some, more = store.run(operations.purge(store.namespace, queue, until_ms))
+        gone += some
+    return gone
+
+
+def _see(store: Store, queue: str) -> tuple[Overview, QueueRow | None]:
+    """Look at everything; fails where nobody knows this queue: Redis, the file, any service."""
+    overview = store.run(operations.overview(store.namespace))
+    row = next((row for row in overview.queues if row.queue == queue), None)
+    known = {row.queue for row in overview.queues} | _in_file(store)
+    known.update(*(one.facts.get("queues") or () for one in overview.supervisors))
+    if row is None and queue not in known:
+        import difflib
+
+        near = difflib.get_close_matches(queue, known, 1)
+        hint = f"did you mean {near[0]}?" if near else f"{store.place.again} status"
+        raise Failure(f"there is no queue {queue!r}", Exit.NOT_FOUND, hint)
+    return overview, row
+
+
+def _in_file(store: Store) -> set[str]:
+    groups = store.place.config.groups if store.place.config else ()
+    return {queue for group in groups for queue in group.queues}
+
+
+def _tell(asked: Asked, queue: str, text: str, **more: int) -> None:
+    if asked.json:
+        output.print_json(done=[] if "would" in more else [queue], failed=[], **more)
+    else:
+        output.say(text)
