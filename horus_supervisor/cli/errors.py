@@ -56,7 +56,9 @@ def _code_and_hint(error: HorusError, place: Place | None) -> tuple[Exit, str]:
         case errors.ReplyLost():
             return Exit.AWAY, "the same command again: repeating is safe"
         case errors.RedisAway():
-            return Exit.AWAY, "start Redis there, or say where it is with -c FILE or --url URL"
+            return Exit.AWAY, f"{place.again if place else 'horus'} doctor"
+        case errors.RedisRefused():
+            return Exit.FAILED, "redis-cli ACL LIST, and look at the user and password of the URL"
         case errors.QueueFull():
             return Exit.FAILED, "raise Redis's maxmemory; what waits is still worked off"
         case errors.ConfigError():

@@ -33,6 +33,7 @@ VERBS = {
     "resume": ("queues", "Let them start again."),
     "purge": ("queues", "Discard what waits in a queue."),
     "work": ("work", "One runner in this terminal, without a supervisor."),
+    "doctor": ("doctor", "What is wrong with this machine, this Redis, this file."),
 }
 """Verb -> its module here, and its line in the help."""
 

@@ -129,6 +129,18 @@ class Store:
 
         return connected(self._wire)
 
+    def info(self) -> dict[str, str]:
+        """Read Redis's INFO. Raises: ``RedisRefused`` as it is."""
+        from horus_supervisor.store import server
+
+        return server.info(self._wire)
+
+    def now_s(self) -> float:
+        """Tell Redis's clock."""
+        from horus_supervisor.store import server
+
+        return server.now_s(self._wire)
+
     def close(self) -> None:
         """Close the wire."""
         self._wire.close()

@@ -28,7 +28,10 @@ from horus_supervisor.client import Client
 from horus_supervisor.clock import rfc3339
 from horus_supervisor.config.schema import GroupConfig
 from horus_supervisor.errors import HorusError
-from horus_supervisor.job import aftermath  # noqa: F401  # for its job class
+from horus_supervisor.job import (
+    aftermath,  # noqa: F401  # for its job class
+    definition,
+)
 from horus_supervisor.lifecycle import LEASE_S
 from horus_supervisor.messages import (
     Born,
@@ -61,9 +64,9 @@ def start_runner(
     ``imports``, modules with job classes to import first; ``until_empty``: return once the queues
     are empty; ``limits``, a group of a file (default: no timeout but the jobs' own, the rest as in
     an empty file). The first Ctrl-C lets the current job finish, a second one interrupts it.
-    Timeouts are kept by a timer of this process, so only in its main thread, and nothing kills a
-    job that does not give way. Raises ``RedisAway``, ``ServiceNotRunning``, ``RedisRefused``;
-    ``ValueError`` without a queue.
+    Timeouts are kept by a timer of this process, so only in its main thread; nothing kills a job
+    that does not give way, and one in which a debugger stands has no timeout. Raises ``RedisAway``,
+    ``ServiceNotRunning``, ``RedisRefused``; ``ValueError`` without a queue.
     """
     if not queues or isinstance(queues, str):
         raise ValueError(f"queues={queues!r}: a list of at least one queue name")
@@ -142,7 +145,14 @@ def _serve(runner: Runner, board: Scoreboard) -> None:
         return
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
     before = [signal.getsignal(number) for number in numbers]
-    signal.signal(signal.SIGALRM, lambda *_: runner.guard.look())
+
+    def late(*_: object) -> None:
+        if _debugged():
+            signal.setitimer(signal.ITIMER_REAL, 0)  # this job has all the time in the world
+        else:
+            runner.guard.look()
+
+    signal.signal(signal.SIGALRM, late)
 
     ours = os.getpid()
 
@@ -167,6 +177,15 @@ def _serve(runner: Runner, board: Scoreboard) -> None:
             signal.signal(number, handler)
 
 
+def _debugged() -> bool:
+    """Tell whether a debugger traces this thread; what measures coverage is none."""
+    tracer = sys.gettrace()
+    if tracer is not None:
+        return not str(getattr(tracer, "__module__", "")).startswith("coverage")
+    monitoring = getattr(sys, "monitoring", None)  # Python 3.12
+    return monitoring is not None and monitoring.get_tool(monitoring.DEBUGGER_ID) is not None
+
+
 def _boot(
     address: Address, namespace: str, identity: Identity, state_dir: Path, queues: Sequence[str]
 ) -> KeeperBoot:
@@ -177,6 +196,7 @@ def _boot(
         "app_version": None,
         "started_at": rfc3339(time.time()),
         "groups": {"work": 1},
+        "jobs": sorted(definition.registry()),
         "queues": list(queues),
         "runners": [],
     }

@@ -77,9 +77,13 @@ def facts(
     identity: Identity,
     started_at: str,
     app_version: str | None,
+    jobs: list[str] | None,
     runners: list[dict[str, object]],
 ) -> dict[str, object]:
-    """Tell what ``horus status`` shows of this host."""
+    """Tell what ``horus status`` and ``horus doctor`` show of this host.
+
+    ``jobs`` None: the template has not told yet which it imports.
+    """
     return {
         "host": identity.host,
         "pid": os.getpid(),
@@ -87,6 +91,7 @@ def facts(
         "app_version": app_version,
         "started_at": started_at,
         "groups": {group.name: group.runners for group in config.groups},
+        "jobs": jobs,
         "queues": sorted({queue for group in config.groups for queue in group.queues}),
         "runners": runners,
     }

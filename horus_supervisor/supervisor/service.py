@@ -364,9 +364,9 @@ class Supervisor:
     # --- telling -------------------------------------------------------------------------------
 
     def _facts(self) -> dict[str, object]:
-        started_at, version = self._started_at, self._generations.in_force.app_version
-        rows = self._crew.rows()
-        return boots.facts(self.config, self.identity, started_at, version, rows)
+        code, rows = self._generations.in_force, self._crew.rows()
+        imported = code.app_version, code.jobs
+        return boots.facts(self.config, self.identity, self._started_at, *imported, rows)
 
     def _tell(self, now: float) -> None:
         lags = self._stop or self._programs.keeper_lags

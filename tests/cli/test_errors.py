@@ -86,7 +86,7 @@ def test_redis_away_exits_with_5_and_says_where(
     result = Horus(url, "n")(*words, code=5)
     first, hint = result.stderr.splitlines()[-2:]
     assert first == f"horus: can't reach Redis at unix:{tmp_path}/none.sock (--url): no such file"
-    assert hint.startswith("  try: ")
+    assert hint.endswith(" doctor")
     assert "secret" not in result.output
     error = Horus(url, "n").failure("jobs", code=5)
     assert (error["kind"], error["message"]) == ("RedisAway", first.removeprefix("horus: "))
@@ -282,6 +282,7 @@ def test_the_exit_status_says_how_it_went(
         ("jobs", "redis rich psutil structlog"),
         ("enqueue a.B --queue q", "redis rich psutil structlog"),
         ("retry --all", "redis rich psutil structlog"),
+        ("doctor", "redis rich psutil structlog"),
     ],
 )
 def test_a_verb_imports_only_what_it_needs(

@@ -58,6 +58,18 @@ def test_a_sighup_is_answered_though_nothing_was_edited(service: Service) -> Non
     wait_until(lambda: len(service.runner_pids()) == 1, "one runner")
 
 
+def test_a_service_tells_which_jobs_it_imports(service: Service, client: Client) -> None:
+    service.write("[queues]\nq = 1\n")
+    service.start()
+
+    def told() -> list[str]:
+        [row] = client.connection.run(operations.supervisors(service.namespace))
+        assert row.facts["jobs"] != []  # null, while they are imported
+        return row.facts["jobs"] or []
+
+    wait_until(lambda: jobs.Quick.__horus__.name in told(), "its job names")
+
+
 def test_a_stop_lets_running_jobs_finish(service: Service, client: Client) -> None:
     service.write("[queues]\nq = 1\n")
     service.start()

@@ -1,0 +1,101 @@
+"""Does everything add up, and will somebody do it? Pure: what is in Redis in, findings out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from horus_supervisor.cli.findings import Finding, error, ok, warning
+from horus_supervisor.cli.house import House
+from horus_supervisor.cli.output import count
+from horus_supervisor.store.rows import Overview
+
+LOOKED_AT = 100
+"""Waiting jobs of each queue and state whose classes are looked for."""
+
+
+def conservation(overview: Overview) -> Iterator[Finding]:
+    """Compare what was enqueued with what is anywhere, queue by queue, at one moment."""
+    wrong = 0
+    for row in overview.queues:
+        running = sum(held.queue == row.queue for held in overview.slots.values() if held)
+        over, waiting = row.succeeded + row.discarded, row.ready + row.scheduled
+        missing = row.enqueued - over - waiting - row.dead - running
+        if missing:
+            wrong += 1
+            parts = (
+                f"{row.enqueued:,} enqueued, {over:,} over, {waiting:,} waiting,"
+                f" {running:,} running, {row.dead:,} dead"
+            )
+            what = f"{row.queue}: {count(abs(missing), 'job')} {_gone(missing)} ({parts})"
+            why = "jobs were lost or doubled: by a failover, by hand, or by a bug of ours"
+            yield error("sum", what, why, f"horus jobs --queue {row.queue}; tell us if it was us")
+    if not wrong:
+        total = sum(row.enqueued for row in overview.queues)
+        queues = count(len(overview.queues), "queue")
+        yield ok("sum", f"{count(total, 'job')} in {queues}: each is in one place")
+
+
+def _gone(missing: int) -> str:
+    return "missing" if missing > 0 else "too many"
+
+
+def unserved(house: House) -> Iterator[Finding]:
+    """Find work that no runner will take, and queues that are paused."""
+    found = False
+    for queue in house.queues:
+        work = queue.ready + queue.scheduled
+        if queue.paused:
+            found = True
+            what = f"{queue.queue} is paused, and {count(work, 'job')} wait{'s' * (work == 1)}"
+            yield warning("queues", what, "somebody did that", f"horus resume {queue.queue}")
+        elif work and not queue.places:
+            found = True
+            what = f"{queue.queue}: {count(work, 'job')} that no runner serves"
+            hint = f'[queues] {queue.queue} = 1 in the file, or horus work -q "{queue.queue}"'
+            yield error("queues", what, "it waits for ever", hint)
+    if not found:
+        yield ok("queues", f"{count(len(house.queues), 'queue')}, none with work unserved")
+
+
+def strangers(house: House, waiting: Mapping[str, Iterable[str]]) -> Iterator[Finding]:
+    """Find waiting jobs whose class nobody who serves their queue imports.
+
+    ``waiting``: queue -> names of jobs there. Who doesn't tell what he imports may import all.
+    """
+    found = False
+    for queue, names in waiting.items():
+        serving = [
+            one.told.jobs
+            for one in house.supervisors
+            if not one.silent and queue in {*one.told.queues, *_served(one.told.runners)}
+        ]
+        if not serving or any(jobs is None for jobs in serving):
+            continue
+        known = {name for jobs in serving for name in jobs or ()}
+        for name in sorted({*names} - known):
+            found = True
+            why = "it goes back to its queue until unknown_job_after has passed, then it is dead"
+            hint = f"add the module of {name} to [supervisor] imports, and restart the service"
+            what = f"{queue}: {name} waits, and no service that serves it imports it"
+            yield error("classes", what, why, hint)
+    if not found:
+        yield ok("classes", "no job waits whose class nobody imports")
+
+
+def _served(runners: Iterable[object]) -> set[str]:
+    return {queue for runner in runners for queue in getattr(runner, "queues", ())}
+
+
+def silent(house: House) -> Iterator[Finding]:
+    """Find services of which only a row in Redis is left."""
+    for one in house.supervisors:
+        if one.silent:
+            what = f"{one.told.host}: the service {one.supervisor} says nothing"
+            why = "its jobs wait until another service takes them over, after the lease"
+            yield warning("services", what, why, "horus status")
+    alive = [one for one in house.supervisors if not one.silent]
+    if alive:
+        yield ok("services", f"{count(len(alive), 'service')} alive")
+    else:
+        why = "nothing is worked off"
+        yield warning("services", "no service is alive", why, "horus-supervisor -c FILE")

@@ -1,0 +1,182 @@
+"""Is this machine fit for what the file asks for: folders, limits, cgroup, and what was left there.
+
+Looks only; makes nothing. What the system doesn't tell (macOS has no cgroups) is not judged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from horus_supervisor.cli.findings import Finding, error, ok, warning
+from horus_supervisor.cli.output import count, size
+
+if TYPE_CHECKING:
+    from horus_supervisor.config.schema import Config
+
+FILES_OF_A_RUNNER = 3
+FILES_OF_OURS = 64
+PROCESSES_OF_OURS = 8
+RUNNER_BYTES = 16 << 20
+"""What a runner takes at the least: its own memory, and what job code changes after the fork."""
+
+
+def look(config: Config) -> Iterator[Finding]:
+    """Judge this machine, as the user who asks."""
+    runners = sum(group.runners for group in config.groups)
+    yield from file(config)
+    yield from folders(config)
+    yield from leftovers(config.supervisor.state_dir)
+    yield from limits(runners)
+    yield from cgroup(runners, most_memory(config))
+
+
+def file(config: Config) -> Iterator[Finding]:
+    """Judge the file: who may read a password in it, and where its code is looked for."""
+    mode = config.file.stat().st_mode
+    if mode & stat.S_IROTH and _has_password(config.redis.url):
+        why = "it holds Redis's password"
+        hint = f"chmod o-r {config.file}"
+        yield warning("file", f"everybody here may read {config.file}", why, hint)
+    else:
+        yield ok("file", f"{config.file}: {count(len(config.groups), 'group')}")
+    for path in config.supervisor.path:
+        if not path.is_dir():
+            why = "job code is looked for there"
+            yield error("path", f"there is no folder {path}", why, "mend [supervisor] path")
+
+
+def _has_password(url: str) -> bool:
+    return "@" in url
+
+
+def folders(config: Config) -> Iterator[Finding]:
+    """Judge whether the service could write where it must, if we ran it."""
+    needed = {"state_dir": config.supervisor.state_dir, "embedded Redis": config.redis.folder}
+    for check, folder in needed.items():
+        if folder is None:
+            continue
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+        if not there.is_dir():
+            yield error(check, f"{there} is no folder", "the service can't start", f"ls -l {there}")
+        elif not os.access(there, os.W_OK | os.X_OK):
+            why = "the service can't start, if it is run by this user"
+            hint = f"ls -ld {there}; or run horus doctor as the service's user"
+            yield error(check, f"you may not write in {there}", why, hint)
+        else:
+            new = "" if there == folder else " (to be made)"
+            yield ok(check, f"{folder}{new}")
+
+
+def leftovers(state_dir: Path) -> Iterator[Finding]:
+    """Find what a service left for its successor, where none runs to take it."""
+    spool = state_dir / "spool"
+    try:
+        names = os.listdir(spool)
+    except FileNotFoundError:
+        names = []
+    except OSError as failed:
+        why = "whether calls wait there is unknown"
+        yield warning("spool", f"{spool}: {failed.strerror}", why, "ask as the service's user")
+        return
+    calls = sum(name.endswith(".call") for name in names)
+    opened = sum(name.endswith(".open") for name in names)
+    if not (calls or opened):
+        yield ok("spool", "nothing is left to hand in")
+    elif _locked(state_dir / "lock"):
+        yield ok("spool", "a service runs and looks after it")
+    else:
+        what = f"{count(calls, 'call')} and {count(opened, 'service')} to close wait in {spool}"
+        why = "how those jobs ended is told to Redis by the next service that starts here"
+        yield warning("spool", what, why, "horus-supervisor -c FILE")
+
+
+def _locked(lock: Path) -> bool:
+    """Tell whether a service holds the lock: shared and at once, so that none is kept from it."""
+    try:
+        fd = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def limits(runners: int) -> Iterator[Finding]:
+    """Judge the limits that this shell hands on."""
+    import resource
+
+    files = FILES_OF_OURS + FILES_OF_A_RUNNER * runners
+    yield _limit("nofile", resource.getrlimit(resource.RLIMIT_NOFILE)[1], files, "open files", "-n")
+    processes = PROCESSES_OF_OURS + runners
+    most = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+    yield _limit("nproc", most, processes, "processes", "-u")
+
+
+def _limit(check: str, most: int, needed: int, what: str, option: str) -> Finding:
+    import resource
+
+    if most == resource.RLIM_INFINITY:
+        return ok(check, f"no limit of {what}")
+    if most < needed:
+        why = "the file asks for more runners than can be started"
+        hint = f"ulimit {option} {2 * needed}, or Limit{check.upper()}= in the unit"
+        return error(check, f"at most {most:,} {what}, {needed:,} are needed", why, hint)
+    return ok(check, f"{most:,} {what}, {needed:,} are needed")
+
+
+def most_memory(config: Config) -> int:
+    """Tell what the runners may take together by the file, as far as it says."""
+    return sum(
+        group.runners * (group.hard_memory or group.max_memory or RUNNER_BYTES)
+        for group in config.groups
+    )
+
+
+def cgroup(runners: int, memory: int, root: Path = Path("/")) -> Iterator[Finding]:
+    """Judge the limits of our cgroup, version 2: in a container, those of the service too."""
+    folder = _cgroup_folder(root)
+    if folder is None:
+        return
+    most = _number(folder / "memory.max")
+    if most is not None and most < memory:
+        what = f"memory.max is {size(most)}, the runners may take {size(memory)}"
+        why = "the kernel kills whatever takes the last of it, Redis or the supervisor too"
+        yield warning("cgroup memory", what, why, "fewer runners, a lower max_memory, or more")
+    elif most is not None:
+        yield ok("cgroup memory", f"{size(most)}, the runners may take {size(memory)}")
+    if _number(folder / "memory.oom.group") == 1:
+        why = "one runner out of memory ends the whole service, and every job in it"
+        hint = "OOMPolicy=continue in the unit; singleProcessOOMKill on the kubelet"
+        yield error("cgroup oom", "memory.oom.group is set", why, hint)
+    processes = _number(folder / "pids.max")
+    if processes is not None and processes < runners + PROCESSES_OF_OURS:
+        what = f"at most {processes} processes, {runners + PROCESSES_OF_OURS} are needed"
+        hint = "TasksMax= in the unit; --pids-limit of the container"
+        yield error("cgroup pids", what, "runners can't be forked", hint)
+
+
+def _cgroup_folder(root: Path) -> Path | None:
+    with contextlib.suppress(OSError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            if line.startswith("0::"):
+                folder = root / "sys/fs/cgroup" / line[3:].lstrip("/")
+                return folder if (folder / "cgroup.controllers").exists() else None
+    return None
+
+
+def _number(path: Path) -> int | None:
+    """Read a limit; None where there is none."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):  # ValueError: it says "max"
+        return None

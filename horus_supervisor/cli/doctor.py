@@ -1,0 +1,133 @@
+"""``horus doctor``: looks at everything that can be wrong around the jobs, and says what to do."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from horus_supervisor.cli import checks_of_jobs, checks_of_machine, checks_of_redis, output
+from horus_supervisor.cli.errors import Exit, Failure
+from horus_supervisor.cli.findings import Finding, Level, error, warning
+from horus_supervisor.cli.output import count
+from horus_supervisor.cli.wiring import Asked, Store, errors_in_words, json_option, locate
+from horus_supervisor.errors import RedisRefused
+from horus_supervisor.lifecycle import JobState
+from horus_supervisor.store import operations
+
+if TYPE_CHECKING:
+    from horus_supervisor.store.rows import Overview
+
+COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
+
+
+@click.command(epilog="Example: horus -c config.toml doctor")
+@json_option
+@click.pass_obj
+def doctor(asked: Asked) -> int:
+    """Look for what is wrong with this machine, this Redis and this file.
+
+    Changes nothing. Run it as the user of the service, on its host. Each finding says why it
+    matters and what to type. Exit status: 1 where there is an error, else 0, with warnings too.
+    """
+    findings = list(_look(asked))
+    errors = sum(one.level is Level.ERROR for one in findings)
+    warnings = sum(one.level is Level.WARNING for one in findings)
+    if asked.json:
+        rows = [one.row() for one in findings]
+        output.print_json(healthy=errors == 0, findings=rows)
+    else:
+        _print(findings, errors, warnings)
+    return Exit.FAILED if errors else 0
+
+
+def _look(asked: Asked) -> Iterator[Finding]:
+    """Look at the file first, then the machine, then Redis; each where the one before allows it."""
+    try:
+        place = locate(asked)
+    except Failure as failure:
+        why = "neither the service nor horus knows where the jobs are"
+        yield error("file", failure.message, why, failure.hint)
+        return
+    if place.config:
+        yield from checks_of_machine.look(place.config)
+    store = Store(place)
+    try:
+        with errors_in_words(place):
+            yield from _look_at_redis(store)
+    except Failure as failure:
+        yield error("redis", failure.message, "nothing works without it", _instead(failure))
+    finally:
+        store.close()
+
+
+def _instead(failure: Failure) -> str:
+    """Give the hint, where it isn't to ask the doctor."""
+    if failure.hint.endswith("doctor"):
+        return "start Redis there, or say where it is with -c FILE or --url URL"
+    return failure.hint
+
+
+def _look_at_redis(store: Store) -> Iterator[Finding]:
+    from horus_supervisor.cli.status import look
+
+    house, _ = look(store)
+    overview = store.run(operations.overview(store.namespace))
+    try:
+        yield from checks_of_redis.look(store.info())
+    except RedisRefused as refused:
+        why = "its version, memory and persistence are unknown"
+        yield warning("redis", str(refused), why, "permit INFO to this user")
+    yield from _clock(store)
+    yield from checks_of_jobs.silent(house)
+    yield from checks_of_jobs.unserved(house)
+    yield from checks_of_jobs.strangers(house, _waiting(store, overview))
+    yield from checks_of_jobs.conservation(overview)
+
+
+def _clock(store: Store) -> Iterator[Finding]:
+    """Compare clocks, the answer being half a round trip old."""
+    asked_at, began = time.time(), time.monotonic()
+    theirs = store.now_s()
+    round_trip_s = time.monotonic() - began
+    yield from checks_of_redis.clock(asked_at + round_trip_s / 2 - theirs, round_trip_s)
+
+
+def _waiting(store: Store, overview: Overview) -> dict[str, set[str]]:
+    """Tell the names of the jobs that are next, by queue."""
+    found: dict[str, set[str]] = {}
+    for row in overview.queues:
+        for state, number in ((JobState.READY, row.ready), (JobState.SCHEDULED, row.scheduled)):
+            if number:
+                most = checks_of_jobs.LOOKED_AT
+                call = operations.list_jobs(store.namespace, state, row.queue, most)
+                names = {item.job.name for item in store.run(call)}
+                found.setdefault(row.queue, set()).update(names)
+    return found
+
+
+def _print(findings: list[Finding], errors: int, warnings: int) -> None:
+    told = [count(errors, "error")] * bool(errors) + [count(warnings, "warning")] * bool(warnings)
+    word = output.paint("NOT WELL" if errors else "OK", "red" if errors else "green")
+    output.say(f"{word}  {', '.join(told) or f'{len(findings)} checks, nothing found'}")
+    wide = max(len(one.check) for one in findings)
+    for one in findings:
+        level = output.paint(f"{one.level:<7}", COLOURS[one.level])
+        _print_part(f"{level}  {one.check:<{wide}}  ", 11 + wide, one.what)
+        for name, text in (("why", one.why), ("try", one.type)):
+            if text:
+                _print_part(" " * (11 + wide) + f"{name}: ", 16 + wide, text, whole=name == "try")
+    worst = next((one for one in findings if one.level is Level.ERROR and one.type), None)
+    output.say(f"Next: {worst.type if worst else 'horus status'}")
+
+
+def _print_part(head: str, indent: int, text: str, *, whole: bool = False) -> None:
+    """Write a text in its column; what is to be typed stays on one line."""
+    room = max(30, output.width() - indent)
+    clean = output.clean(text)
+    lines = clean.splitlines() if whole else textwrap.wrap(clean, room)
+    for at, line in enumerate(lines):
+        output.say((" " * indent if at else head) + line)
