@@ -32,8 +32,10 @@ VERBS = {
     "pause": ("queues", "Let no job of a queue start."),
     "resume": ("queues", "Let them start again."),
     "purge": ("queues", "Discard what waits in a queue."),
+    "run": ("run", "One dead job, alone in this terminal."),
     "work": ("work", "One runner in this terminal, without a supervisor."),
     "doctor": ("doctor", "What is wrong with this machine, this Redis, this file."),
+    "completion": ("completion", "The script by which a shell completes horus."),
 }
 """Verb -> its module here, and its line in the help."""
 
@@ -54,6 +56,15 @@ class Verbs(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
             formatter.write_dl([(name, line) for name, (_, line) in VERBS.items()])
+
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        found = [name for name in VERBS if name.startswith(incomplete)]
+        verbs = [CompletionItem(name, help=VERBS[name][1]) for name in found]
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

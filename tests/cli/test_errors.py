@@ -247,8 +247,12 @@ QUEUE_ACTS = (["pause"], ["resume"], ["purge", "--yes"])
         *((2, [verb, "a b", *more]) for verb, *more in QUEUE_ACTS),
         *((4, [verb, "nix", *more]) for verb, *more in QUEUE_ACTS),
         (2, ["purge", "other"]),
+        *((1, ["run", name]) for name in ("order-r", "order-w", "order-s", "order-o")),
+        (4, ["run", "nix"]),
+        (2, ["run", "order-d"]),
         (2, ["status", "--watch", "--check"]),
         (2, ["status", "--watch=2"]),
+        (2, ["completion", "tcsh"]),
         (3, ["status", "--check"]),
         (0, ["status"]),
         (0, ["show", "order-o"]),
@@ -283,6 +287,7 @@ def test_the_exit_status_says_how_it_went(
         ("enqueue a.B --queue q", "redis rich psutil structlog"),
         ("retry --all", "redis rich psutil structlog"),
         ("doctor", "redis rich psutil structlog"),
+        ("completion bash", "redis hiredis rich msgspec psutil structlog"),
     ],
 )
 def test_a_verb_imports_only_what_it_needs(

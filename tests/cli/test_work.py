@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +14,11 @@ from horus_supervisor.config.load import parse
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.messages import Identity
 from horus_supervisor.runner import foreground
+from horus_supervisor.store import operations
+from tests.cli.test_errors import in_terminal
 from tests.support.horus import COMMAND, Horus, Scene, environment
 from tests.support.service import ROOT
+from tests.support.waiting import wait_until
 
 Work = Callable[..., str]
 
@@ -30,17 +34,17 @@ def run(scene: Scene, redis_url: str, tmp_path: Path) -> Work:
         '[groups.g]\nqueues = ["q"]\njob_timeout = "100ms"\nunknown_job_after = "0s"\n'
     )
 
-    def run(*words: str) -> str:
+    def run(*words: str, **env: str) -> str:
         done = subprocess.run(
             [*COMMAND, *words],
             cwd=tmp_path,
-            env=environment(),
+            env=environment(**env),
             capture_output=True,
             text=True,
             timeout=30,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
+        assert (done.returncode, "AttributeError" in done.stderr) == (0, False), done.stderr
         return done.stdout
 
     return run
@@ -96,3 +100,91 @@ def test_work_exits_with_5_where_redis_is_away(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", [["-q", "a b"], ["--import", "nomodule_of_mine", "-q", "q"], []])
 def test_work_refuses_what_it_can_not_do(horus: Horus, words: list[str]) -> None:
     horus("work", *words, code=2)
+
+
+STOPS = """
+from horus_supervisor import Job
+
+class Stop(Job, name="Stop", queue="q", timeout=0.2, max_attempts=1):
+    def execute(self):
+        there = 42
+        breakpoint()
+        print("and on")
+"""
+
+
+@pytest.fixture
+def file(scene: Scene, redis_url: str, tmp_path: Path) -> Path:
+    (tmp_path / "stopsapp.py").write_text(STOPS)
+    file = tmp_path / "stops.toml"
+    file.write_text(
+        f'[redis]\nurl = "{redis_url}"\nnamespace = "{scene.namespace}"\n'
+        '[supervisor]\nimports = ["stopsapp"]\n[queues]\nq = 1\n'
+    )
+    return file
+
+
+def test_a_job_has_the_terminal_and_all_the_time_in_a_debugger(scene: Scene, file: Path) -> None:
+    scene.add("job", queue="q", name="Stop", payload=b"{}")
+
+    def until_it_is_late() -> None:
+        """Wait for longer than the timeout, by a clock that isn't ours: the job's age in Redis."""
+        wait_until(lambda: age_s(scene) > 0.6, "the job is past its timeout")
+
+    pdb = b"(Pdb) "
+    code, text = in_terminal(
+        *("-c", str(file), "work", "--until-empty"),
+        dialogue=[(pdb, b"p there * 2\n"), (pdb, b"c\n")],
+        meanwhile=until_it_is_late,
+    )
+    assert (code, scene.state("job")) == (0, JobState.SUCCEEDED), text
+    assert "84" in text
+    assert "and on" in text
+
+
+def age_s(scene: Scene) -> float:
+    overview = scene.run(operations.overview(scene.namespace))
+    [held] = [held for held in overview.slots.values() if held]
+    return (overview.now_ms - held.started_ms) / 1000
+
+
+def test_what_measures_coverage_is_no_debugger(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tracer:
+        __module__ = "coverage.tracer"
+
+    for tracer, debugged in ((Tracer(), False), (lambda *_: None, True)):
+        monkeypatch.setattr(sys, "gettrace", lambda tracer=tracer: tracer)
+        assert foreground._debugged() is debugged
+
+
+ELSEWHERE = """
+import os, resource, select, signal, socket, sys
+
+sys.platform = "darwin"
+for module, names in {
+    os: "memfd_create pidfd_open eventfd O_PATH pipe2 posix_fadvise sched_getaffinity splice",
+    select: "epoll",
+    signal: "SIGRTMIN SIGRTMAX sigtimedwait pidfd_send_signal",
+    socket: "TCP_KEEPIDLE SOCK_CLOEXEC SOCK_NONBLOCK SO_PEERCRED MSG_CMSG_CLOEXEC",
+    resource: "prlimit RLIMIT_SIGPENDING",
+}.items():
+    for name in names.split():
+        if hasattr(module, name):
+            delattr(module, name)
+"""
+
+
+def test_a_runner_in_the_foreground_needs_nothing_that_only_linux_has(
+    run: Work, scene: Scene, tmp_path: Path
+) -> None:
+    """As on macOS, as far as that can be had here: those names are gone in all its processes."""
+    (tmp_path / "sitecustomize.py").write_text(ELSEWHERE)
+    mark = {"path": f"{tmp_path}/mark"}
+    scene.fall("dead", queue="q", name="testjobs.Quick", payload=json.dumps(mark).encode())
+    scene.add("job", queue="q", name="testjobs.Quick", payload=json.dumps(mark).encode())
+    path = f"{tmp_path}:{ROOT}"
+    run("work", "--until-empty", PYTHONPATH=path)
+    assert scene.state("job") is JobState.SUCCEEDED
+    assert json.loads(run("run", "dead", "--json", PYTHONPATH=path))["run"]["signal"] is None
+    run("doctor", PYTHONPATH=path)
+    assert (tmp_path / "mark").read_text().count("\n") == 2

@@ -1,0 +1,120 @@
+"""What a shell offers behind Tab, asked as its script asks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.horus import COMMAND, Horus, Scene, environment
+from tests.support.redis_server import RedisServer
+from tests.support.store import HOUR_MS
+
+Offered = Callable[..., set[str]]
+
+
+@pytest.fixture
+def offered(horus: Horus, tmp_path: Path) -> Offered:
+    """What is offered after these words, the last one being typed just now."""
+
+    def offered(*words: str, where: list[str] = horus.where) -> set[str]:
+        line = ["horus", *where, *words]
+        asked = {"COMP_WORDS": "\n".join(line), "COMP_CWORD": str(len(line) - 1)}
+        if not words[-1]:
+            asked["COMP_WORDS"] = "\n".join(line[:-1])
+        done = subprocess.run(
+            COMMAND,
+            cwd=tmp_path,
+            env=environment(_HORUS_COMPLETE="zsh_complete", **asked),
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        assert done.stderr == ""
+        return set(done.stdout.splitlines()[1::3])
+
+    return offered
+
+
+def test_verbs_and_options_are_offered(offered: Offered) -> None:
+    assert offered("pa") == {"pause"}
+    assert {"status", "doctor", "run", "completion"} <= offered("")
+    assert "--dry-run" in offered("retry", "--")
+    assert offered("jobs", "--state", "s") == {"scheduled", "succeeded"}
+    assert offered("completion", "") == {"bash", "zsh", "fish"}
+
+
+def test_queues_and_ids_are_asked_of_redis(offered: Offered, scene: Scene, horus: Horus) -> None:
+    scene.fall("order-d", 1)
+    scene.kill("order-k", 2, queue="reports")
+    scene.add("other-s", delay_ms=HOUR_MS, queue="bulk")
+    assert offered("pause", "") == {"emails", "reports", "bulk"}
+    for words in (("jobs", "--queue"), ("work", "-q"), ("enqueue", "a.B", "--queue"), ("purge",)):
+        assert offered(*words, "r") == {"reports"}
+    for verb in ("retry", "discard", "show", "run"):
+        assert offered(verb, "or") == {"order-d", "order-k"}
+    [record] = horus.json("crashes")["crashes"]
+    assert offered("crash", record["crash_id"][:3]) == {record["crash_id"]}
+
+
+def test_a_redis_that_hangs_or_is_away_is_not_waited_for(
+    offered: Offered, own_redis: RedisServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(f'[redis]\nurl = "{own_redis.url}"\n[queues]\nfiled = 1\n')
+    own_redis.pause()
+    began = time.monotonic()
+    assert offered("pause", "", where=["-c", str(file)]) == {"filed"}
+    assert time.monotonic() - began < 4  # a call's own timeout is 5 s
+    own_redis.kill()
+    assert offered("retry", "", where=["-c", str(file)]) == set()
+    assert offered("pause", "", where=["-c", str(tmp_path / "none.toml")]) == set()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_is_one_that_its_shell_reads(horus: Horus, tmp_path: Path, shell: str) -> None:
+    script = Horus.bare("completion", shell).stdout
+    assert f"_HORUS_COMPLETE={shell}_complete" in script
+    assert horus.json("completion", shell)["completion"] == {
+        "shell": shell,
+        "script": script.removesuffix("\n"),
+    }
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell} here")
+    (tmp_path / "script").write_text(script)
+    subprocess.run([shell, "-n", str(tmp_path / "script")], check=True, timeout=20)
+
+
+def test_bash_completes_by_the_script(scene: Scene, horus: Horus, tmp_path: Path) -> None:
+    if shutil.which("bash") is None:
+        pytest.skip("there is no bash here")
+    scene.add("a", queue="reports")
+    code = f'exec {sys.executable} -m horus_supervisor.cli.main "$@"'
+    (tmp_path / "horus").write_text(f"#!/bin/sh\n{code}\n")
+    (tmp_path / "horus").chmod(0o755)
+    typed = (
+        'eval "$(horus completion bash)"; COMP_WORDS=(horus pause re); COMP_CWORD=2; '
+        '_horus_completion horus; echo "${COMPREPLY[@]}"'
+    )
+    env = environment(PATH=f"{tmp_path}:{os.environ['PATH']}", HORUS_URL=horus.where[1])
+    done = subprocess.run(
+        ["bash", "-c", typed], env=env, capture_output=True, text=True, timeout=20, check=True
+    )
+    assert done.stdout == "\n"  # the default namespace has no such queue
+    typed = typed.replace("horus pause re", f"horus --namespace {scene.namespace} pause re")
+    done = subprocess.run(
+        ["bash", "-c", typed.replace("COMP_CWORD=2", "COMP_CWORD=4")],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert done.stdout == "reports\n"
