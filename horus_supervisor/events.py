@@ -46,6 +46,7 @@ class Event(StrEnum):
     CHILD_EXITED = "child.exited"
     CHILD_STUCK = "child.stuck"
     CRASH_LOOP = "crash_loop"
+    CLASS_RESUMED = "class.resumed"
     OUTPUT = "output"
     LOG_DROPPED = "log.dropped"
     REDIS_LOST = "redis.lost"
@@ -92,6 +93,7 @@ _SENTENCES: dict[Event, str] = {
     Event.CHILD_EXITED: "the {child} process ended: {how}; starting another",
     Event.CHILD_STUCK: "the {child} process has made no sign of life for {silent_s} s: killed",
     Event.CRASH_LOOP: "{group}: runners die faster than they are replaced; next try in {delay_s} s",
+    Event.CLASS_RESUMED: "{job} was held back for other code than runs here now: it may run again",
     Event.OUTPUT: "written to standard output or error",
     Event.LOG_DROPPED: "lines dropped, as standard output is not read fast enough: {count}",
     Event.REDIS_LOST: "{error}; jobs that run go on, and are handed in when it is back",

@@ -71,6 +71,8 @@ class TemplateReady(Message, frozen=True):
     threads: int
     took_s: float
     app_version: str | None
+    code: str = ""
+    """Tells one text of the job classes' modules from another."""
 
 
 class TemplateFailed(Message, frozen=True):

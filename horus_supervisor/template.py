@@ -27,6 +27,7 @@ from pathlib import Path
 
 from horus_supervisor import linux, messages
 from horus_supervisor.address import parse_url
+from horus_supervisor.ids import sha1_hex
 from horus_supervisor.job import aftermath, codec, definition
 from horus_supervisor.messages import (
     Boot,
@@ -111,6 +112,17 @@ def _rehearse(boot: Boot) -> None:
         traceback.print_exc()
 
 
+def _code() -> str:
+    """Tell the text of all modules that define job classes from any other text of theirs."""
+    names = {cls.__module__ for cls in definition.registry().values()}
+    files = {getattr(sys.modules.get(name), "__file__", None) for name in names}
+    text = b""
+    for file in sorted(filter(None, files)):
+        with contextlib.suppress(OSError):
+            text += Path(file).read_bytes()
+    return sha1_hex(text)[:12]
+
+
 def import_jobs(boot: Boot) -> TemplateReady:
     """Import the modules with job classes; raises whatever they raise."""
     began = time.monotonic()
@@ -127,6 +139,7 @@ def import_jobs(boot: Boot) -> TemplateReady:
         threads=threads,
         took_s=took_s,
         app_version=version,
+        code=_code(),
     )
 
 

@@ -35,13 +35,25 @@ def pause(asked: Asked, queue: str) -> None:
         _tell(asked, queue, f"{queue} is paused{was}\nNext: {again}")
 
 
-@click.command(epilog="Example: horus resume emails")
-@queue_argument
+@click.command(epilog="Examples: horus resume emails; horus resume --job shop.jobs.Render")
+@click.argument(
+    "queue",
+    metavar="[Q]",
+    required=False,
+    callback=names.queue,
+    shell_complete=completing.queues,
+)
+@click.option("--job", metavar="JOB", help="A job class that is held back, by its name.")
 @json_option
 @click.pass_obj
-def resume(asked: Asked, queue: str) -> None:
-    """Let the jobs of a paused queue start again, in their order."""
+def resume(asked: Asked, queue: str | None, job: str | None) -> None:
+    """Let the jobs of a paused queue start again, or those of a class that is held back."""
+    if (queue is None) == (job is None):
+        raise usage("resume takes a queue, or --job", "horus resume emails")
     with open_store(asked) as store:
+        if queue is None:
+            _resume_class(asked, store, str(job))
+            return
         _see(store, queue)
         word = store.run(operations.resume(store.namespace, queue))
         _tell(asked, queue, f"{queue} {'runs again' if word == 'ok' else 'was not paused'}")
@@ -71,6 +83,20 @@ def purge(asked: Asked, queue: str, yes: bool, dry_run: bool) -> None:
             raise Failure("nothing was discarded", Exit.FAILED)
         gone = _purge(store, queue, overview.now_ms)
         _tell(asked, queue, f"discarded {count(gone, 'job')} of {queue}", discarded=gone)
+
+
+def _resume_class(asked: Asked, store: Store, name: str) -> None:
+    word, moved, more = store.run(operations.unhold(store.namespace, name))
+    if word == "free":
+        raise Failure(f"no job class named {name} is held back", Exit.NOT_FOUND)
+    while more:
+        _, some, more = store.run(operations.unhold(store.namespace, name))
+        moved += some
+    text = f"{name} runs again; {count(moved, 'job')} had waited for that"
+    if asked.json:
+        output.print_json(done=[name], failed=[], resumed=moved)
+    else:
+        output.say(text)
 
 
 def _purge(store: Store, queue: str, until_ms: int) -> int:

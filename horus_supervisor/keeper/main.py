@@ -99,6 +99,7 @@ class Keeper:
         self.registered = False
         self._facts = boot.facts
         self._held: set[str] = set()
+        self._tried: set[tuple[str, str]] = set()
         self._away = False
         embedded = boot.redis_url.startswith("embedded:")
         self._quiet_until = time.monotonic() + STARTS_WITHIN_S if embedded else 0.0
@@ -292,9 +293,23 @@ class Keeper:
 
     def _kick(self) -> None:
         held = self.ask(operations.kick(self.boot.namespace))
-        for name in set(held) - self._held:
-            self.log.error(Event.CRASH_LOOP, job=name, message=_HELD.format(name=name))
+        for name in held:
+            if name not in self._held:
+                self.log.error(Event.CRASH_LOOP, job=name, message=_HELD.format(name=name))
+            self._let_go(name)
         self._held = set(held)
+
+    def _let_go(self, name: str) -> None:
+        """Try a class that is held for other code with ours; once: another host may have that."""
+        jobs, code = self._facts.get("jobs"), str(self._facts.get("code") or "")
+        if not (code and isinstance(jobs, list) and name in jobs) or (name, code) in self._tried:
+            return
+        word, _, more = self.ask(operations.unhold(self.boot.namespace, name, code))
+        while more:
+            word, _, more = self.ask(operations.unhold(self.boot.namespace, name, code))
+        if word == "ok":
+            self._tried.add((name, code))
+            self.log.info(Event.CLASS_RESUMED, job=name)
 
     def _rotate(self) -> None:
         self.ask(operations.rotate(self.boot.namespace))

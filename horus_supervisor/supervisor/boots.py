@@ -8,6 +8,7 @@ import socket
 from horus_supervisor import __version__, messages
 from horus_supervisor.config.schema import Config, GroupConfig
 from horus_supervisor.messages import Identity
+from horus_supervisor.supervisor.programs import Template
 
 
 def identity(config: Config) -> Identity:
@@ -76,22 +77,22 @@ def facts(
     config: Config,
     identity: Identity,
     started_at: str,
-    app_version: str | None,
-    jobs: list[str] | None,
+    template: Template,
     runners: list[dict[str, object]],
 ) -> dict[str, object]:
     """Tell what ``horus status`` and ``horus doctor`` show of this host.
 
-    ``jobs`` None: the template has not told yet which it imports.
+    ``template`` is the one in force; it may not have told yet what it imports.
     """
     return {
         "host": identity.host,
         "pid": os.getpid(),
         "version": __version__,
-        "app_version": app_version,
+        "app_version": template.app_version,
+        "code": template.code,
         "started_at": started_at,
         "groups": {group.name: group.runners for group in config.groups},
-        "jobs": jobs,
+        "jobs": template.jobs,
         "queues": sorted({queue for group in config.groups for queue in group.queues}),
         "runners": runners,
     }

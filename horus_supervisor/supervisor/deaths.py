@@ -150,6 +150,7 @@ class Deaths:
             death=fate,
             record=msgspec.Raw(bounded(record)),
             hold_after=life.group.hold_after,
+            code=life.template.code,
         )
         self._hand_over(died, record)
 

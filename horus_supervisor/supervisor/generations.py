@@ -107,7 +107,7 @@ class Generations:
     def imported(self, template: Template, ready: messages.TemplateReady) -> None:
         """Note that a template can fork: with code that is new, the roll begins."""
         template.ready, template.jobs = True, ready.jobs
-        template.app_version = ready.app_version
+        template.app_version, template.code = ready.app_version, ready.code
         template.failed = False
         told = msgspec.structs.asdict(ready)
         names, told["generation"] = told.pop("jobs"), template.generation

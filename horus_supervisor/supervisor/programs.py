@@ -68,6 +68,7 @@ class Template(Program):
     failed: bool = False  # it has said why its import failed
     ready: bool = False  # its code is imported: it can fork
     app_version: str | None = None
+    code: str = ""
     jobs: list[str] | None = None
 
     def ask(self, spec: messages.Spawn, fds: list[int]) -> bool:

@@ -365,8 +365,7 @@ class Supervisor:
 
     def _facts(self) -> dict[str, object]:
         code, rows = self._generations.in_force, self._crew.rows()
-        imported = code.app_version, code.jobs
-        return boots.facts(self.config, self.identity, self._started_at, *imported, rows)
+        return boots.facts(self.config, self.identity, self._started_at, code, rows)
 
     def _tell(self, now: float) -> None:
         lags = self._stop or self._programs.keeper_lags

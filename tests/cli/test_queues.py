@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from horus_supervisor.lifecycle import JobState
+from horus_supervisor.lifecycle import Death, JobState
 from horus_supervisor.store import operations
 from tests.cli.test_errors import in_terminal
 from tests.support.horus import Horus, Scene
@@ -82,3 +82,16 @@ def test_purge_asks_with_the_counts_and_spares_what_comes_meanwhile(
     counts = scene.counts()
     assert (exited, counts["ready"] + counts["scheduled"]) == (code, left)
     assert scene.state("new") is JobState.READY
+
+
+def test_a_class_that_is_held_is_resumed_by_its_name(horus: Horus, scene: Scene) -> None:
+    assert "no job class named" in horus("resume", "--job", "shop.Nobody", code=4).stderr
+    assert "a queue, or --job" in horus("resume", code=2).stderr
+    scene.add("poison", max_attempts=1)
+    slot = scene.member()
+    scene.run(scene.claim(slot))
+    record = b'{"cause":"signal"}'
+    crash = operations.crash(scene.namespace, slot, 1, Death.CRASHED, record, hold_after=1)
+    scene.run(crash)
+    told = horus.json("resume", "--job", "shop.Mail")
+    assert told == {"done": ["shop.Mail"], "failed": [], "resumed": 0}

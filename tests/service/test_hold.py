@@ -5,6 +5,7 @@ from __future__ import annotations
 from horus_supervisor import Client
 from horus_supervisor.store import operations
 from tests.service.apps import testjobs as jobs
+from tests.support.rolling import App
 from tests.support.service import Service
 from tests.support.waiting import wait_until
 
@@ -41,3 +42,31 @@ def test_a_class_of_which_some_jobs_succeed_is_not_held(service: Service, client
     last = client.enqueue_many([bad, good, bad, good, bad, good])[-1]
     wait_until(lambda: last.status() == "succeeded", "the last", on_failure=service.tail)
     assert service.events("crash_loop", job=NAME) == []
+
+
+KILL = """
+class Kill(Job, name="rolled.Kill", queue="q", max_attempts=1):
+    def execute(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+CURED = KILL.replace("os.kill(os.getpid(), signal.SIGKILL)", "pass")
+
+
+def test_new_code_lets_a_class_run_again_and_the_same_code_does_not(
+    service: Service, client: Client
+) -> None:
+    app = App(service, client)
+    app.write("1", KILL)
+    app.serve("[groups.g]\nqueues = ['q']\nrunners = 1\nhold_after = 2\n")
+    ids = [client.enqueue_raw("rolled.Kill", b"{}", "q").id for _ in range(5)]
+    service.wait_for("crash_loop", job="rolled.Kill")
+    assert app.says() == "1"  # past all of them, which are parked
+    app.reload()
+    app.done()
+    assert app.says() == "1"
+    assert service.events("class.resumed") == []
+    app.write("2", CURED)
+    app.reload()
+    service.wait_for("class.resumed", job="rolled.Kill")
+    wait_until(lambda: client.status(ids[-1]) == "succeeded", "the cured", on_failure=service.tail)
+    assert len(service.events("job.crashed")) == 2
