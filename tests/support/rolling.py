@@ -104,7 +104,7 @@ GONE = ("runner.exited", "runner.crashed")
 def least_alive(lines: list[Line], group: str) -> int:
     """The fewest runners of a group at a time, from when all of them were first there."""
     alive, least, full = 0, 1000, False
-    for line in lines:
+    for line in sorted(lines, key=lambda line: str(line["timestamp"])):  # deaths are told first
         if line.get("group") == group:
             alive += (line["event"] == "runner.started") - (line["event"] in GONE)
         full = full or line["event"] == "supervisor.ready"
