@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from horus_supervisor.job.current import current_job
     from horus_supervisor.job.definition import Job
+    from horus_supervisor.job.hooks import on_runner_start, on_runner_stop
     from horus_supervisor.runner.foreground import start_runner
 
 __version__ = "0.1.0"
@@ -56,6 +57,8 @@ __all__ = [
     "ServiceNotRunning",
     "__version__",
     "current_job",
+    "on_runner_start",
+    "on_runner_stop",
     "start_runner",
 ]
 
@@ -66,6 +69,8 @@ _ELSEWHERE = {
     "JobHandle": "client",
     "Job": "job.definition",
     "current_job": "job.current",
+    "on_runner_start": "job.hooks",
+    "on_runner_stop": "job.hooks",
     "start_runner": "runner.foreground",
 }
 """Public name -> its module; the others are errors."""

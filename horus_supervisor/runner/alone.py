@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -22,7 +23,7 @@ import msgspec
 
 from horus_supervisor import linux
 from horus_supervisor.errors import Discard
-from horus_supervisor.job import current
+from horus_supervisor.job import current, hooks
 from horus_supervisor.job.definition import Job
 from horus_supervisor.messages import Identity
 from horus_supervisor.runner import about
@@ -85,9 +86,14 @@ def _child(
     slot = SlotWriter(Scoreboard(linux.memory_file("horus-scoreboard")), 0)
     guard = Guard(slot)  # no deadline stands in that slot
     _introduce(found, job, guard)
-    run = guarded(cls, job.payload, max_bytes, guard)
-    if os.getpid() != pid:
-        end_child(run.error)
+    try:
+        with hooks.opened():
+            run = guarded(cls, job.payload, max_bytes, guard)
+            if os.getpid() != pid:
+                end_child(run.error)
+    except BaseException:  # a start hook's
+        traceback.print_exc()
+        os._exit(1)
     if run.error is None:
         told = {"outcome": "succeeded"}
     else:

@@ -31,6 +31,7 @@ from horus_supervisor.errors import HorusError
 from horus_supervisor.job import (
     aftermath,  # noqa: F401  # for its job class
     definition,
+    hooks,
 )
 from horus_supervisor.lifecycle import LEASE_S
 from horus_supervisor.messages import (
@@ -97,6 +98,7 @@ def start_runner(
             own_timer=True,
         )
         stack.callback(runner.close)
+        stack.enter_context(hooks.opened())
         _serve(runner, board)
     return runner.jobs_done
 

@@ -111,7 +111,7 @@ class Runner:
         self._household = Household(self._stacks_fd)
         try:
             self._join()
-            turn = self._ask(self._claim(self._order, woken=False))
+            turn = self._ask(self._claim(() if self._leaving() else self._order, woken=False))
             while isinstance(turn, Turned):
                 if turn.expired:
                     self._tell.expired(turn.expired)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from horus_supervisor import linux
 from horus_supervisor.address import Address
+from horus_supervisor.job import hooks
 from horus_supervisor.messages import Boot, Spawn
 from horus_supervisor.runner.household import watch_for_faults
 from horus_supervisor.runner.main import Runner
@@ -83,7 +84,8 @@ def become_runner(common: Common, spec: Spawn, fds: list[int], *, middle: int) -
     )
     ours = _take_signals(runner, wire, slot, spec.kill_after_s / 2)
     Offspring(wire, voice, (common.lock_fd, stacks_fd), ours).expect()
-    return runner.run()
+    with hooks.opened():
+        return runner.run()
 
 
 def _adopted(middle: int, supervisor: int) -> bool:

@@ -178,3 +178,28 @@ def test_only_a_dead_job_whose_class_is_here_is_run(horus: Horus, scene: Scene, 
     assert "only a dead job is run alone\n  try: " in result.stderr
     result = horus.bare("-c", str(file), "run", "dead", code=2)
     assert "--import MODULE" in result.stderr
+
+
+def test_hooks_run_around_it(scene: Scene, file: Path) -> None:
+    hooks = """
+from horus_supervisor import on_runner_start, on_runner_stop
+
+@on_runner_start
+def open_pool():
+    print("opened", flush=True)
+    if os.path.exists("broken"):
+        raise OSError("no route to the pool")
+
+@on_runner_stop
+def close_pool():
+    print("closed", flush=True)
+"""
+    file.with_name("aloneapp.py").write_text(JOBS + hooks.replace('"broken"', f'"{file}.broken"'))
+    scene.fall("j1", name="Never", payload=b"{}")
+    ran = run(file, "j1")
+    assert ran.stdout.index("opened") < ran.stdout.index("closed"), ran.stdout + ran.stderr
+    file.with_name("config.toml.broken").touch()
+    broken = run(file, "j1")
+    assert broken.returncode == 1
+    assert "OSError: no route to the pool" in broken.stderr
+    assert "closed" not in broken.stdout

@@ -1,0 +1,127 @@
+"""Hooks of job modules: in each runner, after the fork, before the first job and after the last."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from horus_supervisor import (
+    Client,
+    JobDefinitionError,
+    on_runner_start,
+    on_runner_stop,
+    start_runner,
+)
+from horus_supervisor.job import hooks
+from tests.support.service import ROOT, Service
+from tests.support.waiting import wait_until
+
+HOOKED = """
+import os
+import signal
+from pathlib import Path
+from horus_supervisor import Job, on_runner_start, on_runner_stop
+
+def mark(text):
+    with open(Path(__file__).with_name("marks"), "a") as file:
+        file.write(f"{os.getpid()} {text}\\n")
+
+@on_runner_start
+def open_pool():
+    os.environ["POOL"] = "open"
+    mark("start")
+    if Path(__file__).with_name("broken").exists():
+        raise OSError("no route to the pool")
+    if Path(__file__).with_name("leave").exists():
+        Path(__file__).with_name("leave").unlink()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+@on_runner_stop
+def close_pool():
+    mark("stop")
+
+@on_runner_stop
+def flush():
+    mark("flush")
+    raise OSError("the exporter is gone")
+
+class Use(Job, name="use", queue="q"):
+    def execute(self):
+        mark(f"finds it {os.environ.pop('POOL')}")
+"""
+
+
+@pytest.fixture
+def hooked(service: Service) -> Service:
+    """A service whose job module has hooks; each leaves a line with its pid in ``marks``."""
+    (service.folder / "hooked.py").write_text(HOOKED)
+    service.write('[groups.q]\nqueues = ["q"]\nrunners = 1\n')
+    text = service.config.read_text().replace("tests.service.apps.testjobs", "hooked")
+    service.config.write_text(text.replace(f'path = ["{ROOT}"]', 'path = ["."]'))
+    return service
+
+
+def marks(service: Service) -> list[str]:
+    file = Path(service.path("marks"))
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def test_hooks_open_before_the_first_job_and_close_after_the_last_in_the_runner_itself(
+    hooked: Service, client: Client
+) -> None:
+    hooked.start()
+    jobs = [client.enqueue_raw("use", b"{}", "q") for _ in range(2)]
+    done = lambda: [job.status() for job in jobs] == ["succeeded"] * 2  # noqa: E731
+    wait_until(done, "both jobs", on_failure=hooked.tail)
+    runner = hooked.events("runner.started")[0]["pid"]
+    assert hooked.stop() == 0
+    told = ["start", "finds it open", "finds it open", "flush", "stop"]
+    assert marks(hooked) == [f"{runner} {what}" for what in told]
+
+
+def test_a_stop_hook_that_raises_is_told_and_changes_nothing(hooked: Service) -> None:
+    hooked.start()
+    wait_until(lambda: marks(hooked), "the start hook", on_failure=hooked.tail)
+    assert hooked.stop() == 0
+    assert hooked.events("output", text="OSError: the exporter is gone")
+    assert [line.split()[1] for line in marks(hooked)] == ["start", "flush", "stop"]
+    assert hooked.events("runner.crashed") == []
+
+
+def test_a_start_hook_that_raises_is_a_crash_that_says_why(hooked: Service, client: Client) -> None:
+    Path(hooked.path("broken")).touch()
+    hooked.start()
+    job = client.enqueue_raw("use", b"{}", "q")
+    crashed = hooked.wait_for("runner.crashed")
+    assert (crashed["cause"], crashed["exit_code"], crashed.get("job_id")) == ("exit", 1, None)
+    assert crashed["output_tail"][-1] == "OSError: no route to the pool"
+    Path(hooked.path("broken")).unlink()
+    wait_until(lambda: job.status() == "succeeded", "the job", on_failure=hooked.tail)
+
+
+def test_who_is_told_to_leave_while_it_opens_takes_no_job(hooked: Service, client: Client) -> None:
+    Path(hooked.path("leave")).touch()
+    job = client.enqueue_raw("use", b"{}", "q")
+    hooked.start()
+    wait_until(lambda: job.status() == "succeeded", "the job", on_failure=hooked.tail)
+    first, second, *_ = (line["pid"] for line in hooked.events("runner.started"))
+    told = [f"{first} start", f"{first} flush", f"{first} stop", f"{second} start"]
+    assert marks(hooked)[:4] == told
+
+
+def test_start_runner_has_hooks_too(monkeypatch: pytest.MonkeyPatch, client: Client) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(hooks, "_starts", [])
+    monkeypatch.setattr(hooks, "_stops", [])
+    on_runner_start(lambda: told.append("start"))
+    on_runner_stop(lambda: told.append("stop"))
+    start_runner(client, ["q"], until_empty=True)
+    assert told == ["start", "stop"]
+
+
+def test_a_hook_that_nobody_would_await_is_refused() -> None:
+    with pytest.raises(JobDefinitionError, match="open_pool is async"):
+
+        @on_runner_start
+        async def open_pool() -> None: ...
