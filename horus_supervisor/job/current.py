@@ -6,7 +6,8 @@ Knows no Redis: what it tells was handed to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -102,3 +103,15 @@ def set_current(make: Callable[[], CurrentJob] | None) -> None:
     """Say which job runs from now on, described when it asks, or that none does. For runners."""
     global _current, _make
     _current, _make = None, make
+
+
+@contextmanager
+def running(make: Callable[[], CurrentJob]) -> Iterator[None]:
+    """Say which job runs in the block, and after it the one that ran before. For tests."""
+    global _current, _make
+    before = _current, _make
+    set_current(make)
+    try:
+        yield
+    finally:
+        _current, _make = before

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "horus_supervisor"
 
 FLOORS = {
     6: "cli",
-    5: "web",
+    5: "web testing",
     4: "supervisor template runner keeper guard",
     3: "client async_client enqueue tries protocol",
     2: "store",
