@@ -6,7 +6,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 LOCK_OF := --universal --python-version 3.11 --generate-hashes --extra embedded --extra test \
-  --extra dev --no-emit-index-url --no-emit-find-links --no-annotate
+  --extra examples --extra dev --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
 .PHONY: run test lint types format bench lock clean help

@@ -34,6 +34,7 @@ class Enqueued(Generic[J]):
     """The seconds that it was told to wait, whatever ``advance`` did since."""
     attempts: int
     """How many attempts it has behind it."""
+    tags: tuple[str, ...]
 
     def __repr__(self) -> str:
         due = f", due {self.due:%Y-%m-%d %H:%M:%S} UTC" if self.due else ""
@@ -102,4 +103,5 @@ def _typed(row: Listed, job_class: type[Job]) -> Enqueued[Job]:
         due=datetime.fromtimestamp(due_ms / 1000, UTC) if due_ms else None,
         delay=max(packed.due_ms - packed.enqueued_ms, 0) / 1000 if packed.due_ms else 0.0,
         attempts=packed.attempts,
+        tags=packed.tags,
     )

@@ -26,7 +26,14 @@ README = ROOT / "README.md"
 DESIGN = ROOT / "docs" / "design.md"
 TOUR = ROOT / "docs" / "tour.md"
 PROTOCOL = ROOT / "docs" / "protocol.md"
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*.md")])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("deploy/*.md"),
+        *ROOT.glob("examples/*.md"),
+    ]
+)
 
 MOST_WORDS = 900
 
@@ -148,7 +155,13 @@ def test_every_event_that_is_named_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_file_that_is_named_exists(page: Path) -> None:
     package = ROOT / "horus_supervisor"
-    rooms = [ROOT, ROOT / "deploy", package, *(p for p in package.rglob("*") if p.is_dir())]
+    rooms = [
+        ROOT,
+        ROOT / "deploy",
+        ROOT / "examples",
+        package,
+        *(p for p in package.rglob("*") if p.is_dir()),
+    ]
     named = quoted(page, r"\w[\w./-]*\.(py|lua|md|toml|yaml|service)") - {"config.toml"}
     assert {file for file in named if not any((room / file).exists() for room in rooms)} == set()
 

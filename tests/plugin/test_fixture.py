@@ -319,18 +319,9 @@ def test_advance_moves_nobody_elses_jobs(horus: Horus) -> None:
 
 
 def test_what_expires_is_discarded_once_it_is_too_late(horus: Horus) -> None:
-    for job_id, expires_ms in (("soon", 60_000), ("late", 7_200_000)):
-        call = operations.enqueue(
-            "horus",
-            job_id=job_id,
-            queue="emails",
-            name=Receipt.__horus__.name,
-            payload=b'{"order":7}',
-            max_attempts=1,
-            expires_after_ms=expires_ms,
-            tags=("a", "b"),
-        )
-        horus.client.connection.run(call)
+    horus.client.enqueue(Receipt(7), id="soon", expires=60, tags=["a", "b"])
+    horus.client.enqueue(Receipt(7), id="late", expires=7200)
+    assert [row.tags for row in horus.enqueued()] == [("a", "b"), ()]
     horus.advance(3600)
     happened = horus.drain()
     assert [ran.id for ran in happened.discarded] == ["soon"]
