@@ -95,7 +95,7 @@ def start_runner(
             spool=state_dir / "spool",
             max_payload_bytes=client.max_payload_bytes,
             until_empty=until_empty,
-            own_timer=True,
+            own_timer=threading.current_thread() is threading.main_thread(),
         )
         stack.callback(runner.close)
         stack.enter_context(hooks.opened())

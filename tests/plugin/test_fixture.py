@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +24,7 @@ from horus_supervisor.job.current import LastAttempt
 from horus_supervisor.store import operations
 from horus_supervisor.testing import Horus
 from tests.plugin.shop import Charge, GiveUp, Interrupt, Receipt
+from tests.support.descriptors import open_descriptors
 
 
 @pytest.fixture(autouse=True)
@@ -210,12 +210,12 @@ def test_drain_tells_what_gave_itself_up(horus: Horus) -> None:
 def test_drain_leaves_no_descriptor_open(horus: Horus) -> None:
     gc.collect()
     horus.drain()
-    before = os.listdir("/proc/self/fd")
+    before = open_descriptors()
     horus.client.enqueue(Charge(7))
     gc.disable()
     try:
         horus.drain()
-        assert os.listdir("/proc/self/fd") == before
+        assert open_descriptors() == before
     finally:
         gc.enable()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 from horus_supervisor import Client
 from tests.service.apps import testjobs, untidy
@@ -42,3 +43,29 @@ def test_start_runner_gives_back_all_that_it_took(
     )
     assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
     assert testjobs.marks(service.path("ended")) == ["-15"]  # a child that got SIGTERM
+
+
+IN_A_THREAD = """
+import sys, threading
+from horus_supervisor import Client, start_runner
+
+url, namespace = sys.argv[1:]
+client = Client(url, namespace=namespace)
+options = {"imports": ["tests.service.apps.testjobs"], "until_empty": True}
+thread = threading.Thread(target=start_runner, args=(client, ["q"]), kwargs=options)
+thread.start()
+thread.join()
+print("lives")
+"""
+
+
+def test_a_timeout_in_another_thread_does_not_end_the_process(
+    client: Client, redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    job = client.enqueue(testjobs.Hang(str(tmp_path / "ran"), seconds=0.3), timeout=0.05)
+    program = [sys.executable, "-c", IN_A_THREAD, redis_url, namespace]
+    done = subprocess.run(
+        program, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "lives\n"), done.stderr
+    assert job.status() == "succeeded"

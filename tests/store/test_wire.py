@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import select
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from horus_supervisor.errors import RedisRefused, ReplyLost
 from horus_supervisor.lifecycle import Death
 from horus_supervisor.store.operation import Operation, Script
 from horus_supervisor.store.wire import Wire
+from tests.support.descriptors import open_descriptors
 from tests.support.proxy import Fault, Proxy
 from tests.support.redis_server import RedisServer
 
@@ -138,11 +138,11 @@ def test_receiving_without_having_sent_is_a_mistake_of_the_caller(wire: Wire) ->
 def test_closing_is_safe_to_repeat_and_descriptors_do_not_leak(redis_url: str) -> None:
     wire = Wire(parse_url(redis_url))
     wire.run(echo(1))
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(open_descriptors())
     for _ in range(20):
         wire.connect()
         assert wire.run(echo(1)) == b"1"
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(open_descriptors()) == before
     wire.close()
     wire.close()
     assert wire.fileno() == -1

@@ -20,6 +20,7 @@ from horus_supervisor.supervisor.inbox import HEARD, Inbox
 from horus_supervisor.supervisor.output import Outlet
 from horus_supervisor.supervisor.plan import Action, Do
 from horus_supervisor.supervisor.programs import Programs, Template
+from tests.support.descriptors import open_descriptors
 from tests.support.waiting import wait_until
 from tests.unit.test_plan import GROUP
 from tests.unit.test_programs import BOOT
@@ -257,10 +258,10 @@ def test_a_template_without_room_is_asked_again_at_the_next_turn_and_nothing_sta
     house.crew.bury(house.seat)
     house.let_go()
     house.room = False
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(open_descriptors())
     house.ask(11.0)
     assert house.seat.life is None
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(open_descriptors()) == before
     house.room = True
     house.ask(11.0)
     assert len(house.asked) == 1, "the same turn"
@@ -276,11 +277,11 @@ def test_a_want_of_descriptors_costs_a_moment_and_leaks_none(
 
     house.crew.bury(house.seat)
     house.let_go()
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(open_descriptors())
     monkeypatch.setattr(linux, "memory_file", none_left)
     house.ask(11.0)
     assert house.seat.life is None
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(open_descriptors()) == before
     [told] = house.told_lines("supervisor.starved")
     assert told["message"].startswith("no runner can be asked for: [Errno 24]")
     monkeypatch.undo()

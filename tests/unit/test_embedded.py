@@ -13,6 +13,7 @@ import pytest
 
 from horus_supervisor import embedded
 from horus_supervisor.errors import HorusError
+from tests.support.descriptors import open_descriptors
 from tests.support.redis_server import RedisServer, valkey_binary
 
 
@@ -200,7 +201,7 @@ def test_a_long_path_is_reached_by_a_short_name_that_leaves_nothing_behind(
     monkeypatch.chdir(folder)
     if through == "link":
         monkeypatch.setattr(os.path, "isdir", lambda path: False)
-    before = set(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
         listener.bind(embedded.SOCKET)
         listener.listen()
@@ -208,7 +209,7 @@ def test_a_long_path_is_reached_by_a_short_name_that_leaves_nothing_behind(
             client.connect(short)
         assert len(short) <= embedded.SHORT
         assert not os.path.lexists(short)
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
 
 
 def test_a_folder_that_is_not_there_is_a_missing_file(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from horus_supervisor.supervisor import lock
+from tests.support.descriptors import open_descriptors
 
 HOLD = """
 import sys
@@ -55,10 +56,10 @@ def test_the_lock_is_not_inherited_unasked(tmp_path: Path) -> None:
 
 def test_a_refusal_leaves_no_descriptor_open(tmp_path: Path) -> None:
     fd = lock.take(tmp_path)
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(open_descriptors())
     with pytest.raises(lock.AlreadyRunning):
         lock.take(tmp_path, wait_s=0.0)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(open_descriptors()) == before
     os.close(fd)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import socket
@@ -19,6 +18,7 @@ from horus_supervisor.supervisor import children, fork
 from horus_supervisor.supervisor.inbox import HEARD, Inbox
 from horus_supervisor.supervisor.output import Outlet
 from horus_supervisor.supervisor.programs import Programs, Template
+from tests.support.descriptors import open_descriptors
 
 BOOT = messages.Boot(
     path=[],
@@ -163,8 +163,7 @@ def test_a_program_that_can_not_be_started_leaves_no_descriptor_open(
 ) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
-    gc.collect()  # else what other tests left may close now
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     with pytest.raises(OSError, match="nonexistent"):
         told.programs.start_template(told.template, 0, 0, lambda *_: None)
     with pytest.raises(OSError, match="nonexistent"):
@@ -172,5 +171,5 @@ def test_a_program_that_can_not_be_started_leaves_no_descriptor_open(
     monkeypatch.setattr(os, "fork", no_memory)
     with pytest.raises(OSError, match="no memory"):
         told.programs.start_keeper(keeper_boot({}), [0, 0], told.heard.append)
-    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
     assert not any(program.running for program in told.programs.all())
