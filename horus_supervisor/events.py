@@ -43,6 +43,9 @@ class Event(StrEnum):
     RUNNER_RECYCLED = "runner.recycled"
     RUNNER_CRASHED = "runner.crashed"
     RUNNER_STUCK = "runner.stuck"
+    RUNNER_UNKILLABLE = "runner.unkillable"
+    RUNNER_UNLIMITED = "runner.unlimited"
+    ORPHAN_ENDED = "orphan.ended"
     CHILD_EXITED = "child.exited"
     CHILD_STUCK = "child.stuck"
     CRASH_LOOP = "crash_loop"
@@ -89,7 +92,10 @@ _SENTENCES: dict[Event, str] = {
     Event.RUNNER_EXITED: "{runner} left",
     Event.RUNNER_RECYCLED: "{runner} leaves for a fresh one: {reason}",
     Event.RUNNER_CRASHED: "{runner} died: {how}",
-    Event.RUNNER_STUCK: "{runner} does not answer",
+    Event.RUNNER_STUCK: "{runner} does not get on; no sign of life for {silent_s} s: killed",
+    Event.RUNNER_UNKILLABLE: "{runner} was killed and does not end: {doing}; it keeps its job",
+    Event.RUNNER_UNLIMITED: "{runner} serves without {setting}, which can't be set: {error}",
+    Event.ORPHAN_ENDED: "a job left {name} behind, and its runner is gone: killed",
     Event.CHILD_EXITED: "the {child} process ended: {how}; starting another",
     Event.CHILD_STUCK: "the {child} process has made no sign of life for {silent_s} s: killed",
     Event.CRASH_LOOP: "{group}: runners die faster than they are replaced; next try in {delay_s} s",

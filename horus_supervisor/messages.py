@@ -25,6 +25,15 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     args: bool = False
 
 
+MARK = "HORUS_RUNNER"
+"""The variable that names its runner to whatever a job starts: ``mark``."""
+
+
+def mark(supervisor: str, slot: int, incarnation: int) -> str:
+    """Name one life of one runner."""
+    return f"{supervisor}/{slot}.{incarnation}"
+
+
 # --- supervisor -> template --------------------------------------------------------------------
 
 
@@ -59,6 +68,10 @@ class Spawn(Message, frozen=True):
     crash_delay_s: float
     max_jobs: int | None
     max_memory_bytes: int | None
+    nice: int | None = None
+    oom_score_adj: int | None = None
+    open_files: int | None = None
+    environment: dict[str, str] = {}
 
 
 # --- template -> supervisor --------------------------------------------------------------------

@@ -192,6 +192,9 @@ def _show(found: Found) -> None:
     output.fact("imports", ", ".join(found["imports"]) or "nothing")
     output.fact("state_dir", found["state_dir"])
     _show_table(_GROUPS, (row for group in found["groups"] for row in _group(group)))
+    for group in found["groups"]:
+        if settings := _settings(group):
+            output.fact(group["group"], settings)
     _show_table(_JOBS, map(_job, found["jobs"]))
     output.say()
     output.fact("waiting", _waiting(found["waiting"]))
@@ -233,6 +236,15 @@ def _recycle(group: Found) -> str:
     limits = [f"{jobs} jobs"] if jobs else []
     limits += [format_size(memory)] if memory else []
     return ", ".join(limits) or "never"
+
+
+def _settings(group: Found) -> str:
+    """Say what else the file gives a group, which mostly is nothing."""
+    said = {name: group[name] for name in ("nice", "oom_score_adj", "open_files")}
+    hard = group["hard_memory_bytes"]
+    said["hard_memory"] = None if hard is None else format_size(hard)
+    said["environment"] = ", ".join(group["environment"]) or None
+    return ", ".join(f"{name} {value}" for name, value in said.items() if value is not None)
 
 
 def _job(job: Found) -> tuple[str, ...]:

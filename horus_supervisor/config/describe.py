@@ -47,6 +47,10 @@ def _group(group: GroupConfig) -> dict[str, Any]:
         "hold_after": group.hold_after,
         "crash_delay_s": group.crash_delay_s,
         "unknown_job_after_s": group.unknown_job_after_s,
+        "nice": group.nice,
+        "oom_score_adj": group.oom_score_adj,
+        "open_files": group.open_files,
+        "environment": [name for name, _ in group.environment],
     }
 
 
@@ -57,7 +61,4 @@ def notes(config: Config) -> list[str]:
         found.append("no runners: nothing will run; give [queues] a queue = number of runners")
     if not config.supervisor.imports:
         found.append("supervisor.imports is empty: no runner will know any job class")
-    for group in config.groups:
-        if group.hard_memory is not None:
-            found.append(f"{group.name}: hard_memory is not enforced yet")
     return found

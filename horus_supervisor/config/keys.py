@@ -22,6 +22,7 @@ from horus_supervisor.config.values import (
     Size,
     Text,
     Texts,
+    Variables,
     Word,
     show,
 )
@@ -130,7 +131,7 @@ LIMITS = (
         "none",
         "private memory since the fork: recycle after the job that takes it past this",
     ),
-    _key("hard_memory", OrNone(Size()), "none", "kill at once (not enforced yet)"),
+    _key("hard_memory", OrNone(Size()), "none", "private memory since the fork: kill at once"),
     _key(
         "max_crashes",
         Count(least=1, most=1_000_000),
@@ -154,6 +155,26 @@ LIMITS = (
         Duration(),
         "1h",
         "a class that no runner here knows goes back and back; then dead",
+    ),
+    _key("nice", OrNone(Count(least=-20, most=19)), "none", "their priority: 19 gives way most"),
+    _key(
+        "oom_score_adj",
+        OrNone(Count(least=-1000, most=1000)),
+        "none",
+        "who is killed first when memory runs out: 1000",
+    ),
+    _key(
+        "open_files",
+        OrNone(Count(least=64)),
+        "none",
+        "how many descriptors a runner may have, its own dozen among them",
+    ),
+    _key(
+        "environment",
+        Variables(),
+        {},
+        "variables for jobs and what they start; the import does not see them",
+        secret=True,
     ),
 )
 """The keys of a group that ``[defaults]`` may set."""

@@ -55,7 +55,6 @@ class GroupConfig:
     max_jobs: int | None
     max_memory: int | None
     hard_memory: int | None
-    """Bytes. Kept, and not acted upon yet."""
     max_crashes: int
     hold_after: int
     """Crashes in a row that hold a job class back; 0 for never."""
@@ -63,6 +62,11 @@ class GroupConfig:
     unknown_job_after_s: float
     order: Literal["weighted", "strict"] = "weighted"
     """How runners choose among the queues."""
+    nice: int | None = None
+    oom_score_adj: int | None = None
+    open_files: int | None = None
+    environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Names and values, which may be secret."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 NAMES = "1 to 64 of A-Z a-z 0-9 _ . -"
 
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHOWN = 60
 
 
@@ -65,7 +66,7 @@ def show(value: object) -> str:
             inside = ", ".join(map(show, value))
             return f"[{inside}]" if len(inside) <= _SHOWN else f"an array of {len(value)}"
         case dict():
-            return "a table"
+            return "a table" if value else "{}"
         case date() | time():
             return f"the date or time {value}"
     return str(value)
@@ -270,6 +271,28 @@ class Served:
         if isinstance(weight, bool) or not isinstance(weight, int) or not 1 <= weight <= 1000:
             raise WrongValue("a weight is a whole number from 1 to 1000", name)
         return weight
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """A table of environment variables; what is said of one never quotes its value."""
+
+    most: int = 16 * 1024
+    word: str = "table of strings"
+
+    def read(self, value: object) -> tuple[tuple[str, str], ...]:
+        if not isinstance(value, dict):
+            raise WrongValue('allowed is a table of strings: { NAME = "value" }')
+        read_each(self._variable, value.items())
+        if sum(len(f"{name}={text}".encode()) for name, text in value.items()) > self.most:
+            raise WrongValue(f"allowed are {self.most} bytes in all")
+        return tuple(value.items())
+
+    def _variable(self, name: str | int, text: object) -> None:
+        if not _VARIABLE.fullmatch(str(name)) or name == "HORUS_RUNNER":
+            raise WrongValue("a variable has a name of A-Z a-z 0-9 _, and not HORUS_RUNNER", name)
+        if not isinstance(text, str) or "\0" in text:
+            raise WrongValue("allowed is a string, in quotes, without NUL", name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,10 @@ from pathlib import Path
 
 from horus_supervisor import linux
 from horus_supervisor.address import Address
+from horus_supervisor.events import Event
 from horus_supervisor.job import hooks
 from horus_supervisor.messages import Boot, Spawn
+from horus_supervisor.runner import settings
 from horus_supervisor.runner.household import watch_for_faults
 from horus_supervisor.runner.main import Runner
 from horus_supervisor.runner.offspring import Handlers, Offspring
@@ -66,12 +68,15 @@ def become_runner(common: Common, spec: Spawn, fds: list[int], *, middle: int) -
         return 0
     _take_descriptors(output_fd)
     watch_for_faults(stacks_fd)
+    refused = settings.apply(spec)
     linux.name_process(f"horus {spec.runner}")
     slot = SlotWriter(common.board, spec.slot)
     slot.born(os.getpid())
     name = f"horus:{spec.identity.supervisor}:{spec.slot}.{spec.incarnation}"
     wire = Wire(common.address, timeout_s=WIRE_TIMEOUT_S, name=name)
     voice = Voice(log_fd, spec.identity, spec.runner, spec.group)
+    for setting, error in refused:
+        voice.direct.warning(Event.RUNNER_UNLIMITED, setting=setting, error=str(error))
     runner = Runner(
         spec,
         boot.namespace,

@@ -55,6 +55,10 @@ def runner(
         crash_delay_s=group.crash_delay_s,
         max_jobs=group.max_jobs,
         max_memory_bytes=group.max_memory,
+        nice=group.nice,
+        oom_score_adj=group.oom_score_adj,
+        open_files=group.open_files,
+        environment=dict(group.environment),
     )
 
 

@@ -13,8 +13,8 @@ SETTINGS = {"HORUS_CONFIG", "HORUS_URL", "NO_COLOR"}
 TERMINAL = {"TERM"}
 """Says what a terminal can do, and nothing of Horus."""
 
-HANDED_ON = {"supervisor/children.py", "runner/household.py"}
-"""Where the whole environment is given to a child, or put back after a job; none reads a name."""
+HANDED_ON = {"supervisor/children.py", "runner/household.py", "runner/settings.py"}
+"""Where the whole environment is given to a child, set for jobs, or put back after one."""
 
 NAMES = {"environ", "environb", "getenv", "getenvb"}
 

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,26 @@ format = "json"
 
     # --- the process ---------------------------------------------------------------------------
 
-    def start(self, *, ready: bool = True, env: dict[str, str] | None = None) -> None:
-        """Start the service; waits until it is ready to serve."""
+    def start(
+        self,
+        *,
+        ready: bool = True,
+        env: dict[str, str] | None = None,
+        constants: dict[str, float] | None = None,
+        within: Sequence[str] = (),
+    ) -> None:
+        """Start the service; waits until it is ready to serve.
+
+        ``constants``: module.NAME of the package -> another value, for what takes half a minute.
+        ``within``: a command that runs the one after it.
+        """
         seen = len(self.lines())
+        command = ["-m", "horus_supervisor.supervisor.main"]
+        if constants:
+            command = ["-c", _with(constants)]
         with self.log.open("ab") as out, self._error.open("ab") as err:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "horus_supervisor.supervisor.main", "-c", str(self.config)],
+                [*within, sys.executable, *command, "-c", str(self.config)],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -171,6 +186,17 @@ format = "json"
         err = self._error.read_text()[-2000:] if self._error.exists() else ""
         log = self.log.read_text()[-6000:] if self.log.exists() else ""
         return f"--- log ---\n{log}\n--- stderr ---\n{err}"
+
+
+def _with(constants: dict[str, float]) -> str:
+    """Write a program that is the supervisor, but for some constants."""
+    lines = ["import importlib, sys"]
+    for place, value in constants.items():
+        module, _, name = place.rpartition(".")
+        lines.append(f"importlib.import_module('horus_supervisor.{module}').{name} = {value}")
+    return "\n".join(
+        [*lines, "from horus_supervisor.supervisor.main import main", "sys.exit(main())"]
+    )
 
 
 def alive(pid: int) -> bool:

@@ -167,6 +167,14 @@ def test_each_mistake_has_its_own_line(text: str, places: list[int]) -> None:
             'groups.a.hard_memory = "1GiB": allowed is max_memory, "2GiB", or more',
         ),
         ("[defaults]\nmax_memory='2GiB'\nhard_memory='1GiB'", "defaults.hard_memory"),
+        ("[defaults]\nnice = 20", 'defaults.nice = 20: allowed is 19 or less, or "none"'),
+        ("[defaults]\noom_score_adj = -1001", "allowed is -1000 or more"),
+        ("[defaults]\nopen_files = 3", "allowed is 64 or more"),
+        ("[defaults]\nenvironment = 'A=1'", 'allowed is a table of strings: { NAME = "value" }'),
+        ("[defaults.environment]\nA = 1", "defaults.environment.A: allowed is a string, in quotes"),
+        ("[defaults.environment]\n'A-B' = ''", "a variable has a name of A-Z a-z 0-9 _"),
+        ("[defaults.environment]\nHORUS_RUNNER = ''", "and not HORUS_RUNNER"),
+        (f"[defaults.environment]\nA = '{'x' * 20_000}'", "allowed are 16384 bytes in all"),
         ("[defaults]\nqueues = ['a']", "defaults.queues: each group under [groups] names its own"),
     ],
 )
@@ -243,3 +251,8 @@ def test_a_file_that_cannot_be_read_is_a_mistake_too(tmp_path: Path) -> None:
     latin.write_bytes(b"\n# caf\xe9\n")
     with pytest.raises(ConfigError, match=r"latin\.toml:2: not UTF-8: byte 6"):
         load(latin)
+
+
+def test_the_value_of_a_variable_is_not_quoted() -> None:
+    [found] = mistakes("[defaults]\nenvironment = { 'A-B' = 'geheim', C = ['geheim'] }")[:1]
+    assert "geheim" not in found

@@ -352,6 +352,21 @@ if "HORUS_TEST_FORK_FAILS" in os.environ:  # a file: as long as it is there, no 
     os.register_at_fork(after_in_child=_fail_to_fork)
 
 
+_forks = 0
+
+
+def _hang_at_start() -> None:
+    global _forks
+    _forks += 1
+    here = _forks == int(os.environ.get("HORUS_TEST_HANGS_AT", "2"))  # 1: the middle process
+    while here and os.path.exists(os.environ["HORUS_TEST_START_HANGS"]):
+        time.sleep(0.05)
+
+
+if "HORUS_TEST_START_HANGS" in os.environ:  # a file: as long as it is there, none gets to serve
+    os.register_at_fork(after_in_child=_hang_at_start)
+
+
 class Poison(Job, queue="q", max_attempts=1):
     """Bring down the runner, unless the file ``cure`` exists."""
 
