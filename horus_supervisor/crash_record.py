@@ -30,6 +30,7 @@ class CrashRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False
     signal: str | None = None
     exit_code: int | None = None
     core_dumped: bool | None = None
+    core_path: str | None = None
     job_id: str | None = None
     job: str | None = None
     queue: str | None = None
@@ -38,6 +39,7 @@ class CrashRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False
     ran_for_s: float | None = None
     disposition: Disposition | None = None
     traceback: str | None = None
+    hung_in: str | None = None
     output_tail: list[str] = []
     uptime_s: float | None = None
     jobs_done: int | None = None

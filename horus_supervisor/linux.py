@@ -101,13 +101,13 @@ def kill_group(pgid: int, sig: int = signal.SIGKILL) -> bool:
     return True
 
 
-def private_memory_bytes() -> int:
-    """Tell what this process has for itself: private pages and swap. proc_pid_smaps_rollup(5).
+def private_memory_bytes(pid: int | str = "self") -> int:
+    """Tell what a process has for itself: private pages and swap. proc_pid_smaps_rollup(5).
 
     About 0.5 ms at 50 MB; zero where the kernel does not tell.
     """
     total = 0
-    with contextlib.suppress(OSError), open("/proc/self/smaps_rollup", "rb") as file:
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/smaps_rollup", "rb") as file:
         for line in file:
             if line.startswith((b"Private_", b"Swap:")):
                 total += int(line.split()[1]) * 1024

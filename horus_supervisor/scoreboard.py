@@ -25,7 +25,7 @@ _TEXT_MAX = 768
 _CONTROL = _WORDS - 8
 
 _VERSION, _INCARNATION, _PID, _PHASE, _SEQ, _ATTEMPT, _FENCE = range(7)
-_SINCE, _DEADLINE, _DONE, _STARTED, _LENGTH = range(7, 12)
+_SINCE, _DEADLINE, _DONE, _STARTED, _LENGTH, _BEATS = range(7, 13)
 
 
 class Phase(IntEnum):
@@ -121,7 +121,7 @@ class Scoreboard:
         """Make a row ready for a runner that does not live yet (supervisor only)."""
         at = (slot + 1) * _WORDS
         self._words[at + _CONTROL] = Control.RUN
-        for word in range(_LENGTH + 1):
+        for word in range(_BEATS + 1):
             self._words[at + word] = 0
         self._words[at + _INCARNATION] = incarnation
         self._words[at + _PHASE] = Phase.STARTING
@@ -140,6 +140,10 @@ class Scoreboard:
     def executing(self, slot: int) -> bool:
         """Whether a slot's runner is in ``execute``. Cheap: one word."""
         return self.phase(slot) == Phase.EXECUTING
+
+    def beats(self, slot: int) -> int:
+        """Signs of life that a slot's runner has made outside of jobs. Cheap: one word."""
+        return self._words[(slot + 1) * _WORDS + _BEATS]
 
     def jobs_done(self, slot: int) -> int:
         """Tell how many jobs a slot's runner has executed. Cheap: one word."""
@@ -193,6 +197,10 @@ class SlotWriter:
     def born(self, pid: int) -> None:
         """Note this process's id."""
         self._words[_PID] = pid
+
+    def beat(self) -> None:
+        """Make a sign of life; a runner that makes none outside of jobs is replaced."""
+        self._words[_BEATS] += 1
 
     def phase(self, phase: Phase, now_ns: int) -> None:
         """Note what the runner is at now."""

@@ -68,6 +68,10 @@ def _print(record: Record, alike: list[Record]) -> None:
         output.fact("alike", _alike(alike, now_ms))
     if record.get("traceback"):
         output.fact("stack", stacks.of_job(record["traceback"]))
+    if record.get("hung_in"):
+        output.fact("hung in", str(record["hung_in"]))
+    if record.get("core_path"):
+        output.fact("core", str(record["core_path"]))
     if record.get("output_tail"):
         output.fact("output", "\n".join(map(str, record["output_tail"])))
     if usage := _usage(record):

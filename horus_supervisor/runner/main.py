@@ -94,10 +94,8 @@ class Runner:
         self._finishes: dict[tuple[str, Sequence[str]], Series[Turn]] = {}
         self._succeed = functools.partial(self._finish, "succeeded")
         self._discard = functools.partial(self._finish, "discarded")
-        self._limits = {
-            "max_crashes": spec.max_crashes,
-            "crash_delay_ms": int(spec.crash_delay_s * 1000),
-        }
+        delay_ms = int(spec.crash_delay_s * 1000)
+        self._limits = {"max_crashes": spec.max_crashes, "crash_delay_ms": delay_ms}
         self._span = Span(spec.max_jobs, spec.max_memory_bytes)
         self._recycle: str | None = None
         self._asked = False
@@ -348,6 +346,7 @@ class Runner:
         can't wait for Redis, or a job left us no way to it.
         """
         while True:
+            self._slot.beat()
             try:
                 if again_without:
                     self._household.check()
@@ -385,6 +384,7 @@ class Runner:
         try:
             self._wire.send_raw("BLPOP", *keys, 0)
             while not self._ears.hear(None, self._wire.fileno()):
+                self._slot.beat()  # the supervisor may have asked for nothing else
                 if self._leaving():
                     self._wire.close()  # a token that comes now is passed on by release
                     return None

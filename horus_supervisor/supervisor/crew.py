@@ -10,19 +10,20 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from horus_supervisor import linux
-from horus_supervisor.clock import rfc3339
+from horus_supervisor import linux, proc
 from horus_supervisor.config.schema import GroupConfig
 from horus_supervisor.events import Event
 from horus_supervisor.lifecycle import Cause
 from horus_supervisor.logs import Logger
 from horus_supervisor.messages import Identity, Spawn
 from horus_supervisor.scoreboard import SLOTS, Control, Phase, Row, Scoreboard
-from horus_supervisor.supervisor import boots, children
+from horus_supervisor.supervisor import boots, children, growth, killing
+from horus_supervisor.supervisor.growth import Growth
 from horus_supervisor.supervisor.inbox import Inbox
 from horus_supervisor.supervisor.output import PIPE_BYTES, LinePipe, Outlet, OutputPipe, make_pipe
 from horus_supervisor.supervisor.plan import Action, Do, SeatSeen
 from horus_supervisor.supervisor.programs import Template
+from horus_supervisor.supervisor.pulse import Pulse
 
 _STACKS_MAX = 32 * 1024
 _FAULT_S = 1.0
@@ -54,6 +55,11 @@ class Life:
     dumped_at: float | None = None
     killed: bool = False
     killed_for: Cause | None = None
+    dumps_core_since: float | None = None
+    end_by: float | None = None  # it was killed, and should have ended by then
+    hung_in: str | None = None  # what the kernel saw it do, where it left no stack
+    pulse: Pulse = field(default_factory=Pulse)
+    growth: Growth | None = None  # where there is a limit
     done_unheard: int = 0  # jobs done when all that was written before had been read
     done_then: int = 0  # jobs done at the end of the last turn
 
@@ -104,6 +110,8 @@ class Crew:
     def seen(self, now: float) -> list[SeatSeen]:
         """Tell how every seat is, for ``plan``."""
         now_ns = time.monotonic_ns()
+        lives = [seat.life for seat in self.seats.values() if seat.life]
+        growth.look([life.growth for life in lives if life.growth], now)
         return [self._see(seat, now, now_ns) for seat in self.seats.values()]
 
     def _see(self, seat: Seat, now: float, now_ns: int) -> SeatSeen:
@@ -113,9 +121,10 @@ class Crew:
         life.served = life.served or self.board.phase(seat.slot) >= Phase.IDLE
         life.born_at = life.born_at or (now if life.pid else 0.0)
         overdue = self.board.executing_past(seat.slot, now_ns) if life.pid else 0
-        if overdue != life.overdue_seq:
+        poke = life.pid is not None and self._feel(seat, life, life.pid, now)
+        if overdue != life.overdue_seq or not (overdue or life.pulse.silent_s):
             if life.dumped_at:
-                _empty(life.stacks_fd)  # that job gave way in the end: its stack is no crash's
+                _empty(life.stacks_fd)  # it went on in the end: its stack is no crash's
             life.overdue_seq, life.dumped_at = overdue, None
             life.overdue_since = now if overdue else None
         return SeatSeen(
@@ -133,8 +142,21 @@ class Crew:
             overdue_since=life.overdue_since,
             dumped_at=life.dumped_at,
             stack_left=life.dumped_at is not None and os.fstat(life.stacks_fd).st_size > 0,
+            handing_in=self.board.phase(seat.slot) == Phase.FINISHING,
+            silent_s=life.pulse.silent_s,
+            to_be_poked=poke,
+            too_large=life.growth is not None and life.growth.past is not None,
             killed=life.killed,
         )
+
+    def _feel(self, seat: Seat, life: Life, pid: int, now: float) -> bool:
+        if life.killed:
+            if killing.outlives_it(life, now):
+                doing = proc.doing(pid)
+                self.log.error(Event.RUNNER_UNKILLABLE, doing=doing, **self._about(seat))
+            return False
+        beats, phase = self.board.beats(seat.slot), self.board.phase(seat.slot)
+        return life.pulse.look(beats, phase, now, excused=self.outlet.full)
 
     # --- applying ------------------------------------------------------------------------------
 
@@ -148,7 +170,7 @@ class Crew:
                 self._spawn(seat, now, identity)
             case Do.FORGET:
                 self._free.append(self.seats.pop(action.runner).slot)
-            case Do.DRAIN | Do.INTERRUPT | Do.REMIND | Do.DUMP | Do.KILL:
+            case Do.DRAIN | Do.INTERRUPT | Do.REMIND | Do.POKE | Do.DUMP | Do.KILL:
                 assert seat.life is not None
                 self._handle(seat, seat.life, action, now)
 
@@ -162,22 +184,17 @@ class Crew:
         elif action.do == Do.DUMP:
             life.dumped_at = now
         elif action.do == Do.KILL:
-            self._kill(seat, life, action.cause)
+            self._kill(seat, life, action.cause, now)
         if life.pid and action.do != Do.KILL:
             children.send_signal(
                 life.pid, linux.DUMP_SIGNAL if action.do == Do.DUMP else linux.WAKE_SIGNAL
             )
 
-    def _kill(self, seat: Seat, life: Life, cause: Cause | None) -> None:
-        def still() -> bool:
-            return (
-                cause != Cause.TIMEOUT
-                or self.board.executing_past(seat.slot, time.monotonic_ns()) == overdue
-            )
-
-        overdue = life.overdue_seq
-        if life.pid and children.kill_if_still(life.pid, still):
-            life.killed, life.killed_for = True, cause
+    def _kill(self, seat: Seat, life: Life, cause: Cause | None, now: float) -> None:
+        killed = killing.kill(life, seat.slot, self.board, cause, now)
+        if killed and cause == Cause.STUCK:
+            silent_s = round(life.pulse.silent_s)
+            self.log.error(Event.RUNNER_STUCK, silent_s=silent_s, **self._about(seat))
 
     def _spawn(self, seat: Seat, now: float, identity: Identity) -> None:
         if now < self._spawn_from or now == self._refused_at:
@@ -287,6 +304,8 @@ class Crew:
         if seat and seat.life:
             seat.life.pid = pid
             self.by_pid[pid] = seat
+            if seat.life.group.hard_memory is not None:
+                seat.life.growth = Growth(pid, seat.life.group.hard_memory)
             if seat.life.draining:  # asked to leave before it had a pid
                 children.send_signal(pid, linux.WAKE_SIGNAL)
         return seat
@@ -337,47 +356,6 @@ class Crew:
             self.inbox.forget(pipe.fd)
             pipe.close()
         os.close(life.stacks_fd)
-
-    # --- telling -------------------------------------------------------------------------------
-
-    def rows(self) -> list[dict[str, object]]:
-        """Tell what every runner does, for heartbeats and snapshots."""
-        return [self._tell(seat) for seat in self.seats.values()]
-
-    def _tell(self, seat: Seat) -> dict[str, object]:
-        life = seat.life
-        row = self.board.read(seat.slot)
-        state = (
-            "backoff"
-            if life is None
-            else "starting"
-            if row.phase == Phase.EMPTY
-            else row.phase.name.lower()
-        )
-        if life and life.draining:
-            state = "stopping"
-        since_s = (
-            time.time() - max(0, time.monotonic_ns() - row.since_ns) / 1e9
-            if row.since_ns
-            else time.time()
-        )
-        return {
-            "runner": seat.runner,
-            "slot": seat.slot,
-            "group": seat.group.name,
-            "queues": list(seat.group.queues),
-            "pid": life.pid if life else None,
-            "app_version": life.app_version if life else None,
-            "state": state,
-            "since": rfc3339(since_s),
-        }
-
-    def snapshot(self) -> None:
-        """Log what every runner does."""
-        for seat in self.seats.values():
-            row = self.board.read(seat.slot)
-            flying = {"job_id": row.job_id, "job": row.job} if row.executing_seq else {}
-            self.log.info(Event.SNAPSHOT, **self._tell(seat), jobs_done=row.jobs_done, **flying)
 
 
 def _empty(fd: int) -> None:

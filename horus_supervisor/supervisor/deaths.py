@@ -20,7 +20,7 @@ from horus_supervisor.lifecycle import Cause, Death
 from horus_supervisor.logs import Logger, shorten
 from horus_supervisor.messages import Born, Died, Gone, Recorded
 from horus_supervisor.scoreboard import Row
-from horus_supervisor.supervisor import children
+from horus_supervisor.supervisor import children, core
 from horus_supervisor.supervisor.crew import Crew, Life, Seat
 from horus_supervisor.supervisor.diagnose import (
     Ended,
@@ -120,6 +120,7 @@ class Deaths:
             stacks=stacks,
             output_tail=tail,
             app_version=life.app_version,
+            **_traces(life, pid, reaped.status),
         )
         self._record(ended, row, life)
         return ended.interrupted
@@ -202,6 +203,17 @@ class Deaths:
         return self._oom.died(
             time.monotonic(), lambda: sum(children.killed(pid) for pid in self._crew.by_pid)
         )
+
+
+def _traces(life: Life, pid: int, status: int) -> dict[str, str | None]:
+    """Tell what else was found of a death: what it hung in, its core, how large it was."""
+    path, why = None, None
+    if life.growth and life.killed_for == Cause.MEMORY:
+        why = life.growth.past
+    elif os.WIFSIGNALED(status) and os.WCOREDUMP(status):
+        born_wall = time.time() - (time.monotonic_ns() - life.asked_ns) / 1e9
+        path, why = core.find(pid, os.WTERMSIG(status), os.getcwd(), born_wall)
+    return {"hung_in": life.hung_in, "core_path": path, "why": why}
 
 
 def bounded(record: CrashRecord) -> bytes:

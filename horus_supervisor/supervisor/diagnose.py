@@ -36,6 +36,9 @@ class Ended:
     stacks: str
     output_tail: tuple[str, ...]
     app_version: str | None
+    hung_in: str | None = None
+    core_path: str | None = None
+    why: str | None = None  # what else is known of it
 
 
 def left_in_order(status: int, row: Row, incarnation: int) -> bool:
@@ -106,6 +109,8 @@ def diagnose(ended: Ended, row: Row, identity: Identity) -> CrashRecord:
         started_at=rfc3339(row.started_ms / 1000) if flying else None,
         ran_for_s=round(max(ended.at_ns - row.since_ns, 0) / 1e9, 3) if flying else None,
         traceback=ended.stacks or None,
+        hung_in=ended.hung_in,
+        core_path=ended.core_path,
         output_tail=list(ended.output_tail),
         uptime_s=round((ended.at_ns - ended.born_ns) / 1e9, 3),
         jobs_done=row.jobs_done if row.incarnation == ended.incarnation else None,
@@ -114,8 +119,11 @@ def diagnose(ended: Ended, row: Row, identity: Identity) -> CrashRecord:
         system_cpu_s=round(ended.rusage.ru_stime, 3),
         app_version=ended.app_version,
         python_version=platform.python_version(),
-        note=note or ("the slot was torn: its writer died while it wrote" if row.torn else None),
+        note="; ".join(filter(None, (note, ended.why, _TORN if row.torn else None))) or None,
     )
+
+
+_TORN = "the slot was torn: its writer died while it wrote"
 
 
 def signal_name(number: int) -> str:

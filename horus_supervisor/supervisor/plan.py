@@ -20,6 +20,13 @@ STACK_WITHIN_S = 0.5
 """Seconds that a runner about to be killed has to leave its stack."""
 
 
+SILENT_S = 30.0
+"""Seconds without a sign of life, and without a job, after which a runner is stuck."""
+
+SILENT_WITH_A_JOB_S = 120.0
+"""As long as it hands in a job: a name server may be slow, and the job would run once more."""
+
+
 class Do(Enum):
     """What can be done to a seat."""
 
@@ -29,6 +36,7 @@ class Do(Enum):
     DRAIN = auto()  # leave after the current job
     INTERRUPT = auto()  # JobInterrupted, now
     REMIND = auto()  # JobTimeout, now
+    POKE = auto()  # show that you live
     DUMP = auto()  # write your stacks
     KILL = auto()
 
@@ -65,6 +73,10 @@ class SeatSeen:
     overdue_since: float | None = None  # JobTimeout was raised then
     dumped_at: float | None = None
     stack_left: bool = False
+    handing_in: bool = False
+    silent_s: float = 0.0  # it has made no sign of life for so long, outside of jobs
+    to_be_poked: bool = False
+    too_large: bool = False  # past hard_memory
     killed: bool = False
 
 
@@ -150,6 +162,14 @@ def _for_runner(
     if _is_late(seat, wanted, now):
         yield Action(Do.KILL, seat.runner, Cause.STUCK)
         return
+    if seat.too_large:
+        yield Action(Do.KILL, seat.runner, Cause.MEMORY)
+        return
+    if seat.silent_s > (SILENT_WITH_A_JOB_S if seat.handing_in else SILENT_S):
+        yield _kill_with_a_stack(seat, Cause.STUCK, now)
+        return
+    if seat.to_be_poked:
+        yield Action(Do.POKE, seat.runner)
     if (group != seat.group or seat.code != seat.generation) and not seat.draining:
         yield Action(Do.DRAIN, seat.runner)
     if wanted.interrupt_at is not None and now >= wanted.interrupt_at:
@@ -177,8 +197,12 @@ def _for_overdue(seat: SeatSeen, now: float) -> Action:
     assert seat.overdue_since is not None
     if now - seat.overdue_since < seat.group.kill_after_s:
         return Action(Do.REMIND, seat.runner)
+    return _kill_with_a_stack(seat, Cause.TIMEOUT, now)
+
+
+def _kill_with_a_stack(seat: SeatSeen, cause: Cause, now: float) -> Action:
     if seat.dumped_at is None:
         return Action(Do.DUMP, seat.runner)
     if seat.stack_left or now - seat.dumped_at >= STACK_WITHIN_S:
-        return Action(Do.KILL, seat.runner, Cause.TIMEOUT)
+        return Action(Do.KILL, seat.runner, cause)
     return Action(Do.REMIND, seat.runner)

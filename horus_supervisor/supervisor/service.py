@@ -19,7 +19,7 @@ from horus_supervisor.config.schema import Config, GroupConfig
 from horus_supervisor.events import Event, counted
 from horus_supervisor.lifecycle import Cause
 from horus_supervisor.scoreboard import Scoreboard
-from horus_supervisor.supervisor import boots, children, deaths
+from horus_supervisor.supervisor import boots, children, deaths, roster
 from horus_supervisor.supervisor.births import Births
 from horus_supervisor.supervisor.credit import Credit, Credits
 from horus_supervisor.supervisor.crew import Crew, Seat
@@ -197,7 +197,7 @@ class Supervisor:
                 within_s = self.config.supervisor.import_timeout_s
                 self._generations.begin(boots.template(self.config), within_s, now)
         elif number == signal.SIGUSR1:
-            self._crew.snapshot()
+            roster.snapshot(self._crew)
 
     def stop(self, why: str, now: float) -> None:
         """Stop in order; a second call skips the wait for running jobs."""
@@ -364,7 +364,7 @@ class Supervisor:
     # --- telling -------------------------------------------------------------------------------
 
     def _facts(self) -> dict[str, object]:
-        code, rows = self._generations.in_force, self._crew.rows()
+        code, rows = self._generations.in_force, roster.rows(self._crew)
         return boots.facts(self.config, self.identity, self._started_at, code, rows)
 
     def _tell(self, now: float) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from horus_supervisor import Client
 from horus_supervisor.store import operations
+from tests.service.apps import limitjobs
 from tests.service.apps import testjobs as jobs
 from tests.support.service import Service, alive
 from tests.support.waiting import wait_until
@@ -193,3 +195,48 @@ def test_the_stack_of_a_job_that_gave_way_in_the_end_is_no_later_crashs(
     os.kill(pid, signal.SIGKILL)
     crashed = service.wait_for("runner.crashed", pid=pid)
     assert (crashed["job_id"], crashed.get("traceback")) == (job.id, None)
+
+
+@pytest.mark.parametrize("how", ["threads", "overflow", "core", "libc", "flood"])
+def test_a_death_in_c_leaves_the_stack_of_every_thread_and_the_last_words_of_c(
+    service: Service, client: Client, how: str
+) -> None:
+    service.write(ONE, imports=limitjobs.__name__)
+    service.start()
+    job = client.enqueue(limitjobs.Crash(how), max_attempts=1)
+    crashed = service.wait_for("job.crashed", job_id=job.id)
+    [record] = records(client, job.id)
+    assert record["crash_id"] == crashed["crash_id"]
+    sent = "SIGSEGV" if how in ("threads", "overflow") else "SIGABRT"
+    assert (record["cause"], record["signal"]) == ("signal", sent)
+    stack = record["traceback"]
+    if how == "threads":
+        assert "in _beside_a_thread" in stack
+        assert "in wait_in_another_thread" in stack
+    elif how == "overflow":
+        assert "in deeper" in stack
+    elif how == "libc":
+        assert "what C said at last" in record["output_tail"]
+    elif how == "flood":
+        assert record["output_tail"][-2:] == ["line 9999 ".ljust(100, "."), "the very last line"]
+    elif record["core_dumped"]:
+        pattern = Path("/proc/sys/kernel/core_pattern").read_text()
+        if pattern.startswith("|"):
+            assert "its core was handed to" in record["note"]
+        else:
+            assert Path(record["core_path"]).stat().st_size > 0
+    else:
+        pytest.skip("no core was dumped: the hard limit of this machine forbids it")
+
+
+def test_what_a_process_that_leaves_no_stack_hung_in_is_told(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE, imports=limitjobs.__name__)
+    service.start()
+    job = client.enqueue(limitjobs.InC(), max_attempts=1)
+    service.wait_for("job.crashed", job_id=job.id)
+    [record] = records(client, job.id)
+    assert (record["cause"], record["traceback"]) == ("timeout", None)
+    assert record["hung_in"].startswith("state S (sleeping)")
+    assert "syscall" in record["hung_in"]

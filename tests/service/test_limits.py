@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from pathlib import Path
 from typing import Any
 
 from horus_supervisor import Client
+from horus_supervisor.store import operations
 from tests.service.apps import limitjobs as jobs
-from tests.service.apps.testjobs import marks
-from tests.support.service import Service
+from tests.service.apps.testjobs import Quick, marks
+from tests.support.service import Service, alive
 from tests.support.waiting import wait_until
 
 IMPORTS = jobs.__name__
@@ -20,10 +24,53 @@ crash_delay = "100ms"
 kill_after = "300ms"
 """
 
+SOON = {
+    "supervisor.plan.SILENT_S": 3.0,
+    "supervisor.plan.SILENT_WITH_A_JOB_S": 4.0,
+    "supervisor.pulse.POKE_AFTER_S": 1.0,
+    "supervisor.pulse.POKE_EVERY_S": 1.0,
+}
+"""Instead of half a minute."""
+
+
+def record_of(client: Client, crash_id: str) -> dict[str, Any]:
+    found = client.connection.run(operations.crashes(client.namespace, 100))
+    [record] = [record for record in found if record["crash_id"] == crash_id]
+    return record
+
 
 def start(service: Service, groups: str, **how: Any) -> None:
     service.write(groups, imports=IMPORTS)
     service.start(**how)
+
+
+# --- hard_memory -------------------------------------------------------------------------------
+
+
+def test_a_job_that_grows_in_c_past_hard_memory_is_killed_and_that_is_an_attempt(
+    service: Service, client: Client
+) -> None:
+    start(service, ONE + 'hard_memory = "64MiB"')
+    job = client.enqueue(jobs.Swell(200, service.path("swollen")), max_attempts=2)
+    dead = service.wait_for("job.dead", job_id=job.id)
+    assert dead["reason"] == "exhausted"
+    crashed, _ = service.events("runner.crashed", job_id=job.id)
+    record = record_of(client, crashed["crash_id"])
+    assert (record["cause"], record["signal"], record["disposition"]) == (
+        "memory",
+        "SIGKILL",
+        "scheduled",
+    )
+    assert record["max_rss_bytes"] > 64 << 20
+    assert "hard_memory is 67108864" in record["note"]
+    assert record["ran_for_s"] < 5
+
+
+def test_a_job_within_hard_memory_is_left_alone(service: Service, client: Client) -> None:
+    start(service, ONE + 'hard_memory = "256MiB"')
+    job = client.enqueue(jobs.Swell(200, service.path("swollen"), stay_s=1))
+    wait_until(lambda: job.status() == "succeeded", "the end", on_failure=service.tail)
+    assert service.events("runner.crashed") == []
 
 
 # --- settings of a group -----------------------------------------------------------------------
@@ -58,3 +105,58 @@ def test_a_setting_that_the_kernel_refuses_is_told_and_the_runner_serves(
     job = client.enqueue(jobs.Tell(service.path("told")))
     wait_until(lambda: job.status() == "succeeded", "told", on_failure=service.tail)
     assert marks(service.path("told"))[0].startswith("3 ")
+
+
+# --- stuck outside of a job --------------------------------------------------------------------
+
+
+def test_a_runner_that_was_stopped_while_idle_is_replaced_as_stuck(
+    service: Service, client: Client
+) -> None:
+    start(service, ONE, constants=SOON)
+    [pid] = service.runner_pids()
+    os.kill(pid, signal.SIGSTOP)
+    stuck = service.wait_for("runner.stuck", pid=pid)
+    assert stuck["silent_s"] >= 3
+    crashed = service.wait_for("job.crashed", pid=pid)
+    assert crashed["job_id"] is None
+    record = record_of(client, crashed["crash_id"])
+    assert (record["cause"], record["signal"], record["job_id"]) == ("stuck", "SIGKILL", None)
+    assert record["hung_in"].startswith("state T (stopped)")
+    service.wait_for("runner.started", count=2)
+    job = client.enqueue(jobs.Tell(service.path("told")))
+    wait_until(lambda: job.status() == "succeeded", "its successor works", on_failure=service.tail)
+
+
+def test_an_idle_runner_answers_when_it_is_poked_and_is_left_alone(service: Service) -> None:
+    start(service, ONE.replace("runners = 1", "runners = 2"), constants=SOON)
+    first, second = service.runner_pids()
+    os.kill(second, signal.SIGSTOP)
+    service.wait_for("runner.stuck", pid=second)  # as long as this takes the other was idle too
+    service.wait_for("runner.started", count=3)
+    assert alive(first)
+    assert service.events("runner.stuck", pid=first) == []
+
+
+def test_a_runner_that_hangs_after_its_job_is_stuck_and_the_job_is_done_once(
+    service: Service, client: Client
+) -> None:
+    start(service, ONE, constants=SOON)
+    job = client.enqueue(jobs.HangAfterwards(service.path("ran")))
+    crashed = service.wait_for("runner.crashed", cause="stuck")
+    assert "limitjobs.py" in crashed["traceback"]
+    wait_until(lambda: job.status() == "succeeded", "done", on_failure=service.tail)
+    service.wait_for("runner.started", count=2)
+    assert len(marks(service.path("ran"))) == 1
+
+
+def test_a_start_that_hangs_is_ended_and_tried_again(service: Service, client: Client) -> None:
+    service.write(ONE)
+    hangs = Path(service.path("hangs"))
+    hangs.touch()
+    service.start(ready=False, env={"HORUS_TEST_START_HANGS": str(hangs)}, constants=SOON)
+    stuck = service.wait_for("runner.stuck", runner="q/1")
+    service.wait_for("runner.crashed", cause="stuck", pid=stuck["pid"])
+    hangs.unlink()
+    job = client.enqueue(Quick())
+    wait_until(lambda: job.status() == "succeeded", "one that starts", on_failure=service.tail)

@@ -10,6 +10,8 @@ import pytest
 from horus_supervisor.config.schema import GroupConfig
 from horus_supervisor.lifecycle import Cause
 from horus_supervisor.supervisor.plan import (
+    SILENT_S,
+    SILENT_WITH_A_JOB_S,
     SPAWN_WITHIN_S,
     STACK_WITHIN_S,
     Action,
@@ -292,3 +294,35 @@ def test_new_code_that_keeps_a_runner_from_its_first_claim_is_not_waited_for_for
     late = plan([young], ROLL, 50.1 + ROLL.claim_within_s)
     assert late == [Action(Do.KILL, "q/1", Cause.STUCK)]
     assert did([dataclasses.replace(young, generation=1, code=1)], BACK, now=1e6) == []
+
+
+# --- limits ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wanted", [RUN, STOP])
+def test_a_runner_past_hard_memory_is_killed_at_once_and_once(wanted: Wanted) -> None:
+    [action] = plan([seat(pid=7, too_large=True, executing=True)], wanted, 150.0)
+    assert (action.do, action.cause) == (Do.KILL, Cause.MEMORY)
+    assert done(seat(pid=7, too_large=True, killed=True), wanted) == []
+
+
+def test_a_silent_runner_is_poked_when_that_is_due() -> None:
+    assert done(seat(pid=7, silent_s=20.0), RUN) == []
+    assert done(seat(pid=7, silent_s=20.0, to_be_poked=True), RUN) == [Do.POKE]
+
+
+def test_a_runner_without_a_sign_of_life_leaves_its_stack_and_is_killed_as_stuck() -> None:
+    silent = seat(pid=7, silent_s=SILENT_S + 1)
+    assert done(silent, RUN) == [Do.DUMP]
+    dumped = dataclasses.replace(silent, dumped_at=50.0)
+    assert done(dumped, RUN, now=50.1) == [Do.REMIND]
+    for seen, now in ((dataclasses.replace(dumped, stack_left=True), 50.1), (dumped, 50.6)):
+        [action] = plan([seen], RUN, now)
+        assert (action.do, action.cause) == (Do.KILL, Cause.STUCK)
+
+
+def test_a_runner_that_hands_in_is_borne_for_longer() -> None:
+    silent = seat(pid=7, silent_s=SILENT_S + 1, handing_in=True)
+    assert done(silent, RUN) == []
+    longer = dataclasses.replace(silent, silent_s=SILENT_WITH_A_JOB_S + 1)
+    assert done(longer, RUN) == [Do.DUMP]

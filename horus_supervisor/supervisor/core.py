@@ -1,0 +1,47 @@
+"""Where the kernel has put a core dump, as far as that can be known. core(5).
+
+A path is told only where such a file is there and was written since the process was born.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import socket
+from pathlib import Path
+
+_PATTERN = Path("/proc/sys/kernel/core_pattern")
+_USES_PID = Path("/proc/sys/kernel/core_uses_pid")
+
+
+def find(pid: int, signal: int, folder: str, born_wall: float) -> tuple[str | None, str | None]:
+    """Tell a core's path, and what is known where there is none; ``folder`` was its process's."""
+    try:
+        pattern = _PATTERN.read_text().strip()
+        uses_pid = _USES_PID.read_text().strip() != "0"
+    except OSError:
+        return None, None
+    if pattern.startswith("|"):
+        program = pattern[1:].split(" ")[0]
+        return None, f"its core was handed to {program}"
+    found = [
+        path
+        for path in glob.glob(os.path.join(folder, as_glob(pattern, uses_pid, pid, signal)))
+        if os.path.isfile(path) and os.stat(path).st_mtime >= born_wall - 1
+    ]
+    return (found[0], None) if len(found) == 1 else (None, None)
+
+
+def as_glob(pattern: str, uses_pid: bool, pid: int, signal: int) -> str:
+    """Turn the kernel's pattern into one for files; what we can't know becomes ``*``."""
+    known = {"p": str(pid), "s": str(signal), "h": socket.gethostname(), "%": "%"}
+    known |= {"u": str(os.getuid()), "g": str(os.getgid())}
+    text, rest = "", iter(pattern)
+    for character in rest:
+        if character != "%":
+            text += glob.escape(character)
+        elif specifier := next(rest, ""):  # a lone % at the end is dropped, as by the kernel
+            text += glob.escape(known[specifier]) if specifier in known else "*"
+    if uses_pid and "%p" not in pattern:
+        text += f".{pid}"
+    return text

@@ -1,0 +1,46 @@
+"""What every runner does, for heartbeats, ``horus status`` and snapshots."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from horus_supervisor.clock import rfc3339
+from horus_supervisor.events import Event
+from horus_supervisor.scoreboard import Phase, Row
+
+if TYPE_CHECKING:
+    from horus_supervisor.supervisor.crew import Crew, Seat
+
+
+def rows(crew: Crew) -> list[dict[str, object]]:
+    """Tell what every runner does."""
+    return [_tell(seat, crew.board.read(seat.slot)) for seat in crew.seats.values()]
+
+
+def snapshot(crew: Crew) -> None:
+    """Log what every runner does."""
+    for seat in crew.seats.values():
+        row = crew.board.read(seat.slot)
+        flying = {"job_id": row.job_id, "job": row.job} if row.executing_seq else {}
+        crew.log.info(Event.SNAPSHOT, **_tell(seat, row), jobs_done=row.jobs_done, **flying)
+
+
+def _tell(seat: Seat, row: Row) -> dict[str, object]:
+    life = seat.life
+    state = "starting" if row.phase == Phase.EMPTY else row.phase.name.lower()
+    if life is None:
+        state = "backoff"
+    elif life.draining:
+        state = "stopping"
+    ago_s = max(0, time.monotonic_ns() - row.since_ns) / 1e9 if row.since_ns else 0
+    return {
+        "runner": seat.runner,
+        "slot": seat.slot,
+        "group": seat.group.name,
+        "queues": list(seat.group.queues),
+        "pid": life.pid if life else None,
+        "app_version": life.app_version if life else None,
+        "state": state,
+        "since": rfc3339(time.time() - ago_s),
+    }

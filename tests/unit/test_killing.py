@@ -1,0 +1,81 @@
+"""How a runner is killed for cause: not in the middle of its core dump. Real processes."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import resource
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from horus_supervisor import linux, proc
+from horus_supervisor.lifecycle import Cause
+from horus_supervisor.scoreboard import Scoreboard
+from horus_supervisor.supervisor import killing
+from horus_supervisor.supervisor.pulse import Pulse
+from tests.support.waiting import wait_until
+
+MEGABYTES = 256
+
+
+def life(pid: int, **more: Any) -> Any:
+    pulse = Pulse()
+    pulse.beats = more.pop("beats", 0)
+    facts = {"overdue_seq": 0, "dumped_at": None, "dumps_core_since": None, "end_by": None}
+    return SimpleNamespace(pid=pid, pulse=pulse, killed=False, **{**facts, **more})
+
+
+@pytest.fixture
+def board() -> Scoreboard:
+    return Scoreboard(linux.memory_file("horus-test-board"))
+
+
+def test_a_core_dump_is_waited_for_within_bounds(board: Scoreboard, tmp_path: Path) -> None:
+    pid = os.fork()
+    if pid == 0:
+        faulthandler.disable()
+        os.chdir(tmp_path)
+        resource.setrlimit(resource.RLIMIT_CORE, resource.getrlimit(resource.RLIMIT_CORE)[1:] * 2)
+        kept = b"\1" * (MEGABYTES << 20)
+        os.kill(os.getpid(), signal.SIGABRT if kept else signal.SIGKILL)
+    runner = life(pid)
+    ended: list[int] = []
+
+    def dumps() -> bool:
+        if not ended and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            ended.append(os.waitpid(pid, 0)[1])
+        return bool(ended) or proc.dumps_core(pid)
+
+    wait_until(dumps, "it dumps, or has ended")
+    if ended:
+        pytest.skip("no core was written for long enough to be met: limits, or a pipe")
+    assert not killing.kill(runner, 0, board, Cause.TIMEOUT, 100.0)
+    assert not runner.killed
+    late = 100.0 + killing.CORE_S
+    assert killing.kill(runner, 0, board, None, late)
+    os.waitpid(pid, 0)
+    for core in tmp_path.iterdir():
+        core.unlink()
+
+
+def test_who_made_a_sign_of_life_meanwhile_is_not_stuck(board: Scoreboard) -> None:
+    pid = os.fork()
+    if pid == 0:
+        signal.pause()
+    try:
+        assert not killing.kill(life(pid, beats=7), 0, board, Cause.STUCK, 100.0)
+        wait_until(lambda: "state S" in (proc.doing(pid) or ""), "it goes on")
+    finally:
+        assert killing.kill(life(pid), 0, board, Cause.STUCK, 100.0)
+        os.waitpid(pid, 0)
+
+
+def test_who_does_not_end_is_told_once(board: Scoreboard) -> None:
+    runner = life(0, end_by=105.0)
+    assert not killing.outlives_it(runner, 104.0)
+    assert killing.outlives_it(runner, 105.0)
+    assert not killing.outlives_it(runner, 106.0)

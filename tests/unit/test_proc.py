@@ -1,0 +1,54 @@
+"""What /proc tells of other processes: real ones."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from horus_supervisor import proc
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def sleeper() -> Iterator[int]:
+    process = subprocess.Popen(["sleep", "60"], env={"A": "1", "B_A": "2=3"})
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
+GONE = 2**22 + 1
+
+
+def test_what_a_process_does_is_said_in_the_kernels_words(sleeper: int) -> None:
+    wait_until(lambda: "nanosleep" in (proc.doing(sleeper) or ""), "it sleeps")
+    assert (proc.doing(sleeper) or "").startswith("state S (sleeping), wchan ")
+    assert "syscall " in (proc.doing(sleeper) or "")
+
+
+def test_the_variables_that_a_process_was_started_with_are_read(sleeper: int) -> None:
+    wait_until(lambda: proc.variable(sleeper, "A") == "1", "it is sleep")
+    assert proc.variable(sleeper, "B_A") == "2=3"
+    assert proc.variable(sleeper, "PATH") is None
+
+
+def test_children_are_listed(sleeper: int) -> None:
+    assert sleeper in proc.our_children()
+    assert os.getpid() not in proc.our_children()
+
+
+def test_memory_is_told_in_bytes() -> None:
+    faulted, resident = proc.memory_use(os.getpid()) or (0, 0)
+    assert faulted > 1 << 20
+    assert resident > 10 << 20
+
+
+def test_of_who_is_gone_nothing_is_told() -> None:
+    assert proc.memory_use(GONE) is None
+    assert proc.doing(GONE) is None
+    assert proc.variable(GONE, "A") is None
+    assert not proc.dumps_core(GONE)
+    assert proc.name(GONE) == "?"
