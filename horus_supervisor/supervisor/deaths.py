@@ -32,6 +32,7 @@ from horus_supervisor.supervisor.diagnose import (
     signal_name,
 )
 from horus_supervisor.supervisor.oom import OomWatch
+from horus_supervisor.supervisor.orphans import Orphans
 from horus_supervisor.supervisor.programs import Programs
 
 _YOUNG_S = 1.0
@@ -62,6 +63,7 @@ class Deaths:
         self._alive: dict[tuple[int, int], Born] = {}
         self._pending: dict[tuple[str, int, int], tuple[Died, CrashRecord]] = {}
         self._oom = OomWatch()
+        self._orphans = Orphans(crew, programs.by_pid)
 
     def born(self, born: Born) -> None:
         """Tell the keeper of a living runner."""
@@ -92,6 +94,7 @@ class Deaths:
         row = self._crew.bury(seat)
         self._alive.pop((seat.slot, life.incarnation), None)
         self._programs.tell_keeper(Gone(slot=seat.slot, incarnation=life.incarnation))
+        self._orphans.end(self.log, life.identity.supervisor)
         asked = (
             life.draining
             or row.jobs_done > 0
@@ -193,8 +196,9 @@ class Deaths:
             tell_fate(self.log, died.death, record, message.disposition, *job)
 
     def look(self, now: float) -> None:
-        """Keep the memory of the kernel's counter fresh."""
+        """Keep the memory of the kernel's counter fresh; see to what jobs left behind."""
         self._oom.look(now)
+        self._orphans.look(now, self.log)
 
     def _oom_of(self, status: int) -> tuple[int, int]:
         """Tell how many kills for memory the kernel counted, and how many deaths may be meant."""

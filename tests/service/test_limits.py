@@ -7,11 +7,13 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from horus_supervisor import Client
 from horus_supervisor.store import operations
 from tests.service.apps import limitjobs as jobs
 from tests.service.apps.testjobs import Quick, marks
-from tests.support.service import Service, alive
+from tests.support.service import Service, alive, children
 from tests.support.waiting import wait_until
 
 IMPORTS = jobs.__name__
@@ -160,3 +162,44 @@ def test_a_start_that_hangs_is_ended_and_tried_again(service: Service, client: C
     hangs.unlink()
     job = client.enqueue(Quick())
     wait_until(lambda: job.status() == "succeeded", "one that starts", on_failure=service.tail)
+
+
+# --- what jobs leave behind --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("die", [False, True])
+def test_what_a_job_leaves_behind_is_ended_once_its_runner_is_gone(
+    service: Service, client: Client, die: bool
+) -> None:
+    start(service, ONE.replace("runners = 1", "runners = 2"))
+    job = client.enqueue(jobs.Leave(service.path("left"), die=die), max_attempts=1)
+    wait_until(lambda: job.status() in ("succeeded", "dead"), "its end", on_failure=service.tail)
+    left = int(marks(service.path("left"))[0])
+    if not die:
+        assert left in children(service.pid, "sleep")
+        its = service.wait_for("job.started", job_id=job.id)["pid"]
+        [other] = set(service.runner_pids()) - {its}
+        os.kill(other, signal.SIGKILL)
+        service.wait_for("runner.started", count=3)
+        assert alive(left)  # it may serve the jobs of that runner yet
+        service.write("[queues]\nq = 0\n", imports=IMPORTS)
+    ended = service.wait_for("orphan.ended", pid=left)
+    assert ended["name"] == "sleep"
+    wait_until(lambda: not alive(left), "it is gone")
+
+
+def test_what_is_not_marked_as_a_runners_is_let_live(service: Service, client: Client) -> None:
+    start(service, ONE)
+    free = client.enqueue(jobs.Leave(service.path("free"), marked=False))
+    wait_until(lambda: free.status() == "succeeded", "its end", on_failure=service.tail)
+    job = client.enqueue(jobs.Leave(service.path("left"), die=True), max_attempts=1)
+    service.wait_for("orphan.ended", pid=int(_first(service.path("left"), service)))
+    assert job.status() == "dead"
+    [pid] = map(int, marks(service.path("free")))
+    assert alive(pid)
+    os.kill(pid, signal.SIGKILL)
+
+
+def _first(path: str, service: Service) -> str:
+    wait_until(lambda: marks(path) != [], "a mark", on_failure=service.tail)
+    return marks(path)[0]
