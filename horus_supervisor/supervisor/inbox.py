@@ -17,6 +17,9 @@ GATHER_S = 0.010
 
 HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
 
+_TERMINALS = (signal.SIGTTOU, signal.SIGTTIN)
+"""Sent to who touches a terminal from its background: we would be stopped, and nobody reaped."""
+
 Handler = Callable[[], object]
 
 
@@ -34,6 +37,8 @@ class Inbox:
         self._wakeup = reading
         for number in HEARD:
             signal.signal(number, self._note)
+        for number in _TERMINALS:
+            signal.signal(number, signal.SIG_IGN)
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         self.watch(reading, self._empty_wakeup)
 

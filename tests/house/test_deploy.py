@@ -43,6 +43,12 @@ def test_a_stop_is_given_the_shutdown_timeout_and_ten_seconds(file: str, pattern
     assert parse_duration(given) == config.supervisor.shutdown_timeout_s + 10
 
 
+def test_what_a_runner_does_to_memory_does_not_end_the_unit() -> None:
+    text = (DEPLOY / "horus.service").read_text()
+    assert "\nOOMPolicy=continue\n" in text
+    assert "\nKillMode=mixed\n" in text
+
+
 def test_the_container_runs_a_file_that_is_in_order() -> None:
     config = load(DEPLOY / "compose" / "config.toml")
     assert notes(config) == []

@@ -24,6 +24,7 @@ from horus_supervisor.store.operation import SCRIPTS
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 DESIGN = ROOT / "docs" / "design.md"
+FAILURES = ROOT / "docs" / "failures.md"
 TOUR = ROOT / "docs" / "tour.md"
 PROTOCOL = ROOT / "docs" / "protocol.md"
 PAGES = sorted(
@@ -138,6 +139,12 @@ def test_every_invariant_names_the_tests_that_guard_it() -> None:
     rows = re.findall(r"^\| (\d+) \|.*\|(.*)\|$", section(DESIGN, "Invariants"), re.MULTILINE)
     assert [int(number) for number, _ in rows] == list(range(1, 13))
     assert [number for number, guards in rows if "`test_" not in guards] == []
+
+
+def test_each_of_the_55_failures_names_the_test_that_shows_its_cure() -> None:
+    rows = re.findall(r"^\| (\d+) \|.*\|(.*)\|$", FAILURES.read_text(), re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 56))
+    assert [number for number, tests in rows if "`test_" not in tests] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

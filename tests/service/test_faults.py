@@ -1,0 +1,280 @@
+"""Faults that supervisors have had, brought about with real processes (``docs/failures.md``)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from horus_supervisor import Client
+from horus_supervisor.store import operations
+from tests.service.apps import limitjobs, testjobs
+from tests.service.apps.testjobs import marks
+from tests.support import cgroups
+from tests.support.service import Service, alive, children
+from tests.support.waiting import wait_until
+
+ONE = """
+[groups.q]
+queues = ["q"]
+runners = 1
+crash_delay = "100ms"
+kill_after = "300ms"
+"""
+
+
+SOON = {"supervisor.plan.SILENT_S": 2.0, "supervisor.pulse.POKE_AFTER_S": 0.5}
+
+
+def start(service: Service, groups: str = ONE, **how: Any) -> None:
+    service.write(groups, imports=limitjobs.__name__)
+    service.start(**how)
+
+
+def state_of(pid: int) -> str:
+    """A process's state: one letter, or none where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def offspring(pid: int) -> list[int]:
+    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+# --- births ------------------------------------------------------------------------------------
+
+
+def test_a_middle_process_that_hangs_is_ended_and_the_fork_is_tried_again(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE)
+    hangs = Path(service.path("hangs"))
+    hangs.touch()
+    env = {"HORUS_TEST_START_HANGS": str(hangs), "HORUS_TEST_HANGS_AT": "1"}
+    service.start(ready=False, env=env)
+    starved = service.wait_for("supervisor.starved")
+    assert "did not within 5.0 s" in starved["error"]
+    hangs.unlink()
+    job = client.enqueue(testjobs.Quick())
+    wait_until(lambda: job.status() == "succeeded", "one that starts", on_failure=service.tail)
+
+
+def test_a_template_that_does_not_answer_is_replaced_and_keeps_no_seat_empty(
+    service: Service,
+) -> None:
+    start(service, constants={"supervisor.plan.SPAWN_WITHIN_S": 1.0})
+    [template] = children(service.pid, "horus-template")
+    os.kill(template, signal.SIGSTOP)
+    [pid] = service.runner_pids()
+    os.kill(pid, signal.SIGKILL)
+    service.wait_for("child.exited", pid=template)
+    service.wait_for("runner.started", count=2)
+
+
+def test_the_processes_that_fork_have_one_thread(service: Service) -> None:
+    start(service)
+    [template] = children(service.pid, "horus-template")
+    [keeper] = children(service.pid, "horus-keeper")
+    for pid in (service.pid, template, keeper, *service.runner_pids()):
+        assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
+
+
+def test_a_runner_holds_no_other_runners_pipe(service: Service) -> None:
+    start(service, ONE.replace("runners = 1", "runners = 3"))
+    held = []
+    for pid in service.runner_pids():
+        links = [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+        held.append({link for link in links if link.startswith("pipe:")})
+    assert all(held)
+    assert sum(map(len, held)) == len(set().union(*held))
+
+
+def test_runners_draw_different_numbers(service: Service, client: Client) -> None:
+    start(service, ONE.replace("runners = 1", "runners = 4"))
+    client.enqueue_many([limitjobs.Draw(service.path("drawn"), 4)] * 4)
+    wait_until(lambda: len(marks(service.path("drawn"))) == 4, "all", on_failure=service.tail)
+    drawn = [line.split() for line in marks(service.path("drawn"))]
+    assert all(len(set(column)) == 4 for column in zip(*drawn, strict=True))
+
+
+@pytest.mark.parametrize("moment", ["supervisor.started", "template.ready", "runner.started"])
+def test_a_supervisor_killed_at_any_moment_leaves_nobody(service: Service, moment: str) -> None:
+    tag = f"HORUS_TEST_TAG={uuid.uuid4().hex}".encode()
+    service.write(ONE.replace("runners = 1", "runners = 8"), imports=limitjobs.__name__)
+    name, _, value = tag.decode().partition("=")
+    service.start(ready=False, env={name: value})
+    service.wait_for(moment)
+    for keeper in children(service.pid, "horus-keeper"):  # it would end those that it was told of
+        os.kill(keeper, signal.SIGKILL)
+    service.kill()
+    wait_until(lambda: not list(_tagged(tag)), "nobody is left", on_failure=service.tail)
+
+
+def _tagged(tag: bytes) -> Iterator[int]:
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if tag in (folder / "environ").read_bytes() and alive(int(folder.name)):
+                yield int(folder.name)
+        except OSError:
+            continue
+
+
+# --- life --------------------------------------------------------------------------------------
+
+
+def test_a_job_that_holds_pythons_lock_for_long_is_left_alone(
+    service: Service, client: Client
+) -> None:
+    soon = {"supervisor.plan.SILENT_S": 0.5, "supervisor.pulse.POKE_AFTER_S": 0.2}
+    start(service, constants=soon)
+    job = client.enqueue(limitjobs.HoldGil(3))
+    wait_until(lambda: job.status() == "succeeded", "the end", on_failure=service.tail)
+    assert service.events("runner.crashed") == service.events("runner.stuck") == []
+
+
+def test_a_supervisor_that_stood_still_kills_nobody_for_it(
+    service: Service, client: Client
+) -> None:
+    start(service, ONE.replace("runners = 1", "runners = 2"), constants=SOON)
+    job = client.enqueue(testjobs.Hang(service.path("ran"), seconds=4))
+    service.wait_for("job.started", job_id=job.id)
+    service.signal(signal.SIGSTOP)
+    wait_until(lambda: marks(service.path("ran.end")) != [], "longer than silence is borne")
+    service.signal(signal.SIGCONT)
+    wait_until(lambda: job.status() == "succeeded", "the end", on_failure=service.tail)
+    service.signal(signal.SIGUSR1)
+    service.wait_for("snapshot", count=2)
+    assert service.events("runner.crashed") == service.events("runner.stuck") == []
+
+
+# --- deaths ------------------------------------------------------------------------------------
+
+
+def test_no_zombie_is_left_of_many_deaths(service: Service) -> None:
+    start(service, ONE.replace("runners = 1", "runners = 20"))
+    for round_ in (1, 2):
+        for pid in service.runner_pids():
+            os.kill(pid, signal.SIGKILL)
+        service.wait_for("runner.started", count=20 * (round_ + 1))
+    assert len(service.events("runner.crashed")) == 40
+    wait_until(
+        lambda: "Z" not in {state_of(pid) for pid in offspring(service.pid)}, "no zombie is left"
+    )
+
+
+def test_a_killed_runner_that_can_not_die_keeps_its_job_and_that_is_told(
+    service: Service, client: Client
+) -> None:
+    with cgroups.cgroup("freezer") as frozen:
+        start(service, constants={"supervisor.killing.END_WITHIN_S": 0.5})
+        job = client.enqueue(testjobs.Late("stubborn", service.path("ran")), max_attempts=2)
+        pid = service.wait_for("job.started", job_id=job.id)["pid"]
+        cgroups.move(frozen, pid)
+        state = frozen / "freezer.state"
+        if not state.exists():
+            pytest.skip("a frozen process of cgroup v2 can be killed, and nothing else hangs here")
+        state.write_text("FROZEN")
+        told = service.wait_for("runner.unkillable", pid=pid)
+        assert told["job_id"] == job.id
+        assert "state D" in told["doing"]
+        assert job.status() == "running"
+        state.write_text("THAWED")
+        service.wait_for("runner.crashed", pid=pid, cause="timeout")
+
+
+def test_a_kill_for_memory_in_a_small_cgroup_is_told_as_oom(
+    service: Service, client: Client
+) -> None:
+    with cgroups.cgroup("memory", memory__limit_in_bytes=str(200 << 20)) as small:
+        start(service, within=cgroups.enter(small))
+        job = client.enqueue(limitjobs.Swell(400, service.path("ran")), max_attempts=1)
+        told = service.wait_for("job.crashed", job_id=job.id)
+        [record] = [r for r in all_records(client) if r["crash_id"] == told["crash_id"]]
+        assert (record["cause"], record["signal"]) == ("oom", "SIGKILL")
+        assert record["max_rss_bytes"] > 50 << 20
+        service.stop()
+
+
+def all_records(client: Client) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.connection.run(operations.crashes(client.namespace, 100))
+    return found
+
+
+def test_the_children_of_a_job_go_with_a_killed_supervisor(
+    service: Service, client: Client
+) -> None:
+    start(service)
+    client.enqueue(testjobs.Child(service.path("pids"), then="hang"))
+    wait_until(lambda: marks(service.path("pids")) != [], "it runs", on_failure=service.tail)
+    [child] = map(int, marks(service.path("pids")))
+    service.kill()
+    wait_until(lambda: not alive(child), "the child is gone", within_s=3)
+
+
+# --- signals, reload, stop ---------------------------------------------------------------------
+
+
+def test_a_stop_sent_to_the_whole_group_lets_jobs_finish(service: Service, client: Client) -> None:
+    start(service)
+    job = client.enqueue(testjobs.Hang(service.path("ran"), seconds=1))
+    service.wait_for("job.started", job_id=job.id)
+    os.killpg(service.pid, signal.SIGTERM)
+    assert service.wait() == 0
+    assert job.status() == "succeeded"
+
+
+def test_a_stop_ends_a_runner_that_is_stopped(service: Service) -> None:
+    service.write(ONE, supervisor='shutdown_timeout = "200ms"', imports=limitjobs.__name__)
+    service.start()
+    [pid] = service.runner_pids()
+    os.kill(pid, signal.SIGSTOP)
+    assert service.stop() == 0
+    assert not alive(pid)
+
+
+def test_a_crash_while_another_runner_drains_is_answered_at_once(
+    service: Service, client: Client
+) -> None:
+    start(service, "[queues]\nq = 1\nother = 1\n")
+    job = client.enqueue(testjobs.Hang(service.path("ran"), done=service.path("done")))
+    service.wait_for("job.started", job_id=job.id)
+    service.write("[queues]\nother = 1\n", imports=limitjobs.__name__)
+    service.wait_for("supervisor.reloaded")
+    [pid] = [line["pid"] for line in service.events("runner.started", runner="other/1")]
+    os.kill(pid, signal.SIGKILL)
+    service.wait_for("runner.started", runner="other/1", count=2, within_s=2)
+    assert job.status() == "running"
+    Path(service.path("done")).touch()
+    wait_until(lambda: job.status() == "succeeded", "the end", on_failure=service.tail)
+
+
+def test_as_pid_1_it_stops_in_order_and_leaves_nobody(service: Service, client: Client) -> None:
+    unshare = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no PID namespace can be made here")
+    start(service, within=unshare)
+    job = client.enqueue(limitjobs.Leave(service.path("left")))  # its orphan is adopted by PID 1
+    wait_until(lambda: job.status() == "succeeded", "the end", on_failure=service.tail)
+    [first] = offspring(service.pid)
+    assert Path(f"/proc/{first}/status").read_text().split("NSpid:")[1].split()[1] == "1"
+    os.kill(first, signal.SIGTERM)
+    assert service.wait() == 0
+    assert service.events("supervisor.stopped")
+    assert service.events("orphan.ended")
+
+
+def test_in_the_background_of_a_terminal_it_writes_and_is_not_stopped(service: Service) -> None:
+    folder = str(Path(__file__).resolve().parents[2])
+    command = [sys.executable, "-m", "tests.support.background"]
+    start(service, within=["env", f"PYTHONPATH={folder}", *command])
+    assert service.stop() == 0
+    assert service.events("supervisor.stopped")
