@@ -13,6 +13,7 @@ TOLD = {
     "enqueue.py",  # an example in a sentence
     "clock.py",
     "keeper/records.py",
+    "runner/alone.py",  # when a job of `horus run` started
     "runner/foreground.py",
     "supervisor/service.py",
     "supervisor/roster.py",
