@@ -6,7 +6,6 @@ Walks the parsed TOML against the table of ``keys``. Reads nothing but the file 
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -261,6 +260,8 @@ class _Reading:
     def _unknown(self, at: Place, known: Iterable[str], what: str) -> None:
         """Refuse a name, with where it belongs, or what it may have been meant to be."""
         names, name = sorted(known), str(at[-1])
+        import difflib  # a file without mistakes need not pay for it
+
         near = difflib.get_close_matches(name.lower().replace("-", "_"), names, 1)
         homes = [table for table, known in keys.TABLES.items() if name in {k.name for k in known}]
         hint = f"did you mean {near[0]}?" if near else ""

@@ -1,7 +1,7 @@
 """Every process of the service: started here, signalled here, reaped here, and nowhere else.
 
-No ``subprocess`` and no threads: one place reaps. Template and guard are started by exec, keepers
-by a fork (``fork.py``); runners are forked by the template and adopted.
+No ``subprocess`` and no threads: one place reaps. The guard is started by exec, keepers and
+templates by a fork (``fork.py``); runners are forked by the template and adopted.
 """
 
 from __future__ import annotations

@@ -1,22 +1,29 @@
-"""The keeper's start: a fork that goes on in another module, and shares this process's memory.
+"""The start of keeper and template: a fork that goes on in another module, and shares our memory.
 
-For code of our own only: what a job's module does at its import belongs into a fresh interpreter
-(``children.start_program``). Nothing of the supervisor runs in the child: its frames are never
-returned to, its handlers are gone, its descriptors closed.
+Nothing of the supervisor runs in the child: its frames are never returned to, its handlers are
+gone, its descriptors closed. What an import can ask the interpreter (``__main__``, ``sys.argv``,
+``sys.path``) it finds as in a fresh one. The supervisor has one thread and never imports job code:
+there is no lock to be left held, and no old code to be found.
 """
 
 from __future__ import annotations
 
 import gc
 import importlib
+import io
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import NoReturn, TextIO
 
 from horus_supervisor.supervisor.children import FIRST_FD
+
+_OURS: list[ModuleType] = []
+"""Kept, as its functions are on the stack below us."""
 
 
 def fork_program(module: str, fds: Sequence[int], output_fd: int) -> int:
@@ -41,6 +48,7 @@ def _become(module: str, fds: Sequence[int], output_fd: int) -> NoReturn:
     try:
         os.setpgid(0, 0)
         _forget_signals()
+        _look_fresh(module)
         numbers = _take_descriptors(fds, output_fd)
         importlib.import_module(module).main(*numbers)
         code = 0
@@ -48,6 +56,16 @@ def _become(module: str, fds: Sequence[int], output_fd: int) -> NoReturn:
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+def _look_fresh(module: str) -> None:
+    """Show what ``python -P -c`` would: job code must not find our program in place of its own."""
+    sys.argv = [module]
+    _OURS.append(sys.modules["__main__"])
+    sys.modules["__main__"] = ModuleType("__main__")
+    if not sys.flags.safe_path:
+        del sys.path[:1]  # the folder of our program, or the working folder
+    sys.path.append(str(Path(__file__).resolve().parents[2]))  # run from a checkout: where we are
 
 
 def _forget_signals() -> None:
@@ -73,4 +91,6 @@ def _take_descriptors(fds: Sequence[int], output_fd: int) -> list[int]:
 
 
 def _stream(fd: int, mode: str) -> TextIO:
-    return open(fd, mode, buffering=1, errors="backslashreplace", closefd=False)  # type: ignore[return-value]
+    """Open a standard stream; what is written goes out at once, as with ``python -u``."""
+    raw = io.FileIO(fd, mode, closefd=False)
+    return io.TextIOWrapper(raw, errors="backslashreplace", write_through=True)

@@ -9,6 +9,7 @@ finds what lies in the files by then.
 
 from __future__ import annotations
 
+import re
 import signal
 from dataclasses import dataclass, field
 
@@ -24,6 +25,10 @@ from horus_supervisor.supervisor.programs import Programs, Template
 
 MOST_ENDS = 3
 """So often may the template of new code end in a roll: then it is bad code."""
+
+
+_BELOW_IT = re.compile(r'\n  File "[^"]*supervisor/fork\.py", line \d+ in _become(\n  File .*)*')
+"""The frames in a dumped stack from which a template was forked: they tell nothing."""
 
 
 @dataclass(slots=True)
@@ -121,6 +126,7 @@ class Generations:
     def failed(self, template: Template, why: str) -> None:
         """Say why an import did not succeed; the template's end follows."""
         template.failed = True
+        why = _BELOW_IT.sub("", why)
         self.log.error(Event.TEMPLATE_FAILED, traceback=why, generation=template.generation)
 
     def ended(self, template: Template, how: str, tail: list[str], now: float) -> bool:

@@ -236,10 +236,15 @@ class OutputPipe(Pipe):
     """What was written to descriptors 1 and 2: lines wrapped as ``output``, the last ones kept."""
 
     def __init__(
-        self, fd: int, outlet: Outlet, log: Logger, about: Callable[[], dict[str, object]]
+        self,
+        fd: int,
+        outlet: Outlet,
+        log: Logger,
+        about: Callable[[], dict[str, object]],
+        tail_lines: int = TAIL_LINES,
     ) -> None:
         super().__init__(fd)
-        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self.tail: deque[str] = deque(maxlen=tail_lines)
         self._outlet = outlet
         self._log = log
         self._about = about

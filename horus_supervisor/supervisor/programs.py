@@ -24,6 +24,9 @@ from horus_supervisor.supervisor.inbox import Inbox
 from horus_supervisor.supervisor.output import PIPE_BYTES, LinePipe, Outlet, OutputPipe, make_pipe
 from horus_supervisor.supervisor.silence import Silence, patience_s
 
+PROGRAM_TAIL_LINES = 100
+"""So many of the last lines are kept: a hanging import's stack, with all that lies below it."""
+
 KEEPER_GOODBYE_S = 4.0
 GUARD_GOODBYE_S = 12.0
 
@@ -116,7 +119,7 @@ class Programs:
         ours.setblocking(False)
         with theirs, contextlib.ExitStack() as undo:
             undo.enter_context(ours)
-            self._exec(template, (), [theirs.fileno(), board_fd, lock_fd])
+            self._fork(template, [theirs.fileno(), board_fd, lock_fd])
             undo.pop_all()
         template.socket = ours
         template.importing_since, template.told_slow = time.monotonic(), False
@@ -213,7 +216,7 @@ class Programs:
         return self._start(program, lambda out: start(program.module, arguments, fds, out))
 
     def _fork(self, program: Program, fds: list[int]) -> OutputPipe:
-        """Start what is our own code by a fork: a keeper is 9 MB smaller so, and there at once."""
+        """Start a program by a fork: it is some MB smaller so, and there at once."""
         return self._start(program, lambda out: fork.fork_program(program.module, fds, out))
 
     def _start(self, program: Program, start: Callable[[int], int]) -> OutputPipe:
@@ -227,7 +230,9 @@ class Programs:
         finally:
             os.close(out_w)
         about = {"child": program.name, "pid": program.pid}
-        program.output = output = OutputPipe(out_r, self._outlet, self.log, lambda: about)
+        program.output = output = OutputPipe(
+            out_r, self._outlet, self.log, lambda: about, PROGRAM_TAIL_LINES
+        )
         self._inbox.watch_bulk(out_r, lambda: self._drain(output))
         return output
 

@@ -165,11 +165,11 @@ def test_a_program_that_can_not_be_started_leaves_no_descriptor_open(
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     before = open_descriptors()
     with pytest.raises(OSError, match="nonexistent"):
-        told.programs.start_template(told.template, 0, 0, lambda *_: None)
-    with pytest.raises(OSError, match="nonexistent"):
         told.programs.start_guard("folder", [0, 0, 0])
     monkeypatch.setattr(os, "fork", no_memory)
     with pytest.raises(OSError, match="no memory"):
         told.programs.start_keeper(keeper_boot({}), [0, 0], told.heard.append)
+    with pytest.raises(OSError, match="no memory"):
+        told.programs.start_template(told.template, 0, 0, lambda *_: None)
     assert open_descriptors() == before
     assert not any(program.running for program in told.programs.all())
