@@ -142,7 +142,7 @@ class Crew:
             overdue_since=life.overdue_since,
             dumped_at=life.dumped_at,
             stack_left=life.dumped_at is not None and os.fstat(life.stacks_fd).st_size > 0,
-            handing_in=self.board.phase(seat.slot) == Phase.FINISHING,
+            idle=self.board.phase(seat.slot) == Phase.IDLE,
             silent_s=life.pulse.silent_s,
             to_be_poked=poke,
             too_large=life.growth is not None and life.growth.past is not None,

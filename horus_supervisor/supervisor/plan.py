@@ -21,10 +21,11 @@ STACK_WITHIN_S = 0.5
 
 
 SILENT_S = 30.0
-"""Seconds without a sign of life, and without a job, after which a runner is stuck."""
+"""Seconds without a sign of life after which a runner that waits for work is stuck."""
 
-SILENT_WITH_A_JOB_S = 120.0
-"""As long as it hands in a job: a name server may be slow, and the job would run once more."""
+SILENT_AT_WORK_S = 120.0
+"""The same for one that starts, hands in or leaves: hooks and name servers may be slow, and a job
+that was being handed in would run once more."""
 
 
 class Do(Enum):
@@ -73,7 +74,7 @@ class SeatSeen:
     overdue_since: float | None = None  # JobTimeout was raised then
     dumped_at: float | None = None
     stack_left: bool = False
-    handing_in: bool = False
+    idle: bool = False
     silent_s: float = 0.0  # it has made no sign of life for so long, outside of jobs
     to_be_poked: bool = False
     too_large: bool = False  # past hard_memory
@@ -165,7 +166,7 @@ def _for_runner(
     if seat.too_large:
         yield Action(Do.KILL, seat.runner, Cause.MEMORY)
         return
-    if seat.silent_s > (SILENT_WITH_A_JOB_S if seat.handing_in else SILENT_S):
+    if seat.silent_s > (SILENT_S if seat.idle else SILENT_AT_WORK_S):
         yield _kill_with_a_stack(seat, Cause.STUCK, now)
         return
     if seat.to_be_poked:

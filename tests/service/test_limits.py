@@ -28,7 +28,7 @@ kill_after = "300ms"
 
 SOON = {
     "supervisor.plan.SILENT_S": 3.0,
-    "supervisor.plan.SILENT_WITH_A_JOB_S": 4.0,
+    "supervisor.plan.SILENT_AT_WORK_S": 4.0,
     "supervisor.pulse.POKE_AFTER_S": 1.0,
     "supervisor.pulse.POKE_EVERY_S": 1.0,
 }
@@ -162,6 +162,22 @@ def test_a_start_that_hangs_is_ended_and_tried_again(service: Service, client: C
     hangs.unlink()
     job = client.enqueue(Quick())
     wait_until(lambda: job.status() == "succeeded", "one that starts", on_failure=service.tail)
+
+
+def test_a_start_that_takes_long_is_borne_for_longer_than_idle_silence(service: Service) -> None:
+    hangs = Path(service.path("hangs"))
+    service.write(ONE.replace("runners = 1", "runners = 2"))
+    patient = {**SOON, "supervisor.plan.SILENT_AT_WORK_S": 60.0}
+    service.start(env={"HORUS_TEST_START_HANGS": str(hangs)}, constants=patient)
+    idle, other = service.runner_pids()
+    hangs.touch()
+    os.kill(other, signal.SIGKILL)
+    starting = service.wait_for("runner.started", count=3)["pid"]
+    os.kill(idle, signal.SIGSTOP)
+    service.wait_for("runner.stuck", pid=idle)  # the other has been silent for longer by now
+    assert alive(starting)
+    assert service.events("runner.stuck", pid=starting) == []
+    hangs.unlink()
 
 
 # --- what jobs leave behind --------------------------------------------------------------------

@@ -10,8 +10,8 @@ import pytest
 from horus_supervisor.config.schema import GroupConfig
 from horus_supervisor.lifecycle import Cause
 from horus_supervisor.supervisor.plan import (
+    SILENT_AT_WORK_S,
     SILENT_S,
-    SILENT_WITH_A_JOB_S,
     SPAWN_WITHIN_S,
     STACK_WITHIN_S,
     Action,
@@ -312,7 +312,7 @@ def test_a_silent_runner_is_poked_when_that_is_due() -> None:
 
 
 def test_a_runner_without_a_sign_of_life_leaves_its_stack_and_is_killed_as_stuck() -> None:
-    silent = seat(pid=7, silent_s=SILENT_S + 1)
+    silent = seat(pid=7, silent_s=SILENT_S + 1, idle=True)
     assert done(silent, RUN) == [Do.DUMP]
     dumped = dataclasses.replace(silent, dumped_at=50.0)
     assert done(dumped, RUN, now=50.1) == [Do.REMIND]
@@ -321,8 +321,8 @@ def test_a_runner_without_a_sign_of_life_leaves_its_stack_and_is_killed_as_stuck
         assert (action.do, action.cause) == (Do.KILL, Cause.STUCK)
 
 
-def test_a_runner_that_hands_in_is_borne_for_longer() -> None:
-    silent = seat(pid=7, silent_s=SILENT_S + 1, handing_in=True)
+def test_a_runner_that_starts_or_hands_in_is_borne_for_longer() -> None:
+    silent = seat(pid=7, silent_s=SILENT_S + 1)
     assert done(silent, RUN) == []
-    longer = dataclasses.replace(silent, silent_s=SILENT_WITH_A_JOB_S + 1)
+    longer = dataclasses.replace(silent, silent_s=SILENT_AT_WORK_S + 1)
     assert done(longer, RUN) == [Do.DUMP]
