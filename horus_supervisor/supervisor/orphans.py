@@ -20,7 +20,7 @@ from horus_supervisor.messages import MARK, mark
 from horus_supervisor.supervisor import children
 from horus_supervisor.supervisor.crew import Crew
 
-LOOK_EVERY_S = 1.0
+LOOK_EVERY_S = 5.0
 
 
 class Orphans:
@@ -42,10 +42,13 @@ class Orphans:
         """Kill those whose runner is gone; ``ours``: ids of supervisors that we were."""
         lives = [(s.life.identity, s) for s in self._crew.seats.values() if s.life]
         self._ours.update(ours, (me.supervisor for me, _ in lives))
+        adopted = [
+            pid for pid in proc.our_children() if not (pid in self._crew.by_pid or self._known(pid))
+        ]
+        if not adopted:
+            return
         alive = {mark(me.supervisor, s.slot, s.life.incarnation) for me, s in lives if s.life}
-        for pid in proc.our_children():
-            if pid in self._crew.by_pid or self._known(pid):
-                continue
+        for pid in adopted:
             marked = proc.variable(pid, MARK) or ""
             if marked.partition("/")[0] in self._ours and marked not in alive:
                 self._kill(pid, marked, log)

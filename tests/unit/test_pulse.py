@@ -29,9 +29,9 @@ def test_who_is_silent_is_poked_now_and_then_and_not_before() -> None:
 
 def test_silence_grows_until_there_is_a_sign() -> None:
     pulse = Pulse()
-    turns(pulse, 0, 20, beats=7)
-    assert pulse.silent_s == 20
-    turns(pulse, 20.5, 20.5, beats=8)
+    turns(pulse, 0, 12, beats=7)
+    assert pulse.silent_s == 12
+    turns(pulse, 12.5, 12.5, beats=8)
     assert pulse.silent_s == 0
 
 
