@@ -42,6 +42,8 @@ def cgroup(controller: str, **limits: str) -> Iterator[Path]:
     try:
         yield folder
     finally:
+        if (state := folder / "freezer.state").exists():
+            state.write_text("THAWED")  # whoever a failed test left in it can end
         wait_until(lambda: _removed(folder), "the cgroup is empty and removed")
 
 
