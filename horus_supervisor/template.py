@@ -1,7 +1,7 @@
 """The template: imports the job code once, and forks runners when the supervisor asks.
 
-A process of its own, so that threads of an import never survive into the parent's forks. Never talks
-to Redis, never runs a job. Each runner is forked twice: the middle process ends at once, the
+A process of its own, so that threads of an import never survive into the parent's forks. Never
+talks to Redis, never runs a job. Each runner is forked twice: the middle process ends at once, the
 supervisor, a subreaper, adopts the runner and gets its exit status from the kernel. A dead template
 harms no runner.
 """
