@@ -1,7 +1,7 @@
 """Every key of the file, once: its kind, its default, a line on what it is for.
 
-``load`` reads files by this table, errors quote it, ``document`` prints it. A default is written as
-in a file and read by the same kind, so what the documentation says is what happens.
+``load`` reads files by this table, errors quote it, the reference is made from it. A default is
+written as in a file and read by the same kind, so what the documentation says is what happens.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from horus_supervisor.config.values import (
     Texts,
     Variables,
     Word,
-    show,
 )
 
 MAX_RUNNERS = 1000
@@ -197,19 +196,3 @@ LOG = (
 
 TABLES = {"redis": REDIS, "supervisor": SUPERVISOR, "groups.NAME": GROUP, "log": LOG}
 """The tables with fixed keys; ``[queues]`` is queue = runners, ``[defaults]`` takes ``LIMITS``."""
-
-
-def document() -> str:
-    """Write all keys as Markdown tables, for the documentation."""
-    parts = []
-    for table, keys in TABLES.items():
-        rows = [f"| `{k.name}` | {k.kind.word} | {_default(k)} | {k.doc} |" for k in keys]
-        head = ["| key | type | default | |", "|---|---|---|---|"]
-        parts.append("\n".join([f"`[{table}]`", "", *head, *rows]))
-    return "\n\n".join(parts) + "\n"
-
-
-def _default(key: Key) -> str:
-    if key.default is REQUIRED:
-        return "required"
-    return "" if key.default is None else f"`{show(key.default)}`"

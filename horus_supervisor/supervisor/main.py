@@ -19,22 +19,10 @@ from horus_supervisor.supervisor.reload import Watch
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the service, or check its file. Exit status: 0 in order, 1 failed, 2 usage or file."""
-    parser = argparse.ArgumentParser(
-        prog="horus-supervisor",
-        description="Runs the jobs of the queues that a TOML file names, in forked runners.",
-    )
-    parser.add_argument(
-        "-c", "--config", metavar="FILE", required=True, type=Path, help="the TOML file"
-    )
-    parser.add_argument(
-        "--check", action="store_true", help="validate the file, import the job modules, and exit"
-    )
-    parser.add_argument("--json", action="store_true", help="with --check: one JSON object")
-    parser.add_argument("--log-format", choices=("json", "console"), help="over the file's setting")
-    parser.add_argument("--version", action="version", version=f"horus-supervisor {__version__}")
-    options = parser.parse_args(arguments)
+    words = parser()
+    options = words.parse_args(arguments)
     if options.json and not options.check:
-        parser.error("--json goes with --check")
+        words.error("--json goes with --check")
     _open_standard_descriptors()
     if options.check:
         become_check(options.config, options.json)
@@ -49,6 +37,24 @@ def main(arguments: list[str] | None = None) -> int:
         for mistake in error.mistakes:
             print(f"horus-supervisor: {mistake}", file=sys.stderr)
         return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the reader of the command line; the documentation lists its options."""
+    words = argparse.ArgumentParser(
+        prog="horus-supervisor",
+        description="Runs the jobs of the queues that a TOML file names, in forked runners.",
+    )
+    words.add_argument(
+        "-c", "--config", metavar="FILE", required=True, type=Path, help="the TOML file"
+    )
+    words.add_argument(
+        "--check", action="store_true", help="validate the file, import the job modules, and exit"
+    )
+    words.add_argument("--json", action="store_true", help="with --check: one JSON object")
+    words.add_argument("--log-format", choices=("json", "console"), help="over the file's setting")
+    words.add_argument("--version", action="version", version=f"horus-supervisor {__version__}")
+    return words
 
 
 def _watch(file: Path) -> Watch:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = ("horus_supervisor", "tests", "examples", "bench")
+CODE = ("horus_supervisor", "tests", "examples", "bench", "reference")
 
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 50
@@ -71,7 +71,7 @@ def test_files_are_short_enough_to_be_read() -> None:
 
 def test_functions_fit_on_a_screen() -> None:
     long = {}
-    for path in python_files("horus_supervisor", "examples", "bench"):
+    for path in python_files("horus_supervisor", "examples", "bench", "reference"):
         for node in ast.walk(tree(path)):
             if isinstance(node, Function):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1

@@ -16,10 +16,14 @@ from typing import Any
 import pytest
 
 from horus_supervisor import Client
+from horus_supervisor.events import Event
+from reference import events
 from tests.support.redis_server import RedisServer
-from tests.support.service import Service
+from tests.support.service import Line, Service
 
 Horus = Callable[..., Any]
+
+TELL = "fields that reference/events.py does not know: say there what they are"
 
 
 @pytest.fixture
@@ -28,6 +32,7 @@ def service(tmp_path: Path, redis_url: str, namespace: str) -> Iterator[Service]
     service = Service(tmp_path, redis_url, namespace)
     yield service
     end(service)
+    assert undocumented(service.lines()) == set(), TELL
 
 
 @pytest.fixture
@@ -36,6 +41,7 @@ def outage(tmp_path: Path, own_redis: RedisServer, namespace: str) -> Iterator[S
     service = Service(tmp_path, own_redis.url, namespace)
     yield service
     end(service)
+    assert undocumented(service.lines()) == set(), TELL
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +56,7 @@ def kept(
     service.start()
     yield service
     end(service)
+    assert undocumented(service.lines()) == set(), TELL
 
 
 @pytest.fixture
@@ -66,6 +73,18 @@ def borrower(kept: Service) -> Iterator[Client]:
     """A client of the borrowed service's namespace."""
     with Client(kept.redis_url, namespace=kept.namespace) as client:
         yield client
+
+
+def undocumented(lines: list[Line]) -> set[tuple[str, str]]:
+    """Find fields of our events that the reference does not have: event and field."""
+    ours = [line for line in lines if line["event"] in set(Event)]
+    return {
+        (line["event"], field)
+        for line in ours
+        for field in line.keys()
+        - events.EVERY_LINE.keys()
+        - {*events.FIELDS.get(line["event"], ())}
+    }
 
 
 def end(service: Service) -> None:

@@ -192,14 +192,6 @@ def test_every_default_is_one_that_a_file_may_say_itself() -> None:
                 key.kind.read(key.default)
 
 
-def test_the_documentation_has_a_line_for_every_key() -> None:
-    text = keys.document()
-    for table, known in keys.TABLES.items():
-        assert f"`[{table}]`" in text
-        for key in known:
-            assert re.search(rf"^\| `{key.name}` \| .*{re.escape(key.doc)}", text, re.M)
-
-
 # --- the example -------------------------------------------------------------------------------
 
 
