@@ -5,11 +5,14 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
-LOCK_OF := --universal --python-version 3.11 --generate-hashes --extra embedded --extra test \
-  --extra examples --extra dev --no-emit-index-url --no-emit-find-links --no-annotate
+LOCK := $(VENV)/uv/bin/uv pip compile -q --upgrade --universal --python-version 3.11 \
+  --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
+  --custom-compile-command 'make lock'
+LOCK_OF := --extra embedded --extra test --extra examples --extra dev
+DOCS_READY := $(VENV)/docs/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: run test lint types format bench lock clean help
+.PHONY: run test lint types format bench docs reference lock clean help
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/'
@@ -34,10 +37,17 @@ format: $(READY)  ## put the code into its format
 bench: $(READY)  ## the table of figures; exits 1 where one falls short
 	$(PY) -m bench $(ARGS)
 
-lock: $(READY)  ## choose the newest versions for requirements.txt (uses uv, in a folder of its own)
+docs: $(DOCS_READY)  ## the documentation as a site, in build/site; a broken link fails
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict
+	@echo "build/site/index.html"
+
+reference: $(READY)  ## write the pages of docs/reference anew from the code
+	$(PY) -m reference
+
+lock: $(READY)  ## choose the newest versions for all that is installed (uses uv, in a folder of its own)
 	$(PYTHON) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install -q uv
-	$(VENV)/uv/bin/uv pip compile -q --upgrade --custom-compile-command 'make lock' $(LOCK_OF) \
-	  pyproject.toml -o requirements.txt
+	$(LOCK) $(LOCK_OF) pyproject.toml -o requirements.txt
+	$(LOCK) --group docs -o docs/requirements.txt
 
 clean:  ## remove what make and the tests made; var/ with its jobs stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -51,4 +61,10 @@ $(READY): pyproject.toml requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
 	$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# a venv of its own: whoever runs or tests Horus needs none of it
+$(DOCS_READY): docs/requirements.txt
+	$(PYTHON) -m venv $(VENV)/docs
+	$(VENV)/docs/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
 	@touch $@
