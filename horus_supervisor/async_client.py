@@ -48,7 +48,7 @@ class AsyncJobHandle:
 
 
 class AsyncClient:
-    """Enqueues jobs. Connects at the first call; close it, or use ``with``.
+    """Enqueues jobs. Connects at the first call; close it, or use ``async with``.
 
     Parameters: ``url_or_redis``, a Redis URL or a client of redis-py's whose server is used
     (default: the environment's ``HORUS_URL``, else ``redis://localhost:6379/0``); ``namespace``,

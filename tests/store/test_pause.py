@@ -113,3 +113,9 @@ def test_purge_takes_so_many_at_a_time(store: Store) -> None:
     store.add("later", delay_ms=1000)
     purge = operations.purge(store.namespace, QUEUE, FAR_MS, 2)
     assert [store.run(purge) for _ in range(3)] == [(2, True), (2, True), (0, False)]
+
+
+def test_a_queue_that_is_paused_before_its_first_job_is_seen(store: Store) -> None:
+    pause(store)
+    [row] = store.run(operations.overview(store.namespace)).queues
+    assert (row.queue, row.paused, row.enqueued) == (QUEUE, True, 0)

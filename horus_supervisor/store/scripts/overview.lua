@@ -9,8 +9,11 @@
 -- include: base
 local function count(what, queue) return call('HGET', ns .. what, queue) or '0' end
 
-local queues = {}
-for _, queue in ipairs(call('HKEYS', ns .. 'enqueued')) do
+local names, queues = call('HKEYS', ns .. 'enqueued'), {}
+for _, queue in ipairs(call('SMEMBERS', ns .. 'paused')) do
+  if call('HEXISTS', ns .. 'enqueued', queue) == 0 then names[#names + 1] = queue end -- before its first job
+end
+for _, queue in ipairs(names) do
   local paused = call('SISMEMBER', ns .. 'paused', queue)
   local list = ns .. (paused == 1 and 'paused:' or 'ready:') .. queue
   local head = call('LINDEX', list, -1) or ''
