@@ -99,6 +99,9 @@ ARROWS: dict[str, tuple[tuple[JobState, JobState], ...]] = {
 }
 """Script -> the arrows that it may draw. A script that draws another one is a defect."""
 
+ON_CRASH = "horus.on_crash"
+"""The name of the job that lets a class hear of a crash; every service knows it."""
+
 KEEP_FINISHED_S = 60
 """Seconds for which a finished or discarded job's id is known, at least; at most twice that."""
 

@@ -222,4 +222,26 @@ to_template = msgspec.json.Decoder(ToTemplate)
 from_template = msgspec.json.Decoder(FromTemplate)
 to_keeper = msgspec.json.Decoder(ToKeeper)
 from_keeper = msgspec.json.Decoder(FromKeeper)
+# --- runner -> supervisor, among what it prints ------------------------------------------------
+
+WORDS = b"\x1ehorus\x1f"
+"""Begins a mark in an output pipe, which ends with the line: a job's first words follow, or its
+last ones came before."""
+
+ENDED = WORDS + b"\n"
+
+
+def words_of(job: bytes, attempt: int) -> bytes:
+    """Mark the beginning of what a job prints; ``job``: id, name and queue, parted by NUL."""
+    return b"%b%b\0%d\n" % (WORDS, job, attempt)
+
+
+def read_words(text: bytes) -> dict[str, str | int]:
+    """Tell whose words follow a mark, as a line's fields; nobody's in particular: none."""
+    job_id, *rest = text.decode("utf-8", "replace").split("\0")
+    if len(rest) != 3 or not rest[2].isdecimal():
+        return {}
+    return {"job_id": job_id, "job": rest[0], "queue": rest[1], "attempt": int(rest[2])}
+
+
 encode = msgspec.json.Encoder().encode

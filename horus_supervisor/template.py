@@ -28,7 +28,8 @@ from pathlib import Path
 from horus_supervisor import linux, messages
 from horus_supervisor.address import parse_url
 from horus_supervisor.ids import sha1_hex
-from horus_supervisor.job import aftermath, codec, definition
+from horus_supervisor.job import aftermath, codec, definition  # noqa: F401
+from horus_supervisor.lifecycle import ON_CRASH
 from horus_supervisor.messages import (
     Boot,
     Spawn,
@@ -135,7 +136,7 @@ def import_jobs(boot: Boot) -> TemplateReady:
     threads = len(os.listdir("/proc/self/task")) if linux.LINUX else 1
     took_s = round(time.monotonic() - began, 3)
     return TemplateReady(
-        jobs=sorted(definition.registry().keys() - {aftermath.NAME}),
+        jobs=sorted(definition.registry().keys() - {ON_CRASH}),
         threads=threads,
         took_s=took_s,
         app_version=version,

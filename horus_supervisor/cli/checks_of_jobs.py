@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from horus_supervisor.cli.findings import Finding, error, ok, warning
 from horus_supervisor.cli.house import House
 from horus_supervisor.cli.output import count
+from horus_supervisor.lifecycle import ON_CRASH
 from horus_supervisor.store.rows import Overview
 
 LOOKED_AT = 100
@@ -71,7 +72,7 @@ def strangers(house: House, waiting: Mapping[str, Iterable[str]]) -> Iterator[Fi
         ]
         if not serving or any(jobs is None for jobs in serving):
             continue
-        known = {name for jobs in serving for name in jobs or ()}
+        known = {ON_CRASH, *(name for jobs in serving for name in jobs or ())}
         for name in sorted({*names} - known):
             found = True
             why = "it goes back to its queue until unknown_job_after has passed, then it is dead"

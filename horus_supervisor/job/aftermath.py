@@ -13,11 +13,10 @@ import msgspec
 from horus_supervisor.job import definition
 from horus_supervisor.job.codec import decode
 from horus_supervisor.job.definition import Job
+from horus_supervisor.lifecycle import ON_CRASH
 
-NAME = "horus.on_crash"
 
-
-class OnCrash(Job, name=NAME):
+class OnCrash(Job, name=ON_CRASH):
     """Call ``on_crash`` of the job that brought a runner down."""
 
     job: str
@@ -36,4 +35,5 @@ class OnCrash(Job, name=NAME):
         crash: dict[str, Any] = msgspec.json.decode(self.record)
         known = ("crash_id", "disposition", "job_id", "job", "queue", "attempt")
         crash |= {name: getattr(self, name) for name in known}
-        decode(job_class, self.payload.encode()).on_crash(crash)
+        payload = self.payload.encode()
+        decode(job_class, payload, len(payload)).on_crash(crash)  # it was small enough to run

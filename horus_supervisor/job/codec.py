@@ -21,6 +21,7 @@ from horus_supervisor.errors import JobDefinitionError, PayloadError
 from horus_supervisor.job.checks import Check, Misfit
 from horus_supervisor.job.definition import Job, registry
 from horus_supervisor.job.fields import CannotTravel, Examination, Unresolved
+from horus_supervisor.lifecycle import ON_CRASH
 
 J = TypeVar("J", bound=Job)
 
@@ -88,7 +89,8 @@ def decode(cls: type[J], payload: bytes, max_bytes: int = MAX_PAYLOAD_BYTES) -> 
             codec = _make(cls)
         except JobDefinitionError as error:
             raise PayloadError(str(error)) from error
-    if len(payload) > max_bytes or payload.count(b"[") + payload.count(b"{") > MAX_DEPTH:
+    large = len(payload) > max_bytes or payload.count(b"[") + payload.count(b"{") > MAX_DEPTH
+    if large and cls.__horus__.name != ON_CRASH:  # which holds another job's payload, written out
         _check_size(cls.__qualname__, payload, max_bytes)
     job: J = _read(codec, cls.__qualname__, payload)
     return job

@@ -26,6 +26,7 @@ from _signal import pthread_sigmask as _sigmask
 from typing import IO, TextIO
 
 from horus_supervisor import linux
+from horus_supervisor.runner import printing
 from horus_supervisor.runner.execute import describe
 
 _SIGNALS = tuple(
@@ -134,6 +135,7 @@ class Household:
         dup2(self._stdin, 0)
         dup2(self._stdout, 1)
         dup2(self._stderr, 2)
+        printing.end()
         stdin, stdout, stderr = self._streams
         try:
             stdout.flush()  # what a job left unwritten; raises where it is closed or detached

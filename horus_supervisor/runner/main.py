@@ -21,7 +21,7 @@ from horus_supervisor import errors
 from horus_supervisor.events import Event
 from horus_supervisor.job import current, definition
 from horus_supervisor.messages import Spawn
-from horus_supervisor.runner import about, turns
+from horus_supervisor.runner import about, printing, turns
 from horus_supervisor.runner.ears import Ears
 from horus_supervisor.runner.execute import (
     Guard,
@@ -232,10 +232,11 @@ class Runner:
         self, claimed: Claimed, packed: Packed, began_ns: int, timeout_s: float | None
     ) -> None:
         attempt, fence = packed.attempts + 1, packed.fence + 1
-        current.set_current(
-            functools.partial(about.current_job, claimed, self._tell, self._leaving)
-        )
+        ask = (claimed, self._tell, self._leaving)
+        current.set_current(functools.partial(about.current_job, *ask))
         self._tell.started(claimed, packed)
+        job = f"{claimed.job_id}\0{packed.name}\0{claimed.queue}".encode()
+        printing.expect(job, attempt)
         self._slot.executing(
             self._seq,
             attempt,
@@ -243,7 +244,7 @@ class Runner:
             began_ns,
             began_ns + int(timeout_s * 1e9) if timeout_s else 0,
             claimed.started_ms,
-            f"{claimed.job_id}\0{packed.name}\0{claimed.queue}".encode(),
+            job,
         )
         if self._own_timer and timeout_s:
             signal.setitimer(signal.ITIMER_REAL, timeout_s, 0.25)

@@ -154,6 +154,12 @@ class Generations:
         self._reload.ends += 1
         return self._reload.ends >= MOST_ENDS
 
+    def served(self, template: Template, runner: str) -> None:
+        """Note that a runner which is gone had made a claim: by new code, it has taken that."""
+        if self._is_new(template):
+            assert self._reload
+            self._reload.taken.add(runner)
+
     def died_young(self, template: Template, runner: str, pid: int) -> None:
         """Note that a runner died before its first claim: that proves new code bad."""
         if self._is_new(template):

@@ -18,6 +18,7 @@ import stat
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from horus_supervisor import messages
 from horus_supervisor.events import Event
 from horus_supervisor.logs import Logger, console_line
 
@@ -26,7 +27,7 @@ CHUNK_BYTES = 64 * 1024
 LINE_MAX_BYTES = 8 * 1024
 """Longest text of an ``output`` line; a longer one is told in pieces."""
 
-TAIL_LINES = 20
+TAIL_LINES = 40
 PIPE_BYTES = 256 * 1024
 _F_SETPIPE_SZ = 1031
 _ROUNDS = 4
@@ -248,6 +249,7 @@ class OutputPipe(Pipe):
         self._outlet = outlet
         self._log = log
         self._about = about
+        self._job: dict[str, str | int] = {}  # whose words these are, by its mark
         self._rest = b""
 
     def drain(self, *, last: bool = False) -> None:
@@ -265,6 +267,14 @@ class OutputPipe(Pipe):
 
     def say(self, line: bytes, *, cut: bool = False) -> None:
         """Make ``output`` of it, several where it is long; ``cut``: it would have gone on."""
+        line, mark, whose = line.partition(messages.WORDS)
+        if line or not mark:
+            self._say_all(line, cut=cut)
+        if mark:
+            self._job = messages.read_words(whose)
+            self.tail.clear()  # a crash record tells a job's own last words
+
+    def _say_all(self, line: bytes, *, cut: bool) -> None:
         *pieces, rest = _pieces(line)
         for piece in pieces:
             self._say(piece, cut=True)
@@ -276,7 +286,7 @@ class OutputPipe(Pipe):
         if self._outlet.full:
             self._outlet.dropped += 1
             return
-        fields = {"text": text, **self._about()}
+        fields = {"text": text, **self._about(), **self._job}
         if cut:
             fields["cut"] = True
         self._log.info(Event.OUTPUT, **fields)

@@ -124,16 +124,21 @@ def in_turn(seen: list[SeatSeen], wanted: Wanted) -> Iterator[str]:
             groups.setdefault(group.name, []).append(seat)
     for seats in groups.values():
         left = [seat for seat in seats if seat.generation != wanted.generation]
-        serving = [_serves(seat) for seat in seats if seat.generation == wanted.generation]
+        own = [seat for seat in seats if seat.generation == wanted.generation]
         absent = [seat.runner for seat in left if _is_empty(seat)]
-        if absent and (wanted.proven or any(serving)):
+        if absent and (wanted.proven or any(map(_serves, own))):
             yield from absent
-        elif left and all(serving):
+        elif left and all(_serves(seat) or _is_held_back(seat) for seat in own):
             yield min(left, key=_usefulness).runner
 
 
 def _is_empty(seat: SeatSeen) -> bool:
     return seat.pid is None and seat.asked_at is None
+
+
+def _is_held_back(seat: SeatSeen) -> bool:
+    """Whether it waits by the restart policy: its jobs may go on killing it, whatever the code."""
+    return _is_empty(seat) and seat.ready_at > 0
 
 
 def _serves(seat: SeatSeen) -> bool:

@@ -223,6 +223,8 @@ class Supervisor:
         template, served = self._crew.how_far(seat)
         free = self._deaths.of_runner(seat, pid, reaped)
         self._facts_at = 0.0
+        if served:
+            self._generations.served(template, seat.runner)
         if free:
             seat.ready_at = 0.0  # in this turn, which began before now
             return

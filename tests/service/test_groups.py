@@ -112,3 +112,11 @@ def test_a_class_that_does_not_listen_costs_no_job(service: Service, client: Cli
     service.wait_for("job.succeeded")
     [row] = client.connection.run(operations.overview(client.namespace)).queues
     assert row.enqueued == 1
+
+
+def test_a_class_with_large_arguments_hears_of_its_crash(service: Service, client: Client) -> None:
+    service.write("[queues]\nq = 1\n")
+    service.start()
+    path = service.path("heard")
+    client.enqueue(jobs.Heard(path, padding='"' * 120_000), max_attempts=1)
+    wait_until(lambda: jobs.marks(path) != [], "it hears", on_failure=service.tail)

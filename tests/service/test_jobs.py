@@ -234,3 +234,27 @@ def test_a_job_that_closes_our_descriptors_ends_as_it_ended_and_hurts_no_other(
     assert "closed descriptors" in service.wait_for("output", job_id=job.id)["text"]
     assert service.events("runner.crashed") == []
     assert client.connection.run(operations.crashes(client.namespace, 10)) == []
+
+
+def test_each_printed_line_names_its_job_however_fast_they_follow(
+    service: Service, client: Client
+) -> None:
+    service.write("[queues]\nq = 2\n")
+    service.start()
+    handles = client.enqueue_many([jobs.Say(f"word {n}") for n in range(60)])
+
+    def said() -> dict[str, str | None]:
+        return {line["text"]: line.get("job_id") for line in service.events("output")}
+
+    words = {f"word {n}{end}": handle.id for n, handle in enumerate(handles) for end in "ab"}
+    wait_until(lambda: len(said()) == 120, "their words", on_failure=service.tail)
+    assert said() == words
+
+
+def test_a_crash_record_tells_the_words_of_its_own_job(service: Service, client: Client) -> None:
+    service.write(ONE)
+    service.start()
+    client.enqueue_many([jobs.Say("a stranger's")] * 5)
+    client.enqueue(jobs.SpeakAndDie("my last"), max_attempts=1)
+    died = service.wait_for("runner.crashed")
+    assert died["output_tail"] == ["my last"]

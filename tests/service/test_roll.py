@@ -372,3 +372,28 @@ def test_an_import_finds_the_interpreter_as_in_a_fresh_one(app: App, service: Se
     told = service.wait_for("output", child="template")
     assert told["text"] == "['horus_supervisor.template'] None True"
     assert app.says() == "1"
+
+
+KILL = """
+class Kill(Job, name="rolled.Kill", queue="q"):
+    def execute(self) -> None:
+        os._exit(3)
+"""
+
+
+def test_a_group_whose_jobs_kill_its_runners_takes_the_mend(
+    app: App, service: Service, client: Client
+) -> None:
+    app.write("1", KILL)
+    app.serve("[defaults]\nhold_after = 0\n[queues]\nq = 2\nother = 2\n")
+    last = [client.enqueue_raw("rolled.Kill", b"{}", "q").id for _ in range(40)][-1]
+    service.wait_for("crash_loop", group="q")
+    app.write("2", KILL)
+    app.reload()
+    assert app.done(30)["app_version"] == "2"
+    app.write("3", KILL.replace("os._exit(3)", "pass"))
+    app.reload()
+    service.wait_for("reload.done", app_version="3", within_s=30)
+    wait_until(
+        lambda: client.status(last) == "succeeded", "the mend", 30.0, on_failure=service.tail
+    )

@@ -128,3 +128,21 @@ def test_a_parked_job_that_an_operator_moved_is_left_alone(store: Store) -> None
     store.run(operations.retry(store.namespace, "b"))
     assert store.run(operations.unhold(store.namespace, NAME)) == ("ok", 0, False)
     assert (store.ready(), store.counts(QUEUE)["scheduled"]) == (["b"], 0)
+
+
+def test_a_job_that_crashes_again_counts_once(store: Store) -> None:
+    store.add("bad", max_crashes=9)
+    for life in (1, 2):
+        slot = store.member(9, incarnation=life)
+        store.run(store.claim(slot))
+        store.run(crash(store, slot))
+    assert held(store) == ()
+
+
+def test_who_tells_of_crashes_is_not_held(store: Store) -> None:
+    for life in (1, 2, 3):
+        store.add(f"told{life}", name="horus.on_crash", max_attempts=1)
+        slot = store.member(9, incarnation=life)
+        store.run(store.claim(slot))
+        store.run(crash(store, slot))
+    assert held(store) == ()

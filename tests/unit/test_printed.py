@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from horus_supervisor import messages
 from horus_supervisor.supervisor.output import (
     LINE_MAX_BYTES,
     TAIL_LINES,
@@ -109,6 +110,26 @@ def test_the_last_printed_lines_are_kept_for_the_crash_record(outlet: Outlet, en
     os.write(ends.writing, b"".join(b"%d\n" % n for n in range(100)))
     ends.output.drain()
     assert list(ends.output.tail) == [str(n) for n in range(100 - TAIL_LINES, 100)]
+
+
+def test_words_between_marks_are_the_jobs(reader: Reader, outlet: Outlet, ends: Ends) -> None:
+    mark = messages.words_of(b"j1\0shop.Mail\0q", 2)
+    os.write(ends.writing, b"before" + mark + b"mine\nmy last" + messages.ENDED + b"after\n")
+    ends.output.drain()
+    found = printed(reader, outlet)
+    assert [line["text"] for line in found] == ["before", "mine", "my last", "after"]
+    assert [line.get("job_id") for line in found] == [None, "j1", "j1", None]
+    assert (found[1]["job"], found[1]["queue"], found[1]["attempt"]) == ("shop.Mail", "q", 2)
+    assert list(ends.output.tail) == ["after"]
+
+
+def test_a_mark_that_is_none_of_ours_names_nobody(
+    reader: Reader, outlet: Outlet, ends: Ends
+) -> None:
+    os.write(ends.writing, messages.WORDS + b"a\0b\nmine\n")
+    ends.output.drain()
+    [line] = printed(reader, outlet)
+    assert (line["text"], line.get("job_id")) == ("mine", None)
 
 
 def test_the_end_of_a_pipe_is_noticed(ends: Ends) -> None:

@@ -32,7 +32,7 @@ end
 local flight = settle(there == life and own or '', ARGV[4], ARGV[5], ARGV[6], now_ms())
 call('HSET', ns .. 'deaths', slot, ARGV[2] .. ' ' .. flight.disposition .. ' ' .. flight.attempt .. ' '
   .. flight.queue .. ' ' .. flight.id)
-if ARGV[5] == 'crashed' and flight.id ~= '' then blame(flight.name, tonumber(ARGV[7]), ARGV[8]) end
+if flight.blamed then blame(flight.name, tonumber(ARGV[7]), ARGV[8]) end
 if ARGV[5] ~= 'interrupted' then write_record(slot, ARGV[2], flight, ARGV[6]) end
 rearm()
 return {'ok', flight.disposition, flight.id, flight.queue, flight.attempt}

@@ -13,20 +13,12 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 from horus_supervisor import Discard, Job, JobTimeout, Retry, current_job
+from tests.service.apps.crashing import Heard, Poison, Previous, Say, SpeakAndDie
+from tests.service.apps.marks import mark, marks
 
-
-def mark(path: str, text: str = "") -> None:
-    """Add a line to a file: one write, so that it is whole."""
-    with open(path, "a") as file:
-        file.write(f"{text or os.getpid()}\n")
-
-
-def marks(path: str) -> list[str]:
-    """The lines of a file."""
-    return Path(path).read_text().splitlines() if os.path.exists(path) else []
+__all__ = ["Heard", "Poison", "Previous", "Say", "SpeakAndDie", "mark", "marks"]
 
 
 class Collect(Job, queue="q"):
@@ -77,21 +69,6 @@ class Hang(Job, queue="q"):
         while time.monotonic() < until and not os.path.exists(self.done):
             time.sleep(0.01)
         mark(self.path + ".end")
-
-
-class Previous(Job, queue="q"):
-    """Mark how the last attempt ended; the first one ends as ``how`` says."""
-
-    path: str
-    how: str
-
-    def execute(self) -> None:
-        last = current_job().previous
-        if last is None:
-            if self.how == "die":
-                os.kill(os.getpid(), signal.SIGKILL)
-            raise Retry(after=0)
-        mark(self.path, f"{last.attempt} {last.ended} {last.cause} {last.error_type}")
 
 
 class HangOnce(Job, queue="q"):
@@ -365,28 +342,3 @@ def _hang_at_start() -> None:
 
 if "HORUS_TEST_START_HANGS" in os.environ:  # a file: as long as it is there, none gets to serve
     os.register_at_fork(after_in_child=_hang_at_start)
-
-
-class Poison(Job, queue="q", max_attempts=1):
-    """Bring down the runner, unless the file ``cure`` exists."""
-
-    path: str
-    cure: str
-
-    def execute(self) -> None:
-        mark(self.path)
-        if not os.path.exists(self.cure):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-class Heard(Job, queue="q", max_attempts=2):
-    """Die, and note what is heard of it."""
-
-    path: str
-
-    def execute(self) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def on_crash(self, crash: dict[str, Any]) -> None:
-        words = ("crash_id", "job_id", "attempt", "signal", "disposition")
-        mark(self.path, " ".join(str(crash[word]) for word in words))

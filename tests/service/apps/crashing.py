@@ -1,0 +1,72 @@
+"""Jobs that bring down their runners, print, and hear of what became of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any
+
+from horus_supervisor import Job, Retry, current_job
+from tests.service.apps.marks import mark
+
+
+class Previous(Job, queue="q"):
+    """Mark how the last attempt ended; the first one ends as ``how`` says."""
+
+    path: str
+    how: str
+
+    def execute(self) -> None:
+        last = current_job().previous
+        if last is None:
+            if self.how == "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise Retry(after=0)
+        mark(self.path, f"{last.attempt} {last.ended} {last.cause} {last.error_type}")
+
+
+class Poison(Job, queue="q", max_attempts=1):
+    """Bring down the runner, unless the file ``cure`` exists."""
+
+    path: str
+    cure: str
+
+    def execute(self) -> None:
+        mark(self.path)
+        if not os.path.exists(self.cure):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Heard(Job, queue="q", max_attempts=2):
+    """Die, and note what is heard of it."""
+
+    path: str
+    padding: str = ""
+
+    def execute(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def on_crash(self, crash: dict[str, Any]) -> None:
+        words = ("crash_id", "job_id", "attempt", "signal", "disposition")
+        mark(self.path, " ".join(str(crash[word]) for word in words))
+
+
+class Say(Job, queue="q"):
+    """Print two lines, the second one without its end."""
+
+    text: str
+
+    def execute(self) -> None:
+        print(self.text + "a")
+        print(self.text + "b", end="", file=sys.stderr)
+
+
+class SpeakAndDie(Job, queue="q"):
+    """Print something without an end of line, and die."""
+
+    text: str
+
+    def execute(self) -> None:
+        print(self.text, end="")
+        os.kill(os.getpid(), signal.SIGKILL)
