@@ -47,7 +47,7 @@ _AFTER = """
 | status | means |
 |---|---|
 | 0 | stopped in order |
-| 1 | failed while it ran, or could not start |
+| 1 | failed while it ran, or could not start; `--probe`: not live, or not ready |
 | 2 | usage, or mistakes in the file |
 
 ## Signals

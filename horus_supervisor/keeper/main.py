@@ -230,6 +230,8 @@ class Keeper:
         if self._away:
             self._away = False
             self.log.info(Event.REDIS_RESTORED)
+            if self.registered:  # the supervisor has been told that Redis is away
+                self.channel.send(messages.Registered(supervisor=self.me))
         return reply
 
     # --- duties --------------------------------------------------------------------------------

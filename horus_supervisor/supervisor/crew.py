@@ -261,6 +261,11 @@ class Crew:
         """Give the seats of these runners."""
         return [seat for name, seat in self.seats.items() if name in runners]
 
+    def alive(self, runners: Collection[str]) -> int:
+        """Count those of these runners that live, as far as we know."""
+        lives = (seat.life for seat in self.seats_of(runners))
+        return sum(life is not None and life.pid is not None for life in lives)
+
     def how_far(self, seat: Seat) -> tuple[Template, bool]:
         """Tell whose code a seat's runner runs, and whether it got as far as its first claim.
 

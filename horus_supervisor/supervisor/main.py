@@ -7,14 +7,13 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from horus_supervisor import __version__
-from horus_supervisor.clock import SystemClock
-from horus_supervisor.config.load import load
-from horus_supervisor.config.schema import Config
-from horus_supervisor.errors import ConfigError, HorusError
-from horus_supervisor.supervisor.reload import Watch
+
+if TYPE_CHECKING:
+    from horus_supervisor.config.schema import Config
+    from horus_supervisor.supervisor.reload import Watch
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,15 +23,27 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json and not options.check:
         words.error("--json goes with --check")
     _open_standard_descriptors()
+    if options.probe:
+        from horus_supervisor.supervisor.probe import probe
+
+        return probe(options.config, options.probe)
     if options.check:
         become_check(options.config, options.json)
     for number in (signal.SIGTERM, signal.SIGINT):  # before anything runs, a stop is just an exit
         signal.signal(number, lambda *_: sys.exit(0))
     for number in (signal.SIGHUP, signal.SIGUSR1):  # and nobody can be asked for anything yet
         signal.signal(number, signal.SIG_IGN)
+    return start(options.config, options.log_format)
+
+
+def start(file: Path, log_format: str | None) -> int:
+    """Read the file and run the service, or tell every mistake."""
+    from horus_supervisor.config.load import load  # not before: a probe is to be fast
+    from horus_supervisor.errors import ConfigError
+
     try:
-        watch = _watch(options.config)  # before it is read: no edit is missed
-        return serve(load(options.config), watch, options.log_format)
+        watch = _watch(file)  # before it is read: no edit is missed
+        return serve(load(file), watch, log_format)
     except ConfigError as error:
         for mistake in error.mistakes:
             print(f"horus-supervisor: {mistake}", file=sys.stderr)
@@ -52,6 +63,9 @@ def parser() -> argparse.ArgumentParser:
         "--check", action="store_true", help="validate the file, import the job modules, and exit"
     )
     words.add_argument("--json", action="store_true", help="with --check: one JSON object")
+    words.add_argument(
+        "--probe", choices=("live", "ready"), help="ask the service that runs with the file"
+    )
     words.add_argument("--log-format", choices=("json", "console"), help="over the file's setting")
     words.add_argument("--version", action="version", version=f"horus-supervisor {__version__}")
     return words
@@ -59,6 +73,9 @@ def parser() -> argparse.ArgumentParser:
 
 def _watch(file: Path) -> Watch:
     """Watch a file; what can be read only once is refused, as a service reads it at each save."""
+    from horus_supervisor.errors import ConfigError
+    from horus_supervisor.supervisor.reload import Watch
+
     if file.exists() and not (file.is_file() or file.is_dir()):
         raise ConfigError([f"{file}: not a file that can be read again; --check takes it"])
     return Watch(file)
@@ -73,6 +90,8 @@ def _open_standard_descriptors() -> None:
 
 def serve(config: Config, watch: Watch, log_format: str | None) -> int:
     """Take the lock and run the service."""
+    from horus_supervisor.clock import SystemClock
+    from horus_supervisor.errors import HorusError
     from horus_supervisor.supervisor import lock
     from horus_supervisor.supervisor.service import Supervisor
 

@@ -7,16 +7,15 @@ waiting, and everything slow (Redis, imports) lives in a child that it can do wi
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 import signal
 from collections.abc import Callable
 
 from horus_supervisor import __version__, linux, logs, messages
-from horus_supervisor.clock import Clock, rfc3339
+from horus_supervisor.clock import Clock
 from horus_supervisor.config.schema import Config, GroupConfig
-from horus_supervisor.events import Event, counted
+from horus_supervisor.events import Event
 from horus_supervisor.lifecycle import Cause
 from horus_supervisor.scoreboard import Scoreboard
 from horus_supervisor.supervisor import boots, children, deaths, roster
@@ -30,6 +29,8 @@ from horus_supervisor.supervisor.output import Outlet
 from horus_supervisor.supervisor.plan import Wanted, plan
 from horus_supervisor.supervisor.programs import Program, Programs, Template
 from horus_supervisor.supervisor.reload import Settings, Watch
+from horus_supervisor.supervisor.standing import Seen, Standing
+from horus_supervisor.supervisor.stop import Stop
 
 TURN_S = 0.25
 """Longest wait of the loop while jobs run: how late a timeout may be noticed."""
@@ -44,17 +45,6 @@ FACTS_EVERY_S = 5.0
 
 LAST_LINES_S = 2.0
 """Longest wait at the end for who reads standard output."""
-
-
-@dataclasses.dataclass(slots=True)
-class Stop:
-    """A stop that was asked for. Times are monotonic seconds."""
-
-    asked_at: float
-    interrupt_at: float
-    goodbye_at: float | None = None
-    keepers: int = 2  # how many may yet be started for what one that died left over
-    closed: bool = False  # the keeper has handed in all that it could
 
 
 class Supervisor:
@@ -84,10 +74,9 @@ class Supervisor:
         self._leftovers = deaths.left_open(config.supervisor.state_dir)
         self._lifeline = None if held.folder_fd is None else os.pipe()
         self._registered = self._was_registered = False
-        self._told_ready = False
+        self._standing = Standing(config.supervisor.state_dir, clock)
         self._faults = Credit(10)
         self._facts_at = 0.0
-        self._started_at = rfc3339(clock.wall())
         self._stop: Stop | None = None
         self._failed = False
 
@@ -341,12 +330,15 @@ class Supervisor:
             case messages.Registered() if message.supervisor == self.identity.supervisor:
                 self._registered = self._was_registered = True
                 self._leftovers = []
+                self._standing.redis_answers()
             case messages.Expelled():
                 self._start_anew()
-            case messages.Registered() | messages.RedisLost():
-                pass  # of an id that we had before; the keeper has said it, and runners go on
+            case messages.RedisLost():
+                self._standing.redis_lost(message.error)  # logged by the keeper; runners go on
+            case messages.Registered():
+                pass  # of an id that we had before
             case messages.RedisRefusedUs():
-                if not self._told_ready:
+                if not self._standing.was_ready:
                     self._failed = True
                     self.stop("Redis refuses us", self._clock.monotonic())
             case messages.Recorded():
@@ -367,19 +359,17 @@ class Supervisor:
 
     def _facts(self) -> dict[str, object]:
         code, rows = self._generations.in_force, roster.rows(self._crew)
-        return boots.facts(self.config, self.identity, self._started_at, code, rows)
+        return boots.facts(self.config, self.identity, self._standing.started_at, code, rows)
 
     def _tell(self, now: float) -> None:
         lags = self._stop or self._programs.keeper_lags
         if now - self._facts_at >= FACTS_EVERY_S and not lags:
             self._facts_at = now
             self._programs.tell_keeper(messages.Facts(facts=self._facts()))
-        ready = self._registered and all(s.life and s.life.pid for s in self._crew.seats.values())
-        if ready and not self._told_ready and not self._stop:
-            self._told_ready = True
-            count = len(self._crew.seats)
-            text = f"serving {counted(count, 'runner', 'runners')}"
-            self._log.info(Event.SUPERVISOR_READY, runners=count, message=text)
+        seats = self._wanted_seats()
+        imported, alive = bool(self._generations.ready), self._crew.alive(seats)
+        seen = Seen(self._registered, imported, alive, len(seats), bool(self._stop))
+        self._standing.look(seen, self.identity.supervisor, self._log, now)
         if self._outlet.dropped and not self._outlet.full:
             self._log.error(Event.LOG_DROPPED, count=self._outlet.dropped)
             self._outlet.dropped = 0

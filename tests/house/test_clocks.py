@@ -15,7 +15,7 @@ TOLD = {
     "keeper/records.py",
     "runner/alone.py",  # when a job of `horus run` started
     "runner/foreground.py",
-    "supervisor/service.py",
+    "supervisor/standing.py",
     "supervisor/roster.py",
     "supervisor/deaths.py",  # and to tell a new core file from an old one
 }

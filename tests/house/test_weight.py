@@ -12,6 +12,7 @@ REDIS_PY = "horus_supervisor.store.connection"  # loads redis at its first call
 
 PROGRAMS = {
     "supervisor.main, horus_supervisor.supervisor.service": f"{HEAVY} hiredis",
+    "supervisor.main, horus_supervisor.supervisor.probe": f"{HEAVY} hiredis structlog difflib",
     "keeper.main": f"{HEAVY} tomllib argparse {REDIS_PY}",
     "template": f"{HEAVY} tomllib argparse {REDIS_PY}",
     "guard": f"{HEAVY} hiredis tomllib argparse structlog",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from horus_supervisor import logs, messages
 from horus_supervisor.supervisor.credit import Credit
 from horus_supervisor.supervisor.output import Outlet
 from horus_supervisor.supervisor.service import Supervisor
+from horus_supervisor.supervisor.standing import Standing
 from tests.support.outlets import fill, outlet, reader
 
 __all__ = ["outlet", "reader"]  # fixtures
@@ -87,10 +89,13 @@ def test_faults_that_come_now_and_then_are_outlived_for_ever() -> None:
         supervisor.clock.now += 1.0
 
 
-def test_what_the_keeper_of_an_id_that_we_had_before_says_late_registers_nobody() -> None:
+def test_what_the_keeper_of_an_id_that_we_had_before_says_late_registers_nobody(
+    tmp_path: Path,
+) -> None:
     supervisor = Faulty()
     supervisor.identity = messages.Identity(service="s", host="h", supervisor="new", level="info")
     supervisor._registered, supervisor._leftovers = False, ["older"]
+    supervisor._standing = Standing(tmp_path, supervisor.clock)
     supervisor._hear_keeper(messages.Registered(supervisor="old"))
     assert (supervisor._registered, supervisor._leftovers) == (False, ["older"])
     supervisor._hear_keeper(messages.Registered(supervisor="new"))

@@ -1,0 +1,79 @@
+"""How the service stands: ready, or why not. Told to probes by a file (``status.py``)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from horus_supervisor.clock import Clock, rfc3339
+from horus_supervisor.events import Event, counted
+from horus_supervisor.logs import Logger
+from horus_supervisor.supervisor.status import Status, StatusFile
+
+WRITE_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What of a turn decides it."""
+
+    registered: bool
+    imported: bool  # a template can fork
+    alive: int
+    wanted: int  # runners
+    stopping: bool
+
+
+def why_not(seen: Seen, away: str | None) -> str | None:
+    """Say why a service is not ready; None where it is. ``away``: that Redis is, since when."""
+    if seen.stopping:
+        return "it stops"
+    if away:
+        return away
+    if not seen.registered:
+        return "it is not registered in Redis yet"
+    if seen.alive >= seen.wanted:
+        return None
+    there = f"{seen.alive} of {counted(seen.wanted, 'runner', 'runners')}"
+    return there if seen.imported else f"{there}, as the job code is not imported"
+
+
+class Standing:
+    """Knows how the service stands, and tells it. Decides nothing else."""
+
+    def __init__(self, state_dir: Path, clock: Clock) -> None:
+        self._clock = clock
+        self.started_at = rfc3339(clock.wall())
+        self.was_ready = False
+        self._file = StatusFile(state_dir)
+        self._away: str | None = None
+        self._told = ""
+        self._written_at = 0.0
+        self._told_fault = False
+
+    def redis_lost(self, error: str) -> None:
+        """Note that the keeper can't reach Redis."""
+        self._away = f"Redis is away since {rfc3339(self._clock.wall())}: {error}"
+
+    def redis_answers(self) -> None:
+        """Note that it can."""
+        self._away = None
+
+    def look(self, seen: Seen, supervisor: str, log: Logger, now: float) -> None:
+        """Tell how the service stands after a turn; log it when it is ready for the first time."""
+        why = why_not(seen, self._away)
+        text = why or f"serving {counted(seen.wanted, 'runner', 'runners')}"
+        if why is None and not self.was_ready:
+            self.was_ready = True
+            log.info(Event.SUPERVISOR_READY, runners=seen.wanted, message=text)
+        if text == self._told and now - self._written_at < WRITE_EVERY_S:
+            return
+        self._told, self._written_at = text, now
+        told = Status(os.getpid(), supervisor, self.started_at, now, why is None, text)
+        try:
+            self._file.write(told)
+        except OSError as error:
+            if not self._told_fault:
+                self._told_fault = True
+                log.error(Event.SPOOL_FAULT, file=str(self._file.path), error=str(error))

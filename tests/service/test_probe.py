@@ -1,0 +1,126 @@
+"""``--probe``: what a health check hears of a service that starts, serves, or is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from horus_supervisor.supervisor.probe import ask
+from tests.support.redis_server import RedisServer
+from tests.support.service import Service, children
+from tests.support.waiting import wait_until
+
+ONE = "[queues]\nq = 1\n"
+
+
+def probe(service: Service, what: str) -> tuple[int, str]:
+    """Ask; the exit status and the one line."""
+    module = "horus_supervisor.supervisor.main"
+    asked = subprocess.run(
+        [sys.executable, "-m", module, "-c", str(service.config), "--probe", what],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert asked.stderr == ""
+    [line] = asked.stdout.splitlines()
+    return asked.returncode, line
+
+
+def wait_for(service: Service, what: str, code: int, text: str) -> None:
+    said = [(-1, "")]
+
+    def there() -> bool:
+        said[0] = probe(service, what)
+        return said[0][0] == code and text in said[0][1]
+
+    wait_until(there, f"{what} {code}: {text}", on_failure=lambda: f"{said} {service.tail()}")
+
+
+def test_a_service_that_serves_is_live_and_ready_and_one_that_has_stopped_is_neither(
+    service: Service,
+) -> None:
+    service.write("[queues]\nq = 2\n")
+    for what in ("live", "ready"):
+        nobody = f"not {what}: no service runs on {service.folder}/state"
+        assert probe(service, what) == (1, nobody)
+    service.start()
+    for what in ("live", "ready"):
+        assert probe(service, what) == (0, f"{what}: serving 2 runners")
+    assert service.stop() == 0
+    for what in ("live", "ready"):
+        assert probe(service, what)[0] == 1
+
+
+def test_a_file_that_was_saved_with_mistakes_ends_no_service_that_lives(service: Service) -> None:
+    service.write(ONE)
+    service.start()
+    service.config.write_text(service.config.read_text() + "[queues\nq = three")
+    service.wait_for("supervisor.config_rejected")
+    assert probe(service, "live")[0] == probe(service, "ready")[0] == 0
+
+
+def test_a_service_is_live_and_not_ready_while_job_code_is_imported(service: Service) -> None:
+    (service.folder / "slow.py").write_text("import time\ntime.sleep(60)\n")
+    service.write(ONE, imports="slow", path=str(service.folder))
+    service.start(ready=False)
+    wait_for(service, "ready", 1, "0 of 1 runner, as the job code is not imported")
+    assert probe(service, "live")[0] == 0
+
+
+def test_a_service_is_live_and_not_ready_while_redis_is_away(
+    outage: Service, own_redis: RedisServer
+) -> None:
+    outage.write(ONE)
+    outage.start()
+    own_redis.kill()
+    wait_for(outage, "ready", 1, "not ready: Redis is away since ")
+    assert probe(outage, "live")[0] == 0
+    own_redis.start()
+    wait_for(outage, "ready", 0, "serving 1 runner")
+
+
+def test_a_service_is_not_ready_while_a_runner_is_lacking(service: Service) -> None:
+    service.write("[queues]\nq = 3\n")
+    service.start()
+    [template] = children(service.pid, "horus-template")
+    os.kill(template, signal.SIGSTOP)  # nobody is born any more
+    os.kill(service.runner_pids()[0], signal.SIGKILL)
+    wait_for(service, "ready", 1, "not ready: 2 of 3 runners")
+    assert probe(service, "live")[0] == 0
+    os.kill(template, signal.SIGCONT)
+    wait_for(service, "ready", 0, "serving 3 runners")
+
+
+def test_a_service_whose_loop_stands_still_is_not_live(service: Service) -> None:
+    service.write(ONE)
+    service.start()
+    os.kill(service.pid, signal.SIGSTOP)
+    state = service.folder / "state"
+    try:
+        wait_until(lambda: not ask(state, "live", within_s=1.5)[0], "not live")
+        told = ask(state, "live", within_s=1.5)[1]
+        assert told.startswith(f"the loop of the supervisor (pid {service.pid}) stands still")
+    finally:
+        os.kill(service.pid, signal.SIGCONT)
+    wait_until(lambda: ask(state, "live", within_s=1.5)[0], "live again")
+
+
+@pytest.mark.parametrize("what", ["live", "ready"])
+def test_what_a_killed_predecessor_said_counts_no_longer(service: Service, what: str) -> None:
+    service.write(ONE)
+    service.start()
+    service.kill()
+    assert (service.folder / "state" / "status").read_text().strip()
+    assert probe(service, what)[0] == 1
+    (service.folder / "slow.py").write_text("import time\ntime.sleep(60)\n")
+    service.write(ONE, imports="slow", path=str(service.folder))
+    service.start(ready=False)
+    service.wait_for("supervisor.started", count=2)
+    wait_for(service, "live", 0, "live: ")
+    assert probe(service, "ready")[0] == 1

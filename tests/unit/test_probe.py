@@ -1,0 +1,71 @@
+"""Where a probe looks, and why a service is not ready."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from horus_supervisor.config.load import load
+from horus_supervisor.supervisor.probe import state_dir
+from horus_supervisor.supervisor.standing import Seen, why_not
+from horus_supervisor.supervisor.status import Status, StatusFile, read
+
+FILE = '[redis]\nurl = "redis://localhost"\n[supervisor]\nimports = ["a"]\n{}\n[queues]\nq = 1\n'
+
+
+@pytest.mark.parametrize("line", ["", "state_dir = 'here'", 'state_dir = "/a/b"  # there'])
+def test_a_probe_looks_where_the_service_is(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "shop.toml"
+    file.write_text(FILE.format(line))
+    assert state_dir(file) == load(file).supervisor.state_dir
+
+
+@pytest.mark.parametrize("broken", ["[queues\n", "x = \n", "\ufeff", "[supervisor]\n"])
+def test_a_probe_finds_it_though_the_file_has_mistakes(tmp_path: Path, broken: str) -> None:
+    file = tmp_path / "shop.toml"
+    file.write_text(FILE.format('state_dir = "here"') + broken)
+    assert state_dir(file) == tmp_path / "here"
+
+
+WELL = Seen(registered=True, imported=True, alive=2, wanted=2, stopping=False)
+
+
+@pytest.mark.parametrize(
+    ("seen", "why"),
+    [
+        (WELL, None),
+        (replace(WELL, stopping=True, registered=False), "it stops"),
+        (replace(WELL, registered=False, alive=0), "it is not registered in Redis yet"),
+        (replace(WELL, alive=1), "1 of 2 runners"),
+        (
+            replace(WELL, alive=0, imported=False),
+            "0 of 2 runners, as the job code is not imported",
+        ),
+        (replace(WELL, imported=False), None),
+        (replace(WELL, alive=0, wanted=0), None),
+    ],
+)
+def test_the_first_thing_that_is_lacking_is_named(seen: Seen, why: str | None) -> None:
+    assert why_not(seen, None) == why
+
+
+def test_a_long_text_is_cut_and_a_short_one_leaves_nothing_of_it(tmp_path: Path) -> None:
+    file = StatusFile(tmp_path)
+    assert read(tmp_path) is None
+    status = Status(1, "s", "t", 2.0, False, "\x01" * 100_000)
+    file.write(status)
+    assert (tmp_path / "status").stat().st_size == 4096
+    told = read(tmp_path)
+    assert told
+    assert told.text == "\x01" * 400
+    short = Status(1, "s", "t", 2.0, True, "serving")
+    file.write(short)
+    assert read(tmp_path) == short
+
+
+def test_a_start_empties_what_a_predecessor_said(tmp_path: Path) -> None:
+    StatusFile(tmp_path).write(Status(1, "s", "t", 2.0, True, "serving"))
+    StatusFile(tmp_path)
+    assert read(tmp_path) is None
