@@ -181,7 +181,8 @@ class Supervisor:
     def _hear_signal(self, number: int, now: float) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
             self.stop(signal.Signals(number).name, now)
-        elif number == signal.SIGHUP:
+        elif number == signal.SIGHUP and not self._stop:
+            self._standing.reload_begins()
             if self._look_at_file(now, at_once=True):
                 within_s = self.config.supervisor.import_timeout_s
                 self._generations.begin(boots.template(self.config), within_s, now)
@@ -193,6 +194,7 @@ class Supervisor:
         timeout_s = self.config.supervisor.shutdown_timeout_s
         if self._stop is None:
             self._stop = Stop(now, now + timeout_s)
+            self._standing.stop_begins()
             self._log.info(Event.SUPERVISOR_STOPPING, signal=why, shutdown_timeout_s=timeout_s)
         else:
             self._stop.interrupt_at = min(self._stop.interrupt_at, now)
@@ -367,8 +369,14 @@ class Supervisor:
             self._facts_at = now
             self._programs.tell_keeper(messages.Facts(facts=self._facts()))
         seats = self._wanted_seats()
-        imported, alive = bool(self._generations.ready), self._crew.alive(seats)
-        seen = Seen(self._registered, imported, alive, len(seats), bool(self._stop))
+        seen = Seen(
+            registered=self._registered,
+            imported=bool(self._generations.ready),
+            alive=self._crew.alive(seats),
+            wanted=len(seats),
+            stopping=self._stop is not None,
+            reloading=self._generations.busy,
+        )
         self._standing.look(seen, self.identity.supervisor, self._log, now)
         if self._outlet.dropped and not self._outlet.full:
             self._log.error(Event.LOG_DROPPED, count=self._outlet.dropped)

@@ -1,4 +1,4 @@
-"""How the service stands: ready, or why not. Told to probes by a file (``status.py``)."""
+"""How the service stands: ready, or why not. Told to probes by a file, to systemd by its socket."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from horus_supervisor.clock import Clock, rfc3339
 from horus_supervisor.events import Event, counted
 from horus_supervisor.logs import Logger
+from horus_supervisor.supervisor.notify import Notifier
 from horus_supervisor.supervisor.status import Status, StatusFile
 
 WRITE_EVERY_S = 1.0
@@ -23,6 +24,7 @@ class Seen:
     alive: int
     wanted: int  # runners
     stopping: bool
+    reloading: bool
 
 
 def why_not(seen: Seen, away: str | None) -> str | None:
@@ -47,6 +49,8 @@ class Standing:
         self.started_at = rfc3339(clock.wall())
         self.was_ready = False
         self._file = StatusFile(state_dir)
+        self._notifier = Notifier()
+        self._reloading = False
         self._away: str | None = None
         self._told = ""
         self._written_at = 0.0
@@ -60,6 +64,17 @@ class Standing:
         """Note that it can."""
         self._away = None
 
+    def reload_begins(self) -> None:
+        """Say that new code was asked for; ``look`` says when all that came of it is over."""
+        if self.was_ready:
+            self._reloading = True
+            self._notifier.reloading()
+
+    def stop_begins(self) -> None:
+        """Say that the service stops."""
+        self._reloading = False
+        self._notifier.say("STOPPING=1")
+
     def look(self, seen: Seen, supervisor: str, log: Logger, now: float) -> None:
         """Tell how the service stands after a turn; log it when it is ready for the first time."""
         why = why_not(seen, self._away)
@@ -67,6 +82,13 @@ class Standing:
         if why is None and not self.was_ready:
             self.was_ready = True
             log.info(Event.SUPERVISOR_READY, runners=seen.wanted, message=text)
+            self._notifier.say("READY=1")
+        if self._reloading and not seen.reloading:
+            self._reloading = False
+            self._notifier.say("READY=1")
+        if text != self._told:
+            self._notifier.say(f"STATUS={' '.join(text.split())}")
+        self._notifier.turned(now)
         if text == self._told and now - self._written_at < WRITE_EVERY_S:
             return
         self._told, self._written_at = text, now

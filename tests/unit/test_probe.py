@@ -29,7 +29,7 @@ def test_a_probe_finds_it_though_the_file_has_mistakes(tmp_path: Path, broken: s
     assert state_dir(file) == tmp_path / "here"
 
 
-WELL = Seen(registered=True, imported=True, alive=2, wanted=2, stopping=False)
+WELL = Seen(registered=True, imported=True, alive=2, wanted=2, stopping=False, reloading=False)
 
 
 @pytest.mark.parametrize(
