@@ -1,4 +1,4 @@
-"""What systemd hears of a service, and how Horus is process 1 of a container."""
+"""What systemd hears of a service."""
 
 from __future__ import annotations
 
