@@ -20,6 +20,7 @@ class Event(StrEnum):
     JOB_DEAD = "job.dead"
     JOB_TIMED_OUT = "job.timed_out"
     SUPERVISOR_STARTED = "supervisor.started"
+    SUPERVISOR_AS_ROOT = "supervisor.as_root"
     SUPERVISOR_READY = "supervisor.ready"
     SUPERVISOR_RELOADED = "supervisor.reloaded"
     SUPERVISOR_STOPPING = "supervisor.stopping"
@@ -69,7 +70,8 @@ _SENTENCES: dict[Event, str] = {
     Event.JOB_CRASHED: "{job} brought down {runner}: {cause}; the job is {disposition}",
     Event.JOB_DEAD: "{job} is dead ({reason}); retry it with: horus retry {job_id}",
     Event.JOB_TIMED_OUT: "{job} is past its timeout of {timeout_s} s",
-    Event.SUPERVISOR_STARTED: "horus-supervisor {version} reads {config}",
+    Event.SUPERVISOR_STARTED: "horus-supervisor {version} reads {config} as {user}",
+    Event.SUPERVISOR_AS_ROOT: "runs as root, and every job with it: give it a user of its own",
     Event.SUPERVISOR_READY: "serving {runners} runners",
     Event.SUPERVISOR_RELOADED: "{config} taken: {changes}",
     Event.SUPERVISOR_STOPPING: "{signal}: no new jobs; running ones have {shutdown_timeout_s} s",

@@ -69,7 +69,8 @@ FIELDS: dict[Event, tuple[str, ...]] = {
     Event.JOB_DEAD: (*RUNNER, *JOB, "reason", "crash_id"),
     Event.JOB_TIMED_OUT: (*RUNNER, *JOB, "timeout_s"),
     Event.CLASS_RESUMED: ("job",),
-    Event.SUPERVISOR_STARTED: ("version", "config"),
+    Event.SUPERVISOR_STARTED: ("version", "config", "user", "umask"),
+    Event.SUPERVISOR_AS_ROOT: (),
     Event.SUPERVISOR_READY: ("runners",),
     Event.SUPERVISOR_RELOADED: ("config", "changes", "needs_restart"),
     Event.SUPERVISOR_STOPPING: ("signal", "shutdown_timeout_s"),
@@ -167,6 +168,8 @@ MEANING = {
     "traceback": "the Python stack",
     "uptime_s": "age of the process",
     "version": "Horus's version",
+    "user": "whom the service runs as; its number where it has no name",
+    "umask": "what is kept from others of the files that the service and its jobs make; octal",
     "wait_s": "seconds from when the job was due to its start",
     "waited_s": "seconds so far",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 
 from horus_supervisor import __version__, messages
@@ -20,6 +21,17 @@ def identity(config: Config) -> Identity:
         level=config.log.level,
         args=config.log.args,
     )
+
+
+def rights() -> dict[str, str]:
+    """Tell as whom we run, and what is kept from others of the files that we and jobs make."""
+    umask = os.umask(0o077)  # there is no call that only reads it
+    os.umask(umask)
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # in a container a user may have no name
+        user = str(os.geteuid())
+    return {"user": user, "umask": f"{umask:04o}"}
 
 
 def template(config: Config) -> messages.Boot:

@@ -96,7 +96,10 @@ class Supervisor:
 
     def run(self) -> int:
         """Turn until asked to stop and childless; tell the exit status."""
-        self._log.info(Event.SUPERVISOR_STARTED, version=__version__, config=str(self.config.file))
+        about = {"version": __version__, "config": str(self.config.file), **boots.rights()}
+        self._log.info(Event.SUPERVISOR_STARTED, **about)
+        if os.geteuid() == 0:
+            self._log.warning(Event.SUPERVISOR_AS_ROOT)
         try:
             self._try_turn([])  # programs first: they take longest
             while not self._over():
