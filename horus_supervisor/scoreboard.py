@@ -113,6 +113,10 @@ class Scoreboard:
         """Signs of life of this board's keepers so far."""
         return self._words[1]
 
+    def alarm(self) -> None:
+        """Have runners look, at their next success, which classes crash (keeper only)."""
+        self._words[2] += 1
+
     def control(self, slot: int, control: Control) -> None:
         """Say what is wanted of a slot's runner (supervisor only)."""
         self._words[(slot + 1) * _WORDS + _CONTROL] = control
@@ -178,11 +182,17 @@ class SlotWriter:
         at = (slot + 1) * _WORDS
         self._words = board._words[at : at + _WORDS]
         self._text = board._bytes[at * 8 + _TEXT : at * 8 + _TEXT + _TEXT_MAX]
+        self._common = board._words[:_WORDS]
 
     def close(self) -> None:
         """Let go of the row."""
-        self._words.release()
-        self._text.release()
+        for view in (self._words, self._text, self._common):
+            view.release()
+
+    @property
+    def alarms(self) -> int:
+        """How often the keeper has raised the alarm."""
+        return self._common[2]
 
     @property
     def wanted(self) -> int:

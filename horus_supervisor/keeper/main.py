@@ -276,6 +276,8 @@ class Keeper:
                 self.deaths.append(death)
                 self._waiting = True
                 continue
+            if reply.job_id:
+                self.board.alarm()
             self.channel.send(
                 Recorded(
                     slot=death.slot,
@@ -294,12 +296,14 @@ class Keeper:
             self._in_reach(self._deliver)
 
     def _kick(self) -> None:
-        held = self.ask(operations.kick(self.boot.namespace))
-        for name in held:
+        told = self.ask(operations.kick(self.boot.namespace))
+        if told.crashing:
+            self.board.alarm()  # it may have crashed on another host
+        for name in told.held:
             if name not in self._held:
                 self.log.error(Event.CRASH_LOOP, job=name, message=_HELD.format(name=name))
             self._let_go(name)
-        self._held = set(held)
+        self._held = set(told.held)
 
     def _let_go(self, name: str) -> None:
         """Try a class that is held for other code with ours; once: another host may have that."""

@@ -142,7 +142,7 @@ class Runner:
             if self._ears.hear(wait_s) and self._leaving():
                 raise Left("asked to")
             wait_s = min(wait_s * 1.5, 0.25)
-        self._crashing, self._held = joined.crashing, joined.held
+        self._alarms, self._held = -1 if joined.crashing else self._slot.alarms, joined.held
         self._slot.phase(Phase.IDLE, time.monotonic_ns())
 
     def _work(self, claimed: Claimed) -> Turn:
@@ -150,7 +150,8 @@ class Runner:
             self._release(started=False)
         ending, meanwhile = self._attempt(claimed)
         if ending is None:
-            self._interrupted(claimed)
+            self._household.restore()
+            self._release(started=True, claimed=claimed)
         return self._hand_in(claimed, ending, meanwhile)
 
     def _hand_in(
@@ -166,7 +167,7 @@ class Runner:
             return turn
         if turn.done != "done":
             self._tell_fate(claimed, turn.done)
-        elif self._crashing:
+        elif self._slot.alarms != self._alarms:
             self._calm(claimed)
         self._voice.flush()
         if self._recycle:
@@ -182,9 +183,11 @@ class Runner:
             self._tell.fate(claimed, done)
 
     def _calm(self, claimed: Claimed) -> None:
-        if claimed.job and claimed.job.name in self._crashing:
+        self._alarms = self._slot.alarms
+        joined = self._ask(operations.join(self._namespace, self._me))
+        self._held = joined.held
+        if claimed.job and claimed.job.name in joined.crashing:
             self._ask(operations.calm(self._namespace, claimed.job.name))
-            self._crashing -= {claimed.job.name}
 
     def _tidy(self) -> None:
         """What is done for the next job while Redis works on the last one."""
@@ -289,10 +292,6 @@ class Runner:
 
     def _refuse(self, why: str) -> Ending:
         return self._fail("refused", 0, {"error_type": REFUSED, "error_message": why})
-
-    def _interrupted(self, claimed: Claimed) -> NoReturn:
-        self._household.restore()
-        self._release(started=True, claimed=claimed)
 
     # --- leaving -------------------------------------------------------------------------------
 

@@ -269,9 +269,9 @@ def promote(namespace: str, most: int) -> Operation[int]:
     return _call("promote", namespace, (most,), lambda reply: int(reply[0]))
 
 
-def kick(namespace: str) -> Operation[tuple[str, ...]]:
-    """Leave a wake token wherever a queue has work and none lies there; tell what is held back."""
-    return _call("kick", namespace, (), lambda reply: tuple(map(text, reply[1:])))
+def kick(namespace: str) -> Operation[Joined]:
+    """Leave a wake token wherever a queue has work and none lies there; tell what ``join`` does."""
+    return _call("kick", namespace, (), read_joined)
 
 
 def unhold(

@@ -143,7 +143,7 @@ class Model:
 
     def kick(self) -> Reply:
         self.tokens |= self._wanting(self.ready)
-        return (NAME,) if self.held else ()
+        return self._joined()
 
     def calm(self, _: str) -> Reply:
         self.crashing = self.crashing if self.held else 0

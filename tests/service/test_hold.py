@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 from horus_supervisor import Client
 from horus_supervisor.store import operations
 from tests.service.apps import testjobs as jobs
@@ -70,3 +73,14 @@ def test_new_code_lets_a_class_run_again_and_the_same_code_does_not(
     service.wait_for("class.resumed", job="rolled.Kill")
     wait_until(lambda: client.status(ids[-1]) == "succeeded", "the cured", on_failure=service.tail)
     assert len(service.events("job.crashed")) == 3  # the first job's second counts for nothing
+
+
+def test_a_success_of_a_runner_that_lives_on_counts(service: Service, client: Client) -> None:
+    service.write("[groups.g]\nqueues = ['q']\nrunners = 2\nhold_after = 3\n")
+    service.start()
+    for n in range(6):
+        job = client.enqueue(jobs.HangOnce(service.path(f"ran{n}")))
+        started = service.wait_for("job.started", job_id=job.id)
+        os.kill(started["pid"], signal.SIGKILL)
+        wait_until(lambda: job.status() == "succeeded", "its second start", on_failure=service.tail)  # noqa: B023
+    assert service.events("crash_loop", job=jobs.HangOnce.__horus__.name) == []

@@ -27,7 +27,7 @@ def bring_down(store: Store, lives: int, death: Death = Death.CRASHED) -> None:
 
 
 def held(store: Store) -> tuple[str, ...]:
-    return store.run(operations.kick(store.namespace))
+    return tuple(store.run(operations.kick(store.namespace)).held)
 
 
 def joined(store: Store, number: int) -> tuple[list[str], list[str]]:

@@ -104,7 +104,7 @@ def test_keepers_and_operators_go_on(store: Full) -> None:
     store.fill()
     assert store.promote() == 1
     assert store.rotate() == "ok"
-    assert store.run(operations.kick(store.namespace)) == ()
+    assert store.run(operations.kick(store.namespace)).word == "ok"
     assert store.run(operations.retry(store.namespace, "a")) == "ok"
     assert store.run(operations.discard(store.namespace, "b")) == "ok"
     assert store.counts()["ready"] == 2
