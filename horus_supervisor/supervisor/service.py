@@ -35,7 +35,7 @@ from horus_supervisor.supervisor.stop import Stop
 TURN_S = 0.25
 """Longest wait of the loop while jobs run: how late a timeout may be noticed."""
 
-IDLE_TURN_S = 0.5
+IDLE_TURN_S = 0.75
 """Longest wait while none runs: how late an edited file may be noticed."""
 
 ROLL_TURN_S = 0.05
