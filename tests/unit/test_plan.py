@@ -224,7 +224,6 @@ def test_each_group_has_its_own_turn() -> None:
     "first",
     [
         runner(1, 1, generation=2, draining=True),
-        empty(1, 2, ready_at=99.0),
         empty(1, 2, code=2, asked_at=49.0),
         runner(1, 2, served=False, born_at=49.0),
         runner(1, 2, draining=True),
@@ -233,6 +232,11 @@ def test_each_group_has_its_own_turn() -> None:
 )
 def test_nobody_has_a_turn_before_who_had_it_serves(first: SeatSeen) -> None:
     assert did([first, runner(2, 1), runner(3, 1)], ROLL) == []
+
+
+def test_who_waits_by_the_restart_policy_keeps_nobody_waiting() -> None:
+    first, _ = did([empty(1, 2, ready_at=99.0), runner(2, 1), runner(3, 1)], ROLL)
+    assert first == (Do.ROLL, "q/2")
 
 
 def test_then_the_next_one_has_it() -> None:
