@@ -119,8 +119,8 @@ BUGS = (
     Bug(
         "an expired job that is not counted",
         "pieces/claim.lua",
-        "        call('HINCRBY', ns .. 'discarded', queue, 1)\n",
-        "",
+        "        give_up(id, queue)\n",
+        "        call('HDEL', ns .. 'jobs', id)\n",
         seed=0,
     ),
     Bug(
@@ -133,7 +133,7 @@ BUGS = (
     Bug(
         "a purge that leaves what is scheduled",
         "purge.lua",
-        "if ready < most then",
+        "if room > 0 then",
         "if false then",
         seed=0,
     ),
@@ -161,8 +161,8 @@ BUGS = (
     ),
     Bug(
         "a counter that misses discards",
-        "discard.lua",
-        "call('HINCRBY', ns .. 'discarded', queue, 1)",
+        "pieces/give_up.lua",
+        "  call('HINCRBY', ns .. 'discarded', queue, 1)\n",
         "",
         seed=1,
     ),

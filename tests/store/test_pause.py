@@ -7,6 +7,7 @@ import pytest
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 from tests.support.store import QUEUE, Store, claimed, empty
+from tests.support.waiting import wait_until
 
 FAR_MS = 10**13
 
@@ -119,3 +120,20 @@ def test_a_queue_that_is_paused_before_its_first_job_is_seen(store: Store) -> No
     pause(store)
     [row] = store.run(operations.overview(store.namespace)).queues
     assert (row.queue, row.paused, row.enqueued) == (QUEUE, True, 0)
+
+
+def now_ms(store: Store) -> int:
+    return store.run(operations.overview(store.namespace)).now_ms
+
+
+def test_purge_finds_what_is_scheduled_behind_a_head_of_newer_jobs(store: Store) -> None:
+    store.add("old", delay_ms=1000)
+    job = store.found("old").job
+    assert job is not None
+    wait_until(lambda: now_ms(store) > job.enqueued_ms, "the next millisecond")
+    looked_ms = now_ms(store)
+    wait_until(lambda: now_ms(store) > looked_ms, "the next millisecond")
+    store.add("new1", "new2")
+    purge = operations.purge(store.namespace, QUEUE, looked_ms, 2)
+    assert store.run(purge)[0] == 1
+    assert (store.state("old"), store.ready()) == (JobState.DISCARDED, ["new1", "new2"])

@@ -9,6 +9,7 @@
 -- include: base
 -- include: push
 -- include: slot
+-- include: give_up
 -- include: claim
 local go = turn()
 if go == 'again' then return claimed_again() end

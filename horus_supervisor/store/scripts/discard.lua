@@ -5,6 +5,7 @@
 -- REPLY ok | stale: it ran since | discarded: before | running | succeeded | unknown: nothing changed
 -- include: base
 -- include: where
+-- include: give_up
 local id = ARGV[1]
 local state, job, _, _, queue = where(id)
 if state ~= 'dead' and state ~= 'scheduled' and state ~= 'ready' then return {state} end
@@ -14,8 +15,5 @@ if ARGV[2] ~= '' and fence ~= tonumber(ARGV[2]) then return {'stale'} end
 if state == 'ready' then
   if call('LREM', ns .. 'ready:' .. queue, 1, id) == 0 then call('LREM', ns .. 'paused:' .. queue, 1, id) end
 else call('ZREM', ns .. state .. ':' .. queue, id) end
-call('HDEL', ns .. 'jobs', id)
-call('DEL', ns .. 'history:' .. id)
-call('SADD', ns .. 'finished', id, ' ' .. id)
-call('HINCRBY', ns .. 'discarded', queue, 1)
+give_up(id, queue)
 return {'ok'}

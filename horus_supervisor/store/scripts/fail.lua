@@ -11,6 +11,7 @@
 -- include: base
 -- include: push
 -- include: slot
+-- include: give_up
 -- include: claim
 -- include: move
 -- include: hold

@@ -6,6 +6,7 @@
 -- REPLY done, then as claim | stale | no member; a repeat gets the same again
 -- include: base
 -- include: slot
+-- include: give_up
 -- include: claim
 local go = turn()
 if go == 'again' then return claimed_again() end

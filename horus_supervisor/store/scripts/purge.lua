@@ -5,6 +5,7 @@
 --       3 at most so many to look at
 -- REPLY how many were discarded, 1 where there may be more
 -- include: base
+-- include: give_up
 local queue, latest, most = ARGV[1], tonumber(ARGV[2]), ARGV[3] + 0
 local list = ns .. (call('SISMEMBER', ns .. 'paused', queue) == 1 and 'paused:' or 'ready:') .. queue
 local gone, stay = {}, {}
@@ -19,7 +20,8 @@ end
 local ids = call('LRANGE', list, -most, -1)
 sort_out(ids)
 local ready, kept = #ids, #stay
-if ready < most then sort_out(call('ZRANGE', ns .. 'scheduled:' .. queue, 0, most - ready - 1)) end
+local room = #gone == 0 and most or most - ready -- newer jobs at the head hide no older scheduled one
+if room > 0 then sort_out(call('ZRANGE', ns .. 'scheduled:' .. queue, 0, room - 1)) end
 -- writes
 if ready > kept then
   call('LTRIM', list, 0, -ready - 1)
@@ -27,9 +29,6 @@ if ready > kept then
 end
 for _, id in ipairs(gone) do
   call('ZREM', ns .. 'scheduled:' .. queue, id)
-  call('HDEL', ns .. 'jobs', id)
-  call('DEL', ns .. 'history:' .. id)
-  call('SADD', ns .. 'finished', id, ' ' .. id)
-  call('HINCRBY', ns .. 'discarded', queue, 1)
+  give_up(id, queue)
 end
 return {#gone, #gone > 0 and #gone + #stay >= most and 1 or 0}

@@ -39,10 +39,7 @@ local function claim_next(done, first)
           if #late > 0 then reply[7], reply[8] = reply[7] or '', late end
           return reply
         end
-        call('HDEL', ns .. 'jobs', id)
-        call('DEL', ns .. 'history:' .. id)
-        call('SADD', ns .. 'finished', id, ' ' .. id)
-        call('HINCRBY', ns .. 'discarded', queue, 1)
+        give_up(id, queue)
         late[#late + 1] = id
         if #late == 100 then -- enough for one call
           note_slot('idle ' .. done .. ' more')
