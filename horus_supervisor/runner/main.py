@@ -15,36 +15,29 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-import msgspec
-
 from horus_supervisor import errors
 from horus_supervisor.events import Event
 from horus_supervisor.job import current, definition
 from horus_supervisor.messages import Spawn
 from horus_supervisor.runner import about, printing, turns
 from horus_supervisor.runner.ears import Ears
+from horus_supervisor.runner.endings import Ending, Endings
 from horus_supervisor.runner.execute import (
     Guard,
     Run,
-    describe,
     end_child,
     guarded,
-    is_discard,
-    wait_before_retry_s,
 )
 from horus_supervisor.runner.household import BEREFT, Household, tell_bereft
 from horus_supervisor.runner.outage import Outage
 from horus_supervisor.runner.span import Span
-from horus_supervisor.runner.tell import REFUSED, UNKNOWN_JOB, Teller
+from horus_supervisor.runner.tell import Teller
 from horus_supervisor.runner.voice import Voice
 from horus_supervisor.scoreboard import Control, Phase, SlotWriter
 from horus_supervisor.store import operations, pending
-from horus_supervisor.store.operation import Operation, Series
+from horus_supervisor.store.operation import Operation
 from horus_supervisor.store.rows import Claimed, Packed, Slot, Stale, Turn, Turned
 from horus_supervisor.store.wire import Wire
-
-Ending = Callable[[Sequence[str]], Operation[Any]]
-"""How the held job ends, once it is known from which queues to claim the next."""
 
 AWAY = "Redis is away"
 
@@ -91,11 +84,9 @@ class Runner:
         self._done = 0
         self._orders = turns.orders(spec.queues, strict=spec.strict)
         self._order = next(self._orders)
-        self._finishes: dict[tuple[str, Sequence[str]], Series[Turn]] = {}
-        self._succeed = functools.partial(self._finish, "succeeded")
-        self._discard = functools.partial(self._finish, "discarded")
         delay_ms = int(spec.crash_delay_s * 1000)
         self._limits = {"max_crashes": spec.max_crashes, "crash_delay_ms": delay_ms}
+        self._endings = Endings(namespace, self._me, spec, self._limits, self._tell)
         self._span = Span(spec.max_jobs, spec.max_memory_bytes)
         self._recycle: str | None = None
         self._asked = False
@@ -109,7 +100,7 @@ class Runner:
         self._household = Household(self._stacks_fd)
         try:
             self._join()
-            turn = self._ask(self._claim(() if self._leaving() else self._order, woken=False))
+            turn = self._ask(self._next_claim(() if self._leaving() else self._order, woken=False))
             while isinstance(turn, Turned):
                 if turn.expired:
                     self._tell.expired(turn.expired)
@@ -117,8 +108,10 @@ class Runner:
                     turn = self._work(turn.claimed)
                 elif self._leaving() or (self._until_empty and not turn.more):
                     self._release(started=False)
-                elif (order := self._order if turn.more else self._sleep()) is not None:
-                    turn = self._ask(self._claim(order, woken=True))
+                elif turn.more:
+                    turn = self._ask(self._next_claim(self._order, woken=True))
+                else:
+                    turn = self._sleep()
             raise Left(turn.word)
         except Left as left:
             self._slot.phase(Phase.LEFT, time.monotonic_ns())
@@ -160,7 +153,7 @@ class Runner:
         self._seq += 1
         stopping = self._leaving() or self._recycle is not None
         queues = () if stopping else next(self._orders)
-        turn: Turn = self._ask(ending(queues), ending, meanwhile)
+        turn: Turn = self._ask(ending(self._seq, queues), ending, meanwhile)
         if isinstance(turn, Stale):
             self._tell.stale(claimed)
             self._voice.flush()
@@ -199,12 +192,12 @@ class Runner:
         """Run the job; tell how it ends (None: a stop interrupted it), and what to do meanwhile."""
         packed = claimed.job
         if packed is None:
-            return self._refuse("the job's record can't be read"), None
+            return self._endings.refused("the job's record can't be read"), None
         job_class = definition.find(packed.name)
         if job_class is None:
-            return self._defer(packed.name), None
+            return self._endings.deferred(packed.name), None
         if packed.name in self._held:
-            return self._fail("held", 0, {}), None
+            return self._endings.held(), None
         timeout_s = (
             packed.timeout_ms / 1000 or job_class.__horus__.timeout_s or self._spec.job_timeout_s
         )
@@ -214,7 +207,7 @@ class Runner:
         if os.getpid() != self._pid:
             end_child(run.error)
         duration_s = (time.monotonic_ns() - began_ns) / 1e9
-        ending = self._succeed if run.error is None else self._unsuccessful(claimed, run, timeout_s)
+        ending = self._ending(claimed, run, timeout_s)
         self._done += 1
         self._slot.finishing(self._done)
         current.set_current(None)
@@ -223,13 +216,13 @@ class Runner:
             return ending, lambda: self._succeeded(claimed, packed, duration_s)
         return ending, None if ending is None else self._tidy
 
-    def _unsuccessful(self, claimed: Claimed, run: Run, timeout_s: float | None) -> Ending | None:
-        """Tell how a job ends that raised; still under its deadline, as it asks the job's code."""
+    def _ending(self, claimed: Claimed, run: Run, timeout_s: float | None) -> Ending | None:
+        """Tell how a job ends; still under its deadline, as that may ask the job's code."""
+        if run.error is None:
+            return self._endings.succeeded
         if self.guard.interrupted:
             return None
-        if run.job is None and isinstance(run.error, errors.PayloadError):
-            return self._refuse(describe(run.error)["error_message"])
-        return self._failed(claimed, run, timeout_s)
+        return self._endings.raised(claimed, run, timeout_s)
 
     def _note_start(
         self, claimed: Claimed, packed: Packed, began_ns: int, timeout_s: float | None
@@ -256,43 +249,6 @@ class Runner:
         self._tell.succeeded(claimed, packed, duration_s)
         self._tidy()
 
-    def _finish(self, outcome: str, queues: Sequence[str]) -> Operation[Turn]:
-        key = (outcome, queues)
-        series = self._finishes.get(key)
-        if series is None:
-            example = operations.finish(
-                self._namespace, self._me, 0, outcome, queues, **self._limits
-            )
-            series = self._finishes[key] = Series(example, operations.SEQ)
-        return series.call(self._seq)
-
-    def _fail(self, what: str, wait_s: float, facts: dict[str, str]) -> Ending:
-        self._tell.note_failure(facts)
-        wait_ms = int(wait_s * 1000)
-        where = {"runner": self._spec.runner, "host": self._spec.identity.host}
-        note = msgspec.json.encode({**facts, **where})
-        return lambda queues: operations.fail(
-            self._namespace, self._me, self._seq, what, wait_ms, note, queues, **self._limits
-        )
-
-    def _failed(self, claimed: Claimed, run: Run, timeout_s: float | None) -> Ending:
-        assert run.error is not None
-        facts = describe(run.error)
-        if is_discard(run.error):
-            self._tell.discarded(claimed, facts["error_message"])
-            return self._discard
-        if isinstance(run.error, errors.JobTimeout):
-            self._tell.timed_out(claimed, timeout_s)
-        return self._fail("failed", wait_before_retry_s(run.job, claimed.attempt, run.error), facts)
-
-    def _defer(self, name: str) -> Ending:
-        why = f"no job class named {name} is imported here"
-        facts = {"error_type": UNKNOWN_JOB, "error_message": why}
-        return self._fail("deferred", self._spec.unknown_job_after_s, facts)
-
-    def _refuse(self, why: str) -> Ending:
-        return self._fail("refused", 0, {"error_type": REFUSED, "error_message": why})
-
     # --- leaving -------------------------------------------------------------------------------
 
     def _leaving(self) -> bool:
@@ -316,20 +272,22 @@ class Runner:
 
     def _release(self, *, started: bool, claimed: Claimed | None = None) -> NoReturn:
         self._seq += 1
-        seq = self._seq
 
-        def release(queues: Sequence[str]) -> Operation[str]:
+        def release(seq: int, queues: Sequence[str]) -> Operation[str]:
             return operations.release(self._namespace, self._me, seq, queues, started=started)
 
-        word = self._ask(release(self._order), release if started else None)
+        word = self._ask(release(self._seq, self._order), release if started else None)
         if claimed:
             self._tell.interrupted(claimed, word)
         raise Left(word)
 
     # --- talking to Redis ----------------------------------------------------------------------
 
-    def _claim(self, queues: Sequence[str], *, woken: bool) -> Operation[Turn]:
+    def _next_claim(self, queues: Sequence[str], *, woken: bool) -> Operation[Turn]:
         self._seq += 1
+        return self._claim(queues, woken=woken)
+
+    def _claim(self, queues: Sequence[str], *, woken: bool) -> Operation[Turn]:
         return operations.claim(
             self._namespace, self._me, self._seq, queues, woken=woken, **self._limits
         )
@@ -337,18 +295,18 @@ class Runner:
     def _ask(
         self,
         operation: Operation[Any],
-        again_without: Ending | None = None,
+        ending: Ending | None = None,
         meanwhile: Callable[[], None] | None = None,
     ) -> Any:
         """Make a call until it is answered; the same one, as its outcome is unknown in between.
 
-        ``again_without`` builds the same call without claiming: what is kept on disk where a stop
-        can't wait for Redis, or a job left us no way to it.
+        ``ending`` makes the same call without claiming: what is kept on disk where a stop can't
+        wait for Redis, or a job left us no way to it.
         """
         while True:
             self._slot.beat()
             try:
-                if again_without:
+                if ending:
                     self._household.check()
                 self._wire.send(operation)
                 if meanwhile:
@@ -357,13 +315,13 @@ class Runner:
                 reply = self._wire.receive(operation)
             except errors.HorusError as error:
                 if self._leaving():
-                    self._leave(AWAY, again_without)
+                    self._leave(AWAY, ending)
                 self._ears.hear(self._away.next_try_s(error))
             except OSError as error:
-                if again_without is None:
+                if ending is None:
                     raise
                 tell_bereft(error)
-                self._leave(BEREFT, again_without)
+                self._leave(BEREFT, ending)
             else:
                 if self._away.lasts:
                     self._away.over()
@@ -372,28 +330,38 @@ class Runner:
     def _leave(self, why: str, ending: Ending | None) -> NoReturn:
         """Leave without a word to Redis; the keeper makes the call that is left on disk."""
         if ending:
-            pending.save(ending(()), self._spool / pending.file_name(self._me))
+            pending.save(ending(self._seq, ()), self._spool / pending.file_name(self._me))
         raise Left(why)
 
-    def _sleep(self) -> Sequence[str] | None:
-        """Wait for a wake token or a word of the supervisor; tell which queue to look at first."""
+    def _sleep(self) -> Turn:
+        """Claim as soon as a wake token is there; a word of the supervisor ends the wait for one.
+
+        The claim is sent behind that wait, so that nobody's round trip lies between the two.
+        """
+        claim = self._next_claim(self._order, woken=True)
+        try:
+            if self._woken(claim):
+                return self._wire.receive(claim)
+        except errors.HorusError as error:
+            self._ears.hear(self._sleepless.next_try_s(error))
+        if self._leaving():  # the same call, if it is not made yet, without claiming
+            claim = self._claim((), woken=True)
+        turn: Turn = self._ask(claim)
+        return turn
+
+    def _woken(self, claim: Operation[Turn]) -> bool:
+        """Wait for a token; False where the runner is to leave, the claim made or not."""
         keys = [operations.wake_key(self._namespace, queue) for queue in self._order]
         self._ears.listen()
         if self._leaving():  # asked to while a job's descriptor stood in the place of our ears
-            return None
-        try:
-            self._wire.send_raw("BLPOP", *keys, 0)
-            while not self._ears.hear(None, self._wire.fileno()):
-                self._slot.beat()  # the supervisor may have asked for nothing else
-                if self._leaving():
-                    self._wire.close()  # a token that comes now is passed on by release
-                    return None
-            key = self._wire.receive_reply()[0]
-        except errors.HorusError as error:
-            self._ears.hear(self._sleepless.next_try_s(error))
-            return None if self._leaving() else self._order
+            return False
+        self._wire.send_raw("BLPOP", *keys, 0, then=claim)
+        while not self._ears.hear(None, self._wire.fileno()):
+            self._slot.beat()  # the supervisor may have asked for nothing else
+            if self._leaving():
+                self._wire.close()  # a token that comes now is passed on by release
+                return False
+        self._wire.receive_reply()
         if self._sleepless.lasts:
             self._sleepless.over()
-        if self._spec.strict:
-            return self._order
-        return turns.first(self._order, self._order[keys.index(bytes(key).decode())])
+        return True

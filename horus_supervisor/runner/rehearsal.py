@@ -117,16 +117,17 @@ def _answers(board: Scoreboard) -> Iterator[bytes]:
 
     After every other job the queue is empty, after the last one the runner is asked to leave.
     """
-    queue, done = QUEUE.encode(), b"-"
+    queue, done = QUEUE.encode(), b"-"  # done: how the job before ended
     packed = b"     1   1700000000000 %b %b\n{}" % (queue, NAME.encode())
     job = (b"job", b"0" * 36, queue, b"1700000000000", packed)
     yield _reply(b"ok")
     for at in range(JOBS):
         if at % 2 == 0:
             yield _reply(done, b"empty")
-            yield _reply(operations.wake_key(QUEUE, QUEUE).encode(), b"1")
-            done = b"-"
-        yield _reply(done, *job)
+            token = _reply(operations.wake_key(QUEUE, QUEUE).encode(), b"1")
+            yield token + _reply(b"-", *job)
+        else:
+            yield _reply(b"done", *job)
         done = b"done"
     board.control(_SPEC.slot, Control.DRAIN)
     yield _reply(done, b"empty")

@@ -69,6 +69,8 @@ class Wire:
         self._reader = _reader()
         self._buffer = bytearray(BUFFER)
         self._owes = ""  # what was sent and not answered yet
+        self._then = ""  # what was sent behind that
+        self._follows = False  # the reply that is owed follows another, and may have come with it
         self._until = 0.0  # when the wait for that ends, monotonic; 0: it has not begun
         self._alone = Encoder().call
         self._series: dict[Series[Any], tuple[bytes, bytes]] = {}
@@ -80,8 +82,7 @@ class Wire:
 
     def send(self, operation: Operation[Any]) -> None:
         """Send an operation; ``receive`` must be called next."""
-        call = self._in_series if operation.series else self._alone
-        self._transmit(call(operation), operation.script.name)
+        self._transmit(self._encode(operation), operation.script.name)
 
     def receive(self, operation: Operation[T]) -> T:
         """Wait for the reply of the operation that was sent last."""
@@ -92,9 +93,16 @@ class Wire:
             raise self._refused(operation.script.name, reply)
         return operation.parse(reply)
 
-    def send_raw(self, *command: str | bytes | int) -> None:
-        """Send any command, for one that blocks; ``receive_reply`` once ``fileno`` is readable."""
-        self._transmit(pack(command), str(command[0]))
+    def send_raw(self, *command: str | bytes | int, then: Operation[Any] | None = None) -> None:
+        """Send any command, for one that blocks; ``receive_reply`` once ``fileno`` is readable.
+
+        ``then``: what Redis is to do as soon as that is answered; ``receive`` comes after.
+        """
+        if then is None:
+            self._transmit(pack(command), str(command[0]))
+            return
+        self._transmit(pack(command) + self._encode(then), str(command[0]))
+        self._then = then.script.name
 
     def receive_reply(self) -> Reply:
         """Wait for the reply of ``send_raw``."""
@@ -151,7 +159,11 @@ class Wire:
             self._socket.close()
         self._socket = None
         self._reader = _reader()
-        self._owes = ""
+        self._owes = self._then = ""
+        self._follows = False
+
+    def _encode(self, operation: Operation[Any]) -> bytes:
+        return self._in_series(operation) if operation.series else self._alone(operation)
 
     def _in_series(self, operation: Operation[Any]) -> bytes:
         series = operation.series
@@ -179,14 +191,15 @@ class Wire:
             raise RuntimeError("no call waits for a reply on this wire")
         self._until = time.monotonic() + self._timeout_s
         try:
-            if not self.address.tls:
+            if not (self.address.tls or self._follows):
                 self._feed()
             reply = self._reader.gets()
             if reply is _INCOMPLETE:
                 reply = self._read_on()
         except OSError as error:
             raise self._lost(error) from None
-        self._owes = ""
+        self._owes, self._then = self._then, ""
+        self._follows = self._owes != ""
         return reply
 
     def _feed(self) -> None:

@@ -37,6 +37,21 @@ def test_an_empty_queue_gives_nothing_and_a_repeat_gives_nothing_again(store: St
     assert store.state("a") == JobState.READY
 
 
+def test_a_repeat_from_no_queue_gives_what_the_first_call_gave(store: Store) -> None:
+    slot = store.member()
+    store.add("a")
+    assert claimed(store.run(store.claim(slot))).job_id == "a"
+    assert claimed(store.without_effect(store.claim(slot, queues=[]))).job_id == "a"
+
+
+def test_after_a_claim_from_no_queue_its_late_copy_claims_nothing(store: Store) -> None:
+    slot = store.member()
+    store.add("a")
+    assert empty(store.run(store.claim(slot, queues=[])))
+    assert empty(store.without_effect(store.claim(slot)))
+    assert store.state("a") == JobState.READY
+
+
 def test_the_first_queue_that_has_work_gives_it(store: Store) -> None:
     slot = store.member()
     store.add("a", queue="low")

@@ -58,6 +58,49 @@ def test_a_blocking_pop_is_waited_for_by_its_descriptor(
     assert wire.receive_reply() == [f"{namespace}:b".encode(), b"token"]
 
 
+def test_a_call_behind_a_blocking_pop_is_made_as_soon_as_that_is_answered(
+    wire: Wire, redis_server: RedisServer, namespace: str
+) -> None:
+    raw = redis_server.client()
+    note = Operation(
+        Script.of("note", "return redis.call('INCR', KEYS[1])"), f"{namespace}:n", (), int
+    )
+    for known in (0, 1):  # at first the server knows no such script
+        wire.send_raw("BLPOP", f"{namespace}:a", 0, then=note)
+        assert not readable(wire, 0.05)
+        assert int(raw.get(f"{namespace}:n") or 0) == known
+        raw.lpush(f"{namespace}:a", "token")
+        assert readable(wire, 5)
+        if known:  # nobody has read a word
+            assert int(raw.get(f"{namespace}:n") or 0) == 2
+        assert wire.receive_reply() == [f"{namespace}:a".encode(), b"token"]
+        assert wire.owes_reply
+        assert wire.receive(note) == known + 1
+        assert not wire.owes_reply
+
+
+def test_replies_that_come_one_by_one_are_each_its_call_s(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    with Proxy(tmp_path, redis_server.path) as proxy:
+        wire = Wire(parse_url(proxy.url), timeout_s=2.0)
+        wire.run(echo("warm"))
+        proxy.delay_s = 0.2
+        proxy.next(Fault.BYTES)
+        wire.send_raw("ECHO", "first", then=echo("second"))
+        assert (wire.receive_reply(), wire.receive(echo("second"))) == (b"first", b"second")
+        assert wire.run(echo("third")) == b"third"
+        wire.close()
+
+
+def test_a_refused_pop_leaves_the_next_call_its_own_reply(wire: Wire) -> None:
+    wire.run(echo("warm"))
+    wire.send_raw("BLPOP", "key-without-timeout", then=echo("behind"))
+    with pytest.raises(RedisRefused, match="refused BLPOP: ERR wrong number"):
+        wire.receive_reply()
+    assert wire.run(echo("own")) == b"own"
+
+
 def test_a_call_while_a_reply_is_owed_gets_its_own_reply_on_a_new_connection(
     wire: Wire, redis_server: RedisServer, namespace: str
 ) -> None:
