@@ -89,7 +89,7 @@ _SENTENCES: dict[Event, str] = {
     Event.RELOAD_UNDONE: "all runners run the old code again, after {took_s} s",
     Event.TEMPLATE_SLOW: "importing {modules} takes over {waited_s} s: none of its runners yet",
     Event.TEMPLATE_READY: "job code imported in {took_s} s: {jobs} job classes",
-    Event.TEMPLATE_FAILED: "job code can't be imported",
+    Event.TEMPLATE_FAILED: "job code can't be imported: {error}",
     Event.RUNNER_STARTED: "{runner} serves {queues}",
     Event.RUNNER_EXITED: "{runner} left",
     Event.RUNNER_RECYCLED: "{runner} leaves for a fresh one: {reason}",

@@ -89,9 +89,10 @@ class TemplateReady(Message, frozen=True):
 
 
 class TemplateFailed(Message, frozen=True):
-    """A job module can't be imported; the template ends."""
+    """A job module can't be imported; the template ends. ``error`` is the reason, on one line."""
 
     error: str
+    traceback: str = ""
 
 
 class Spawned(Message, frozen=True):

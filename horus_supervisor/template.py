@@ -28,7 +28,7 @@ from pathlib import Path
 from horus_supervisor import linux, messages
 from horus_supervisor.address import parse_url
 from horus_supervisor.ids import sha1_hex
-from horus_supervisor.job import aftermath, codec, definition  # noqa: F401
+from horus_supervisor.job import aftermath, blame, codec, definition  # noqa: F401
 from horus_supervisor.lifecycle import ON_CRASH
 from horus_supervisor.messages import (
     Boot,
@@ -66,9 +66,9 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
     try:
         with _stack_on_demand():
             ready, address = import_jobs(boot), parse_url(boot.redis_url)
-    except BaseException:
-        text = traceback.format_exc()
-        control.send(messages.encode(TemplateFailed(error=text[-8000:])))
+    except BaseException as error:
+        reason, stack = blame.in_words(error, boot.path)
+        control.send(messages.encode(TemplateFailed(error=reason, traceback=stack[-8000:])))
         os._exit(1)
     control.send(messages.encode(ready))
     _rehearse(boot)

@@ -150,7 +150,7 @@ def _mistakes(file: Path, config: Config, broken: Iterable[Broken]) -> list[Mist
     mistakes = [
         Mistake(
             str(file),
-            f"can't be imported: {one.error}{_remedy(config, one)}",
+            f"can't be imported: {one.error}",
             line=lines.of("supervisor", "imports", imports.index(one.module)),
             key="supervisor.imports",
             found=f'"{one.module}"',
@@ -159,14 +159,6 @@ def _mistakes(file: Path, config: Config, broken: Iterable[Broken]) -> list[Mist
         for one in broken
     ]
     return sorted(mistakes, key=lambda mistake: mistake.line or 0)
-
-
-def _remedy(config: Config, broken: Broken) -> str:
-    """Say where a module that isn't there was looked for."""
-    if broken.traceback or not broken.error.startswith("ModuleNotFoundError"):
-        return ""
-    folders = ", ".join(str(folder) for folder in config.supervisor.path)
-    return f"; looked in {folders} (supervisor.path) and in what {sys.executable} has installed"
 
 
 def _tell_mistakes(error: ConfigError, as_json: bool) -> None:

@@ -14,26 +14,16 @@ import signal
 import socket
 import subprocess
 import sys
-import traceback
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import msgspec
 
 from horus_supervisor import linux
-from horus_supervisor.errors import HorusError, PayloadError
-from horus_supervisor.job import codec, definition
-
-PACKAGE = Path(__file__).resolve().parents[1]
+from horus_supervisor.errors import PayloadError
+from horus_supervisor.job import blame, codec, definition
 
 _LOOK_S = 0.2
 """Seconds between two looks at whether the child lives: what it forked may hold its socket."""
-
-_MOST_FRAMES = 20
-_MOST_LETTERS = 2000
-
-_MACHINERY = ("<frozen ", "<string>", str(PACKAGE), importlib.__file__)
-"""Where frames come from that say nothing of the job module."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -108,7 +98,9 @@ def try_imports(ask: Ask) -> tuple[list[Broken], Done]:
 def _ask_child(ask: Ask) -> tuple[list[Broken], Done | None, Broken | None]:
     """Run one child: what was broken, what was found, or which module ended it."""
     ours, its = socket.socketpair()
-    code = f"import sys; sys.path.append({str(PACKAGE.parent)!r}); from {__name__} import main; "
+    code = (
+        f"import sys; sys.path.append({str(blame.PACKAGE.parent)!r}); from {__name__} import main; "
+    )
     command = [sys.executable, "-u", "-P", "-c", f"{code}main({its.fileno()})"]
     child = subprocess.Popen(
         command, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL, stdout=2, process_group=0
@@ -177,7 +169,7 @@ def main(fd: int) -> None:
             try:
                 classes += _import(module)
             except BaseException as error:  # a module may even call sys.exit
-                _tell(asker, Broken(module, *_in_words(error)))
+                _tell(asker, Broken(module, *blame.in_words(error, ask.path)))
         _tell(asker, Done(classes, [_refusal(s, ask.max_payload_bytes) for s in ask.samples]))
     os._exit(0)
 
@@ -207,22 +199,3 @@ def _refusal(sample: Sample, max_bytes: int) -> str:
     except PayloadError as error:
         return str(error)
     return ""
-
-
-def _in_words(error: BaseException) -> tuple[str, str]:
-    """Tell what was raised, and the frames of it that are neither ours nor the import system's."""
-    told = traceback.TracebackException.from_exception(error)
-    for link in _chain(told):
-        frames = [frame for frame in link.stack if not frame.filename.startswith(_MACHINERY)]
-        link.stack = traceback.StackSummary.from_list(frames[-_MOST_FRAMES:])
-    last = list(told.format_exception_only())[-1].strip().removeprefix(f"{HorusError.__module__}.")
-    shown = told.stack or isinstance(error, SyntaxError)
-    return last[:_MOST_LETTERS], "".join(told.format()) if shown else ""
-
-
-def _chain(
-    told: traceback.TracebackException | None,
-) -> Iterable[traceback.TracebackException]:
-    while told is not None:
-        yield told
-        told = told.__cause__ or told.__context__

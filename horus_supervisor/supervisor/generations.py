@@ -113,24 +113,45 @@ class Generations:
         """Note that a template can fork: with code that is new, the roll begins."""
         template.ready, template.jobs = True, ready.jobs
         template.app_version, template.code = ready.app_version, ready.code
-        template.failed = False
         told = msgspec.structs.asdict(ready)
         names, told["generation"] = told.pop("jobs"), template.generation
         classes = counted(len(names), "job class", "job classes")
         told["message"] = f"job code imported in {ready.took_s} s: {classes}"
+        if template.failures:
+            told["failures"] = template.failures
+            told["message"] += f", after {counted(template.failures, 'failure', 'failures')}"
+        template.failures, template.told = 0, ""
         self.log.info(Event.TEMPLATE_READY, jobs=len(names), job_names=names, **told)
         if self._is_new(template):
             assert self._reload
             self._reload.rolling = True
 
-    def failed(self, template: Template, why: str) -> None:
-        """Say why an import did not succeed; the template's end follows."""
-        template.failed = True
-        why = _BELOW_IT.sub("", why)
-        self.log.error(Event.TEMPLATE_FAILED, traceback=why, generation=template.generation)
+    def failed(self, template: Template, error: str, stack: str) -> None:
+        """Note why an import did not succeed; told at the template's end, which follows."""
+        template.why = error, stack
+
+    def _tell_failure(self, template: Template, why: tuple[str, str], delay_s: float | None) -> str:
+        """Say why an import failed, its stack only where the reason is a new one; give the reason.
+
+        ``delay_s``: until the next try; None where there is none.
+        """
+        error, stack = why
+        template.failures += 1
+        facts: dict[str, object] = {"failures": template.failures}
+        if delay_s is not None:
+            when = f"in {delay_s} s" if delay_s else "now"
+            facts["delay_s"] = delay_s
+            text = f"job code can't be imported: {error}; failure {template.failures}"
+            facts["message"] = f"{text}, next try {when}"
+        if stack and error != template.told:
+            facts["traceback"] = _BELOW_IT.sub("", stack)
+        template.told = error
+        about = {"error": error, "generation": template.generation}
+        self.log.error(Event.TEMPLATE_FAILED, **about, **facts)
+        return error
 
     def ended(self, template: Template, how: str, tail: list[str], now: float) -> bool:
-        """Note a template's end; tell whether another of its code is to follow."""
+        """Note a template's end; tell whether that has yet to be told, as it was in service."""
         was_ready, template.ready = template.ready, False
         if template.dismissed:
             self._programs.templates.remove(template)
@@ -138,14 +159,17 @@ class Generations:
         if not was_ready:
             template.credit.forfeit(now)  # an import that fails late must not earn a restart
         template.ready_at = now + template.credit.charge(now)
-        if self._is_new(template):
-            if not was_ready:
-                if not template.failed:  # it had no time for a word
-                    self.failed(template, "\n".join([f"the process {how}", *tail]))
-                self._fail(template, f"its import failed, the process {how}")
-            elif self._too_often():
-                self._fail(template, f"its template {how}, the third time in a roll")
-        template.failed = False
+        if not was_ready:  # without a word where it had no time for one
+            why = template.why or (f"the process {how}", "\n".join(tail))
+            template.why = None
+            new = self._is_new(template)
+            wait_s = None if new else round(template.ready_at - now, 1)
+            error = self._tell_failure(template, why, wait_s)
+            if new:
+                self._fail(template, f"its import failed: {error}")
+            return False
+        if self._is_new(template) and self._too_often():
+            self._fail(template, f"its template {how}, the third time in a roll")
         return not template.dismissed
 
     def _too_often(self) -> bool:
@@ -220,7 +244,7 @@ class Generations:
         elif at.dumped_at is None or now - at.dumped_at >= STACK_WITHIN_S:
             error = f"its import took over {at.import_by - at.begun_at:g} s"
             tail = list(template.output.tail) if template.output else []
-            self.failed(template, "\n".join([error, *tail]))
+            self._tell_failure(template, (error, "\n".join(tail)), None)
             self._fail(template, error)
 
     def _follow(self, at: Reload, seats: list[Seat], now: float) -> None:

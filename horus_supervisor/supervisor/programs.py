@@ -68,7 +68,9 @@ class Template(Program):
     hear: Callable[[], None] | None = None
     importing_since: float | None = None
     told_slow: bool = False
-    failed: bool = False  # it has said why its import failed
+    why: tuple[str, str] | None = None  # reason and stack, as its import that failed told them
+    failures: int = 0  # imports in a row that failed
+    told: str = ""  # for this reason; its stack was told then
     ready: bool = False  # its code is imported: it can fork
     app_version: str | None = None
     code: str = ""

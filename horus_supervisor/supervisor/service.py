@@ -317,7 +317,7 @@ class Supervisor:
             case messages.TemplateReady():
                 self._generations.imported(template, message)
             case messages.TemplateFailed():
-                self._generations.failed(template, message.error)
+                self._generations.failed(template, message.error, message.traceback)
             case messages.Spawned():
                 self._crew.template_answered(template, now)
                 self._births.hear(message)

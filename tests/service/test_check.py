@@ -135,11 +135,13 @@ def test_every_module_that_can_not_be_imported_is_a_mistake_with_its_line(file: 
     assert list(found) == names[1:]
     assert [mistake["line"] for mistake in found.values()] == [6, 7, 8, 9, 10, 11, 12]
     told = {name: mistake["message"].removeprefix("can't be ") for name, mistake in found.items()}
-    assert told["raises"] == "imported: ModuleNotFoundError: No module named 'nothere'"
+    assert (
+        told["raises"] == "imported: ModuleNotFoundError: No module named 'nothere' (raises.py:2)"
+    )
     assert told["exits"] == "imported: it ended the process with exit status 3"
     assert told["dies"] == "imported: it killed the process with SIGSEGV"
-    assert told["leaves"] == "imported: SystemExit: no"
-    assert told["garbled"] == "imported: SyntaxError: invalid syntax"
+    assert told["leaves"] == "imported: SystemExit: no (leaves.py:1)"
+    assert told["garbled"] == "imported: SyntaxError: invalid syntax (garbled.py:1)"
     assert told["opens"].startswith("imported: JobDefinitionError: opens.A.f (open) can't travel")
     assert f"looked in {file.path.parent} (supervisor.path)" in told["gone.jobs"]
     frames = found["raises"]["traceback"].splitlines()
@@ -154,7 +156,9 @@ def test_people_see_the_modules_own_frames_below_the_mistake(file: File) -> None
     file.write(["raises"])
     lines = file.check(code=2).stderr.splitlines()
     where = f'horus-supervisor: {file.path}:5: supervisor.imports = "raises": '
-    assert lines[0] == f"{where}can't be imported: ZeroDivisionError: division by zero"
+    assert (
+        lines[0] == f"{where}can't be imported: ZeroDivisionError: division by zero (raises.py:1)"
+    )
     assert lines[2] == f'      File "{file.path.parent}/raises.py", line 1, in <module>'
     assert "horus_supervisor" not in "".join(lines[1:])
 
