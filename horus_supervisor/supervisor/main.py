@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import argparse
+# the C module behind ``signal``, which takes as long to import as all that goes before
+import _signal  # type: ignore[import-not-found]
 import os
-import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from horus_supervisor import __version__
 
 if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
     from horus_supervisor.config.schema import Config
     from horus_supervisor.supervisor.reload import Watch
+
+_HELD_OFF = (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP, _signal.SIGUSR1)
+"""Until it is known what we are: else they would end us, and a SIGHUP is no stop."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the service, or check its file. Exit status: 0 in order, 1 failed, 2 usage or file."""
-    words = parser()
-    options = words.parse_args(arguments)
-    if options.json and not options.check:
-        words.error("--json goes with --check")
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _HELD_OFF)  # first of all
+    try:
+        options = _read(arguments)
+        if not options.probe and not options.check:
+            _hear_nothing_but_a_stop()
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
     _open_standard_descriptors()
     if options.probe:
         from horus_supervisor.supervisor.probe import probe
@@ -29,11 +37,26 @@ def main(arguments: list[str] | None = None) -> int:
         return probe(options.config, options.probe)
     if options.check:
         become_check(options.config, options.json)
-    for number in (signal.SIGTERM, signal.SIGINT):  # before anything runs, a stop is just an exit
-        signal.signal(number, lambda *_: sys.exit(0))
-    for number in (signal.SIGHUP, signal.SIGUSR1):  # and nobody can be asked for anything yet
-        signal.signal(number, signal.SIG_IGN)
     return start(options.config, options.log_format)
+
+
+def _read(arguments: list[str] | None) -> argparse.Namespace:
+    words = parser()
+    options = words.parse_args(arguments)
+    if options.json and not options.check:
+        words.error("--json goes with --check")
+    return options
+
+
+def _hear_nothing_but_a_stop() -> None:
+    """Let a stop be an exit, whatever it cuts short, and the rest pass: nothing runs yet.
+
+    ``os._exit``, as ``SystemExit`` might be lost on its way, in a weak reference's callback say.
+    """
+    for number in (_signal.SIGTERM, _signal.SIGINT):
+        _signal.signal(number, lambda *_: os._exit(0))
+    for number in (_signal.SIGHUP, _signal.SIGUSR1):
+        _signal.signal(number, lambda *_: None)
 
 
 def start(file: Path, log_format: str | None) -> int:
@@ -52,6 +75,9 @@ def start(file: Path, log_format: str | None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Make the reader of the command line; the documentation lists its options."""
+    import argparse  # not before signals are held off, as all that is imported in functions here
+    from pathlib import Path
+
     words = argparse.ArgumentParser(
         prog="horus-supervisor",
         description="Runs the jobs of the queues that a TOML file names, in forked runners.",
@@ -107,6 +133,8 @@ def serve(config: Config, watch: Watch, log_format: str | None) -> int:
 
 def become_check(file: Path, as_json: bool) -> NoReturn:
     """Become the program that checks a file: it asks Redis and has job code imported."""
+    from pathlib import Path
+
     root = str(Path(__file__).resolve().parents[2])
     code = f"import sys; sys.path.append({root!r}); from horus_supervisor.cli.check import main; "
     call = f"sys.exit(main({str(file)!r}, as_json={as_json}))"

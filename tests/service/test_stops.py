@@ -146,6 +146,45 @@ def test_a_folder_that_is_no_place_for_an_embedded_redis_ends_the_service_in_wor
     assert f"the folder {taken} is open to other users" in service.tail()
 
 
+SIGNALLED = """
+import os, signal, sys
+
+class Finder:
+    pid, seen = os.getpid(), 0
+
+    def find_spec(self, *_):
+        if os.getpid() == self.pid and "horus_supervisor.supervisor.main" in sys.modules:
+            Finder.seen += 1
+            if self.seen in {at}:
+                for number in {numbers}:
+                    os.kill(self.pid, number)
+
+sys.meta_path.insert(0, Finder())
+sys.argv = sys.argv[3:]  # python -m horus_supervisor.supervisor.main
+from horus_supervisor.supervisor.main import main
+sys.exit(main())
+"""
+"""The service, but that at its imports, counted from the first one on, it gets these signals."""
+
+
+def test_signals_at_every_moment_of_a_start_that_ask_for_nothing_are_outlived(
+    service: Service,
+) -> None:
+    service.write(ONE)
+    numbers = [int(signal.SIGHUP), int(signal.SIGUSR1)]
+    code = SIGNALLED.format(at="range(1000)", numbers=numbers)
+    service.start(within=(sys.executable, "-c", code))
+    assert service.stop() == 0
+
+
+@pytest.mark.parametrize("at", [1, 2, 10, 40])
+def test_a_stop_at_any_moment_of_a_start_is_one(service: Service, at: int) -> None:
+    service.write(ONE)
+    code = SIGNALLED.format(at=[at], numbers=[int(signal.SIGTERM)])
+    service.start(within=(sys.executable, "-c", code), ready=False)
+    assert service.wait() == 0
+
+
 def test_a_death_is_handed_in_though_the_keeper_was_down_when_the_stop_came(
     service: Service, client: Client
 ) -> None:
