@@ -129,6 +129,7 @@ def import_jobs(boot: Boot) -> TemplateReady:
     began = time.monotonic()
     sys.path[:0] = boot.path
     modules = [importlib.import_module(name) for name in boot.imports]
+    definition.refuse_unfinished()
     codec.make_ready()  # once, and shared by all runners
     for name in ("join", "claim", "finish", "fail", "release"):
         operation.load_script(name)

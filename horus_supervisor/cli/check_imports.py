@@ -21,6 +21,7 @@ import msgspec
 from horus_supervisor import linux
 from horus_supervisor.errors import PayloadError
 from horus_supervisor.job import blame, codec, definition
+from horus_supervisor.job.definition import Job
 
 _LOOK_S = 0.2
 """Seconds between two looks at whether the child lives: what it forked may hold its socket."""
@@ -164,12 +165,19 @@ def main(fd: int) -> None:
             ask = msgspec.msgpack.decode(request.read(), type=Ask)
         sys.path[:0] = ask.path
         classes: list[JobClass] = []
+        whence: dict[type[Job], str | None] = {}  # None: of a module that broke midway
         for module in ask.imports:
             _tell(asker, Begun(module))
+            whole: str | None = module
             try:
                 classes += _import(module)
             except BaseException as error:  # a module may even call sys.exit
+                whole = None
                 _tell(asker, Broken(module, *blame.in_words(error, ask.path)))
+            whence = {cls: whence.get(cls, whole) for cls in definition.heirs(Job)}
+        for cls in definition.unfinished():
+            if came_from := whence[cls]:
+                _tell(asker, Broken(came_from, definition.why_unfinished(cls)))
         _tell(asker, Done(classes, [_refusal(s, ask.max_payload_bytes) for s in ask.samples]))
     os._exit(0)
 

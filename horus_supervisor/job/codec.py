@@ -19,7 +19,7 @@ import msgspec
 
 from horus_supervisor.errors import JobDefinitionError, PayloadError
 from horus_supervisor.job.checks import Check, Misfit
-from horus_supervisor.job.definition import Job, registry
+from horus_supervisor.job.definition import Job, place, registry
 from horus_supervisor.job.fields import CannotTravel, Examination, Unresolved
 from horus_supervisor.lifecycle import ON_CRASH
 
@@ -154,11 +154,12 @@ def _make(cls: type[Job]) -> _Codec:
         check = examination.record(cls)
         read = msgspec.json.Decoder(cls).decode
     except CannotTravel as error:
-        raise JobDefinitionError(f"{cls.__module__}.{error}") from None
+        raise JobDefinitionError(f"{cls.__module__}.{error}{place(cls)}") from None
     except (Unresolved, NameError, TypeError) as error:
         raise JobDefinitionError(
             f"{cls.__module__}.{cls.__qualname__}: its annotations can't be read: {error} "
             "(names must exist in the module, not only for type checkers or in a function)"
+            f"{place(cls)}"
         ) from None
     names = _only(_names_of(cls))
     codec = _codecs[cls] = _Codec(read, names, check, examination.look, examination.prove)

@@ -10,16 +10,20 @@ import dataclasses
 import inspect
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, dataclass_transform
 
 from horus_supervisor.backoff import retry_in_s
 from horus_supervisor.errors import JobDefinitionError
 from horus_supervisor.ids import MAX_JOB_NAME, valid_job_name, valid_queue_name
+from horus_supervisor.job.checks import describe
 from horus_supervisor.job.fields import (
     CannotTravel,
     Examination,
     Unresolved,
+    is_plain,
+    owner_of,
     refuse_init_vars,
 )
 
@@ -29,7 +33,10 @@ MAX_ATTEMPTS = 12
 MAX_COUNT = 1_000_000
 MAX_TIMEOUT_S = 10 * 365 * 86400.0
 
-_OWN_NAMES = ("execute", "retry_in", "on_crash")
+_CALLED = {"execute": (), "retry_in": ("attempt", "error"), "on_crash": ("crash",)}
+"""Methods of a job that we call, and what with."""
+
+_OPTIONS = ("queue", "name", "timeout", "max_attempts", "max_crashes")
 _INHERIT: Any = object()
 
 
@@ -64,6 +71,8 @@ class Job(ABC):
     ``module.QualName``), ``timeout`` in seconds and ``max_crashes`` (default None: what the
     runner's group says), ``max_attempts`` (12). A subclass inherits all of them but ``name``.
 
+    A class without ``execute`` is a base: it has heirs, or says ``class Base(Job, ABC)``.
+
     Raises ``JobDefinitionError`` where the class is defined, if it can't work.
     """
 
@@ -92,6 +101,7 @@ class Job(ABC):
         _check_options(cls, cls.__horus__)
         _check_methods(cls)
         _make_record(cls)
+        _check_values(cls)
         _check_fields(cls)
         if not _is_abstract(cls):
             _register(cls)
@@ -128,6 +138,50 @@ def find(name: str) -> type[Job] | None:
 def registry() -> dict[str, type[Job]]:
     """Tell all job classes of this process by name, those without an ``execute`` left out."""
     return dict(_registry)
+
+
+def refuse_unfinished() -> None:
+    """Refuse what ``unfinished`` finds. Raises: ``JobDefinitionError`` that names them all."""
+    if found := unfinished():
+        raise JobDefinitionError("; ".join(map(why_unfinished, found)))
+
+
+def unfinished() -> list[type[Job]]:
+    """Find classes without an ``execute`` that are nobody's base: forgotten, or misspelt.
+
+    For who has imported all job code. A base without heirs says that it is one by ``ABC`` among its
+    bases, or by an abstract method of its own.
+    """
+    return [cls for cls in heirs(Job) if _is_abstract(cls) and _is_leaf(cls)]
+
+
+def why_unfinished(cls: type[Job]) -> str:
+    """Say what is wrong with such a class."""
+    return (
+        f"{_path(cls)} has no execute(self), so no runner could run it{place(cls)}: write one, "
+        f"or class {cls.__name__}(Job, ABC) where it is a base"
+    )
+
+
+def heirs(base: type) -> Iterator[type[Job]]:
+    """Give all job classes of this process, those without an ``execute`` too."""
+    heir: type[Job]
+    for heir in base.__subclasses__():
+        yield heir
+        yield from heirs(heir)
+
+
+def _is_leaf(cls: type[Job]) -> bool:
+    own = any(getattr(value, "__isabstractmethod__", False) for value in vars(cls).values())
+    return not cls.__subclasses__() and not own and ABC not in cls.__bases__
+
+
+def place(cls: type[Job]) -> str:
+    """Tell the file and line of a class as `` (FILE:LINE)``; nothing where its text is gone."""
+    try:
+        return f" ({inspect.getsourcefile(cls)}:{inspect.getsourcelines(cls)[1]})"
+    except (OSError, TypeError):
+        return ""
 
 
 def forget(cls: type[Job]) -> None:
@@ -187,20 +241,72 @@ def valid_timeout(value: object) -> bool:
 
 
 def _check_methods(cls: type[Job]) -> None:
-    """Refuse what looks right and would do nothing, or do it in the client only."""
-    execute = cls.execute
-    if inspect.iscoroutinefunction(execute) or inspect.isasyncgenfunction(execute):
-        raise JobDefinitionError(
-            f"{_path(cls)}.execute is async, and nobody would await it: "
-            "write a plain one that calls asyncio.run()"
-        )
-    if inspect.isgeneratorfunction(execute):
-        raise JobDefinitionError(f"{_path(cls)}.execute has a yield: calling it would do nothing")
+    """Refuse what looks right and would do nothing, or fail only when it is called."""
+    for name, given in _CALLED.items():
+        _check_method(cls, name, given)
     if "__init__" in vars(cls):
         raise JobDefinitionError(
             f"{_path(cls)}.__init__ would not run in the runner: annotate fields, "
             "and do the rest in __post_init__, which runs on both sides"
         )
+
+
+def _check_method(cls: type[Job], name: str, given: tuple[str, ...]) -> None:
+    where, method = f"{_path(cls)}.{name}", getattr(cls, name)
+    right = f"write def {name}({', '.join(('self', *given))})"
+    kind = type(inspect.getattr_static(cls, name))
+    if kind in (staticmethod, classmethod):
+        raise JobDefinitionError(f"{where} is a {kind.__name__} and would not see its job: {right}")
+    if not callable(method):
+        raise JobDefinitionError(f"{where} is a {kind.__name__}, no method: {right}")
+    if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
+        raise JobDefinitionError(
+            f"{where} is async, and nobody would await it: "
+            "write a plain one that calls asyncio.run()"
+        )
+    if inspect.isgeneratorfunction(method):
+        raise JobDefinitionError(f"{where} has a yield: calling it would do nothing")
+    if inspect.isfunction(method):
+        signature = inspect.signature(method, follow_wrapped=False)  # a wrapper's own
+        try:
+            signature.bind("self", *given)
+        except TypeError as error:
+            needs = "; what a job needs is a field of it" if name == "execute" else ""
+            told = f"{where}{signature} can't be called: {error}: {right}{needs}"
+            raise JobDefinitionError(told) from None
+
+
+def _check_values(cls: type[Job]) -> None:
+    """Refuse a value without an annotation: it is no field, and who wrote it thinks it is one.
+
+    Constants in capitals and private names are let be, and what stands in for a mixin's.
+    """
+    for name, value in vars(cls).items():
+        if name.startswith("_") or name.isupper() or not is_plain(value):
+            continue
+        if _is_own(cls, name) or any(hasattr(mixin, name) for mixin in _mixins(cls)):
+            continue
+        kind, shown = type(value).__name__, describe(value)
+        where = f"{_path(cls)}.{name} = {shown.rpartition(' (')[0]}"
+        if name in _OPTIONS:
+            remedy = f"write class {cls.__name__}(Job, {name}=...)"
+            raise JobDefinitionError(f"{where} is no option there: {remedy}")
+        raise JobDefinitionError(
+            f"{where} has no annotation, so it is no field: write {name}: {kind} = ..., "
+            f"or {name}: ClassVar[{kind}] = ... where all jobs share it"
+        )
+
+
+def _is_own(cls: type[Job], name: str) -> bool:
+    """Tell whether a name is annotated in a class, or as a class variable in one of its bases."""
+    field = vars(cls)["__dataclass_fields__"].get(name)
+    return field is not None and (
+        field._field_type.name == "_FIELD_CLASSVAR" or owner_of(cls, field) is cls
+    )
+
+
+def _mixins(cls: type[Job]) -> list[type]:
+    return [base for base in cls.__mro__[1:-1] if not issubclass(base, Job)]
 
 
 def _make_record(cls: type[Job]) -> None:
@@ -216,7 +322,7 @@ def _check_fields(cls: type[Job]) -> None:
     try:
         refuse_init_vars(cls)
         for field in dataclasses.fields(cls):  # type: ignore[arg-type]  # since _make_record
-            if field.name in _OWN_NAMES:
+            if field.name in _CALLED:
                 raise CannotTravel(f"{cls.__qualname__}.{field.name}: a job has a method so called")
             _examine(examination, cls, field)
     except CannotTravel as error:

@@ -12,7 +12,7 @@ import inspect
 import sys
 import types
 import typing
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum, Flag
 from typing import Any, Literal, Union
@@ -55,7 +55,7 @@ def annotation_of(cls: type, field: dataclasses.Field[Any]) -> Any:
 
     Raises: ``Unresolved``; ``CannotTravel`` where it is no type at all.
     """
-    owner = _owner(cls, field)
+    owner = owner_of(cls, field)
 
     def stub() -> None: ...
 
@@ -71,7 +71,7 @@ def annotation_of(cls: type, field: dataclasses.Field[Any]) -> Any:
     return hints[field.name]
 
 
-def _owner(cls: type, field: dataclasses.Field[Any]) -> type:
+def owner_of(cls: type, field: dataclasses.Field[Any]) -> type:
     """Find the class in whose body the field stands: its heirs have the same, its bases don't."""
     fields = [(base, vars(base).get("__dataclass_fields__", {})) for base in cls.__mro__]
     return [base for base, known in fields if known.get(field.name) is field][-1]
@@ -154,6 +154,13 @@ class Examination:
         if kind is tuple and annotation not in (tuple, typing.Tuple) and args[1:] != (...,):  # noqa: UP006
             return checks.row([self._check(arg) for arg in args])
         return checks.sequence(kind, self._check(args[0] if args else Any))
+
+
+def is_plain(value: object) -> bool:
+    """Tell whether a value is of a kind that fields have, and not, say, a logger or a method."""
+    return type(value) in (*_KEYS, *_SEQUENCES, float, bool, dict, timedelta, types.NoneType) or (
+        isinstance(value, Enum)
+    )
 
 
 def refuse_init_vars(cls: type) -> None:

@@ -163,6 +163,23 @@ def test_people_see_the_modules_own_frames_below_the_mistake(file: File) -> None
     assert "horus_supervisor" not in "".join(lines[1:])
 
 
+def test_a_class_that_lacks_its_execute_is_a_mistake_and_a_base_is_none(file: File) -> None:
+    file.module("bases", "from horus_supervisor import Job\nclass Base(Job): ...\n")
+    file.module(
+        "heirs",
+        "from bases import Base\nclass Heir(Base):\n    def execute(self): ...\n"
+        "class Lame(Base):\n    def excute(self): ...\n",
+    )
+    file.write(["bases", "heirs"])
+    [mistake] = file.mistakes()
+    assert mistake["found"] == '"heirs"'
+    assert mistake["message"].startswith("can't be imported: heirs.Lame has no execute(self)")
+    assert (
+        f"({file.path.parent}/heirs.py:4): write one, or class Lame(Job, ABC)"
+        in (mistake["message"])
+    )
+
+
 def test_an_import_that_leaves_a_thread_and_a_process_behind_holds_nobody_up(file: File) -> None:
     file.module(
         "leftovers",

@@ -96,6 +96,12 @@ def test_an_import_that_fails_is_told_with_its_reason_and_once_with_its_stack(
     write_with_module(service, "import another\n")  # another reason has another stack
     reason = "ModuleNotFoundError: No module named 'another' (extra.py:1)"
     assert "line 1, in <module>" in service.wait_for("template.failed", error=reason)["traceback"]
+    write_with_module(service, "from horus_supervisor import Job\nclass Lame(Job): ...\n")
+    wait_until(
+        lambda: "extra.Lame has no execute(self)" in service.events("template.failed")[-1]["error"],
+        "a class that lacks its execute is told",
+        on_failure=service.tail,
+    )
     write_with_module(service, "")
     ready = service.wait_for("template.ready")
     assert ready["failures"] == len(service.events("template.failed"))

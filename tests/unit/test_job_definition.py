@@ -295,22 +295,6 @@ def test_a_shared_mutable_default_is_refused() -> None:
             def execute(self) -> None: ...
 
 
-def test_an_async_execute_is_refused() -> None:
-    with pytest.raises(JobDefinitionError, match=r"Bad\.execute is async"):
-
-        class Bad(Job):
-            async def execute(self) -> None:  # type: ignore[override]
-                ...
-
-
-def test_an_execute_with_a_yield_is_refused() -> None:
-    with pytest.raises(JobDefinitionError, match=r"Bad\.execute has a yield"):
-
-        class Bad(Job):
-            def execute(self) -> Any:
-                yield
-
-
 def test_an_own_init_is_refused_with_the_remedy() -> None:
     with pytest.raises(JobDefinitionError, match="__post_init__"):
 

@@ -1,0 +1,130 @@
+"""What in the body of a job class would do nothing, or fail when called, is refused at once."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import pytest
+
+from horus_supervisor.errors import JobDefinitionError
+from horus_supervisor.job import definition
+from horus_supervisor.job.definition import Job
+
+
+@pytest.fixture(autouse=True)
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the classes of each test apart."""
+    monkeypatch.setattr(definition, "_registry", {})
+
+
+async def hears(self: Job, crash: object) -> None: ...
+
+
+def yields(self: Job) -> Any:
+    yield
+
+
+def wrapped(execute: Callable[[Any, str], None]) -> Callable[[Any], None]:
+    @functools.wraps(execute)
+    def call(self: Any) -> None:
+        execute(self, "a connection")
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("methods", "said"),
+    [
+        ({"execute": hears}, "execute is async, and nobody would await it"),
+        ({"on_crash": hears}, "on_crash is async"),
+        ({"execute": yields}, "execute has a yield"),
+        ({"execute": staticmethod(lambda: None)}, r"staticmethod .* write def execute\(self\)"),
+        ({"execute": classmethod(lambda cls: None)}, "is a classmethod"),
+        ({"execute": "shop.send"}, "execute is a str, no method"),
+        ({"execute": lambda self, y: None}, r"\(self, y\) .* argument: 'y'.* is a field"),
+        ({"execute": lambda self, *, y: None}, "argument: 'y'"),
+        ({"execute": lambda: None}, "too many positional arguments"),
+        ({"retry_in": lambda self, attempt: 5}, r"write def retry_in\(self, attempt, error\)$"),
+        ({"on_crash": lambda self: None}, r"write def on_crash\(self, crash\)"),
+        ({"names": []}, r"names = \[\] has no annotation, .* write names: list = .*ClassVar"),
+        ({"to": None}, "to = None has no annotation"),
+        ({"queue": "emails"}, r"queue = 'emails' is no option .* class Bad\(Job, queue=\.\.\.\)"),
+    ],
+)
+def test_what_would_do_nothing_or_fail_when_called_is_refused_with_the_remedy(
+    methods: dict[str, Any], said: str
+) -> None:
+    body = {"execute": lambda self: None, "__module__": __name__, **methods}
+    with pytest.raises(JobDefinitionError, match=rf"test_job_methods\.Bad\..*{said}"):
+        type("Bad", (Job,), body)
+    assert definition.registry() == {}
+
+
+def test_a_default_that_is_set_anew_without_an_annotation_is_refused() -> None:
+    class Base(Job):
+        subject: str = "Hi"
+        shared: ClassVar[str] = "a"
+
+        def execute(self) -> None: ...
+
+    class Fine(Base):
+        shared = "b"
+
+    with pytest.raises(JobDefinitionError, match=r"Bad\.subject = 'Ho' has no annotation"):
+
+        class Bad(Base):
+            subject = "Ho"
+
+
+def test_what_is_no_field_by_its_looks_is_let_be() -> None:
+    class Mixin:
+        color = "red"
+
+    class Fine(Mixin, Job):
+        LIMIT = 5
+        _cache: ClassVar[dict[str, str]] = {}
+        _seen = 0
+        color = "blue"
+        log = logging.getLogger()
+
+        @wrapped
+        def execute(self, connection: str, *, more: int = 0) -> None: ...
+
+        @property
+        def size(self) -> int:
+            return 5
+
+        @staticmethod
+        def help() -> None: ...
+
+    Fine().execute()
+
+
+def test_a_class_without_execute_that_is_nobodys_base_is_found() -> None:
+    class Used(Job):
+        tenant: str
+
+    class Real(Used):
+        def execute(self) -> None: ...
+
+    class Marked(Job, ABC): ...
+
+    class Shaped(Job):
+        @abstractmethod
+        def render(self) -> str: ...
+
+    class Bad(Job):
+        def excute(self) -> None: ...
+
+    ours: list[type] = [Used, Real, Marked, Shaped, Bad]
+    [found] = [cls for cls in definition.unfinished() if cls in ours]
+    assert found.__name__ == "Bad"
+    line = inspect.getsourcelines(Bad)[1]
+    assert f"no execute(self), so no runner could run it ({__file__}:{line})" in (
+        definition.why_unfinished(found)
+    )
