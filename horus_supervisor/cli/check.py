@@ -10,7 +10,7 @@ import collections
 import json
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from horus_supervisor.cli.check_waiting import Waiting, look
 from horus_supervisor.cli.output import Column
 from horus_supervisor.config.describe import notes, would_run
 from horus_supervisor.config.lines import scan
-from horus_supervisor.config.load import load
+from horus_supervisor.config.load import imports_of, load
 from horus_supervisor.config.schema import Config
 from horus_supervisor.config.units import format_duration, format_size
 from horus_supervisor.errors import ConfigError, Mistake
@@ -62,20 +62,25 @@ def main(file: str, *, as_json: bool) -> int:
 
 def check(file: Path) -> Found:
     """Tell what a file would run. Raises: ``ConfigError`` with every mistake, its imports' too."""
-    config = load(file)
+    try:
+        config = load(file)
+    except ConfigError as error:
+        imports, path = imports_of(file)
+        broken, _ = try_imports(Ask(path, imports))
+        raise ConfigError([*error.details, *_mistakes(file, imports, broken)]) from None
     waiting, why = look(config)
     samples = [Sample(one.job.name, one.job.payload) for queue in waiting for one in queue.jobs]
     supervisor = config.supervisor
     broken, done = try_imports(
         Ask(
-            path=[str(folder) for folder in supervisor.path],
-            imports=list(supervisor.imports),
+            [str(folder) for folder in supervisor.path],
+            list(supervisor.imports),
             max_payload_bytes=supervisor.max_payload_bytes,
             samples=samples,
         )
     )
     if broken:
-        raise ConfigError(_mistakes(file, config, broken))
+        raise ConfigError(_mistakes(file, supervisor.imports, broken))
     classes = [
         {
             "job": one.job,
@@ -144,10 +149,12 @@ def _unserved(config: Config, classes: Iterable[JobClass]) -> list[str]:
 # --- mistakes --------------------------------------------------------------------------------
 
 
-def _mistakes(file: Path, config: Config, broken: Iterable[Broken]) -> list[Mistake]:
+def _mistakes(file: Path, imports: Sequence[str], broken: Sequence[Broken]) -> list[Mistake]:
     """Make a mistake of the file of each module that can't be imported, with its line."""
-    lines, imports = scan(file.read_text("utf-8-sig")), config.supervisor.imports
-    mistakes = [
+    if not broken:
+        return []
+    lines = scan(file.read_text("utf-8-sig"))
+    return [
         Mistake(
             str(file),
             f"can't be imported: {one.error}",
@@ -158,21 +165,25 @@ def _mistakes(file: Path, config: Config, broken: Iterable[Broken]) -> list[Mist
         )
         for one in broken
     ]
-    return sorted(mistakes, key=lambda mistake: mistake.line or 0)
 
 
 def _tell_mistakes(error: ConfigError, as_json: bool) -> None:
     """Write every mistake to standard error: sentences for people, or one object."""
     if as_json:
         facts = {"kind": "ConfigError", "code": 2, "message": str(error), "try": ""}
-        mistakes = [asdict(mistake) for mistake in error.details]
+        mistakes = [asdict(mistake) for mistake in _in_order(error)]
         told = {"schema": 1, "error": {**facts, "mistakes": mistakes}}
         print(json.dumps(told), file=sys.stderr)
         return
-    for mistake in error.details:
+    for mistake in _in_order(error):
         print(f"horus-supervisor: {output.clean(str(mistake))}", file=sys.stderr)
         for line in (mistake.traceback or "").splitlines():
             print(f"    {output.clean(line)}", file=sys.stderr)
+
+
+def _in_order(error: ConfigError) -> list[Mistake]:
+    """Give the mistakes in the order of the file, in which its imports stand among the rest."""
+    return sorted(error.details, key=lambda mistake: mistake.line or 0)
 
 
 # --- for people ------------------------------------------------------------------------------

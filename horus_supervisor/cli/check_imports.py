@@ -39,8 +39,8 @@ class Ask(msgspec.Struct, frozen=True):
 
     path: list[str]
     imports: list[str]
-    max_payload_bytes: int
-    samples: list[Sample]
+    max_payload_bytes: int = codec.MAX_PAYLOAD_BYTES
+    samples: list[Sample] = []
 
 
 class JobClass(msgspec.Struct, frozen=True):

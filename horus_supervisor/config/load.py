@@ -80,6 +80,18 @@ def parse(text: str, file: Path) -> Config:
     )
 
 
+def imports_of(file: Path) -> tuple[list[str], list[str]]:
+    """Tell what a file with mistakes says to import, and from where; nothing where that is one."""
+    try:
+        document = tomllib.loads(file.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return [], []
+    values = _Reading(file, document).table("supervisor", keys.SUPERVISOR)
+    if values["imports"] is None or values["path"] is None:
+        return [], []
+    return list(values["imports"]), [str(_absolute(folder, file)) for folder in values["path"]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Wrong:
     """A mistake whose line is not known yet; ``at`` is where it is."""

@@ -180,6 +180,20 @@ def test_a_class_that_lacks_its_execute_is_a_mistake_and_a_base_is_none(file: Fi
     )
 
 
+def test_mistakes_of_the_file_hide_none_of_its_imports(file: File) -> None:
+    file.module("raises", "1 / 0\n")
+    file.write(["raises"], groups="emails = -1")
+    assert [(m["line"], m["key"]) for m in file.mistakes()] == [
+        (5, "supervisor.imports"),
+        (7, "queues.emails"),
+    ]
+    first, *_, last = file.check(code=2).stderr.splitlines()
+    assert "can't be imported: ZeroDivisionError: division by zero (raises.py:1)" in first
+    assert last.startswith(f"horus-supervisor: {file.path}:7: queues.emails = -1: ")
+    file.write(["no", "such", "two words"], groups="emails = -1")  # itself a mistake: not tried
+    assert [m["key"] for m in file.mistakes()] == ["supervisor.imports", "queues.emails"]
+
+
 def test_an_import_that_leaves_a_thread_and_a_process_behind_holds_nobody_up(file: File) -> None:
     file.module(
         "leftovers",
