@@ -229,7 +229,7 @@ class Crew:
             return False
         log_r, out_r, stacks = ours
         output = OutputPipe(out_r, self.outlet, self.log, lambda: self._about(seat))
-        lines = LinePipe(log_r, self.outlet, lambda rest: output.say(rest, cut=True))
+        lines = LinePipe(log_r, self.outlet, lambda text, cut: output.say(text, cut=cut))
         since = (now, time.monotonic_ns())
         version = template.app_version
         life = Life(identity, template, version, incarnation, group, *since, lines, output, stacks)

@@ -170,7 +170,7 @@ class Programs:
             finally:
                 os.close(log_w)
             undo.pop_all()
-        lines = LinePipe(log_r, self._outlet, lambda rest: output.say(rest, cut=True))
+        lines = LinePipe(log_r, self._outlet, lambda text, cut: output.say(text, cut=cut))
         self.keeper.lines = lines
         self._inbox.watch_bulk(log_r, lambda: self._drain(lines))
         channel: Channel[messages.FromKeeper] = Channel(ours, messages.from_keeper)

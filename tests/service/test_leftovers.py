@@ -59,6 +59,15 @@ def test_what_can_not_be_put_back_gets_the_runner_recycled_and_the_job_is_done_o
     assert len(testjobs.marks(borrowed.path("ran"))) == 1
 
 
+def test_a_job_that_writes_into_the_runners_log_breaks_no_line_of_it(
+    borrowed: Service, borrower: Client
+) -> None:
+    job = borrower.enqueue(untidy.Scribble())
+    borrowed.wait_for("job.succeeded", job_id=job.id)
+    for text in ("half a line", "scribbled"):
+        assert "runner" in borrowed.wait_for("output", text=text)
+
+
 def test_an_idle_runner_hears_though_a_job_listened_to_signals(
     service: Service, client: Client
 ) -> None:

@@ -82,9 +82,12 @@ class Ends:
     def __init__(self, outlet: Outlet) -> None:
         self.fd, self.writing = make_pipe(PIPE_BYTES)
         self.strays: list[bytes] = []
-        self.lines = LinePipe(self.fd, outlet, self.strays.append)
+        self.lines = LinePipe(self.fd, outlet, self.stray)
         self._log = logs.bind(outlet.put, {})
         self.output = OutputPipe(self.fd, outlet, self._log, lambda: {"runner": "q/1"})
+
+    def stray(self, text: bytes, _cut: bool) -> None:
+        self.strays.append(text)
 
     def write(self, text: bytes, drain: Callable[[], None]) -> None:
         """Write it all, draining whenever the pipe is full."""

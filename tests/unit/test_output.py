@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from horus_supervisor.logs import MAX_LINE_BYTES
 from horus_supervisor.supervisor.output import (
     BUFFER_BYTES,
     LINE_MAX_BYTES,
@@ -197,6 +198,37 @@ def test_half_a_line_of_a_dead_writer_is_a_stray(
     assert ends.strays == [b'{"n":2,"te']
 
 
+OURS = b'{"timestamp":"t","n":3}\n'
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        *(b"words", b"[1]", b'{"n":9}{"n":9}', b'{"n":NaN}', b'{"n":"\xff"}', b"{", b"\x00"),
+        *(b'{"n":"%s"}' % (b"x" * MAX_LINE_BYTES), b'{"n":' * 3000 + b"9" + b"}" * 3000),
+        b'{"timestamp":"',
+    ],
+)
+def test_what_is_no_line_of_ours_is_a_stray_and_hides_none(
+    reader: Reader, outlet: Outlet, ends: Ends, junk: bytes
+) -> None:
+    ends.write(line(1) + junk + b"\n" + line(2), ends.lines.drain)
+    assert numbers(reader.read_all(outlet)) == [1, 2]
+    ends.write(b"\nhalf" + OURS + b'{\n"n":4}\n', ends.lines.drain)
+    assert numbers(reader.read_all(outlet)) == [3]
+    assert ends.strays == [junk, b"half", b"{", b'"n":4}']
+
+
+def test_a_flood_of_strays_is_bounded_and_what_was_dropped_is_counted(
+    reader: Reader, outlet: Outlet, ends: Ends
+) -> None:
+    ends.write(b"x\n" * 2000 + line(1), lambda: None)
+    ends.lines.drain()
+    assert numbers(reader.read_all(outlet)) == [1]
+    assert len(ends.strays) + outlet.dropped == 2000
+    assert outlet.dropped == 1000
+
+
 def test_lines_are_left_in_the_pipe_while_there_is_no_room(
     reader: Reader, outlet: Outlet, ends: Ends
 ) -> None:
@@ -249,9 +281,9 @@ def test_the_buffer_stays_bounded_whoever_dies_or_speaks(outlet: Outlet, ends: E
 
 def test_a_stranger_who_writes_on_for_ever_does_not_hold_us(outlet: Outlet, ends: Ends) -> None:
     class Endless(LinePipe):
-        def _take(self, chunk: bytes, last: bool) -> None:
-            super()._take(chunk, last)
+        def _take(self, chunk: bytes, last: bool) -> bool:
             os.write(ends.writing, b"\n" * PIPE_BYTES)
+            return super()._take(chunk, last)
 
     os.write(ends.writing, b"\n" * PIPE_BYTES)
-    Endless(ends.fd, outlet, ends.strays.append).drain(last=True)
+    Endless(ends.fd, outlet, ends.stray).drain(last=True)
