@@ -38,6 +38,7 @@ from horus_supervisor.messages import (
     TemplateFailed,
     TemplateReady,
 )
+from horus_supervisor.runner import limits
 from horus_supervisor.runner.process import Common, become_runner, reset_signals
 from horus_supervisor.runner.rehearsal import rehearse
 from horus_supervisor.scoreboard import Scoreboard
@@ -63,6 +64,7 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
     linux.die_with_parent()
     if os.getppid() != boot.supervisor_pid:
         os._exit(0)
+    limits.notice_changes()
     try:
         with _stack_on_demand():
             ready, address = import_jobs(boot), parse_url(boot.redis_url)

@@ -3,9 +3,13 @@
 Working folder, environment, umask, locale, signal handlers and mask, timers, descriptors 0 to 2,
 ``sys.stdin`` to ``sys.stderr`` and faulthandler are looked at after every job (6 microseconds,
 while Redis works on the reply) and put back where a job changed them. What can't be put back says
-so: the runner is recycled then. Not seen: what C code changes behind Python's back, ``os.putenv``
-included (a list of C's environment after each job would cost as much as all the rest), and the
-settings of libraries.
+so: the runner is recycled then. Limits are put back where a call of Python's changed them
+(``limits.py``). Not seen: what C code changes behind Python's back, ``os.putenv`` included (a list
+of C's environment after each job would cost as much as all the rest).
+
+Left alone, on purpose: what libraries and the interpreter keep for themselves (``sys.path``,
+loggers, warning filters, the decimal context, the sockets' default timeout, a seed). Much of it is
+set up once a process, at first use, by code that would not do so again.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ from typing import IO, TextIO
 from horus_supervisor import linux
 from horus_supervisor.runner import printing
 from horus_supervisor.runner.execute import describe
+from horus_supervisor.runner.limits import Limits
 
 _SIGNALS = tuple(
     int(s)
@@ -63,6 +68,7 @@ class Household:
         self._environ = os.environ
         self._data: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
         self._variables = dict(self._data)
+        self._limits = Limits()
         self._umask = os.umask(0o077)
         os.umask(self._umask)
         self._locale = _setlocale(_ALL, None)
@@ -103,6 +109,7 @@ class Household:
                 signal.setitimer(timer, 0)
         if os.environ is not self._environ or self._data != self._variables:
             self._restore_environment()
+        self._limits.restore()
         os.umask(self._umask)  # the folder was put back by check
         if _setlocale(_ALL, None) != self._locale:
             locale.setlocale(locale.LC_ALL, self._locale)

@@ -18,7 +18,7 @@ IMPORTS = untidy.__name__
     "what",
     [
         *("writer", "wrapper", "no stdout", "stderr", "stdin"),
-        *("environ", "zone", "profiler", "cpu limit", "every signal"),
+        *("environ", "zone", "profiler", "cpu limit", "every signal", "limit", "processors"),
     ],
 )
 def test_what_a_job_leaves_behind_is_put_back_and_the_runner_lives_on(
@@ -66,6 +66,18 @@ def test_a_job_that_writes_into_the_runners_log_breaks_no_line_of_it(
     borrowed.wait_for("job.succeeded", job_id=job.id)
     for text in ("half a line", "scribbled"):
         assert "runner" in borrowed.wait_for("output", text=text)
+
+
+def test_niceness_is_put_back_or_the_runner_is_recycled(
+    borrowed: Service, borrower: Client
+) -> None:
+    """Who is not root can't take it back."""
+    borrower.enqueue(untidy.State(borrowed.path("found")))
+    borrower.enqueue(untidy.Untidy("nice", borrowed.path("ran")))
+    last = borrower.enqueue(untidy.State(borrowed.path("found")))
+    wait_until(lambda: last.status() == "succeeded", "all three", on_failure=borrowed.tail)
+    kernel = [text.partition("[(")[2] for text in testjobs.marks(borrowed.path("found"))]
+    assert kernel[0] == kernel[1] != ""
 
 
 def test_an_idle_runner_hears_though_a_job_listened_to_signals(

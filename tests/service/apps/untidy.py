@@ -10,6 +10,7 @@ import faulthandler
 import io
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -51,8 +52,20 @@ class Untidy(Job, queue="q"):
                 asyncio.run(self.hear())
             case "umask":
                 os.umask = None  # type: ignore[assignment]
+            case "limit" | "nice" | "processors":
+                self.change_limits()
             case _:
                 self.change_signals()
+
+    def change_limits(self) -> None:
+        match self.what:
+            case "limit":
+                _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+                resource.setrlimit(resource.RLIMIT_CPU, (3600, hard))
+            case "nice":
+                os.nice(3)
+            case "processors":
+                os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
 
     def change_signals(self) -> None:
         match self.what:
@@ -86,7 +99,10 @@ class State(Job, queue="q"):
             pass
         streams = [stream.closed for stream in (sys.stdin, sys.stdout, sys.stderr)]
         zone = time.strftime("%Z", time.localtime(0))
-        mark(self.path, repr([os.getpid(), streams, zone, repr(signal.getsignal(WAKE_SIGNAL))]))
+        limits = [resource.getrlimit(which) for which in range(16)]
+        kernel = [limits, os.getpriority(os.PRIO_PROCESS, 0), os.sched_getaffinity(0)]
+        handler = repr(signal.getsignal(WAKE_SIGNAL))
+        mark(self.path, repr([os.getpid(), streams, zone, handler, kernel]))
         os.environ["HORUS_STATE"] = "a child sees it"
         subprocess.run(["sh", "-c", "echo $HORUS_STATE"], check=True)
 
