@@ -16,7 +16,8 @@ def advance(client: Client, by_ms: int) -> None:
     """Make all that is scheduled due, and all that expires expire, so much sooner."""
     redis: Any = client.connection.raw
     ours = prefix(client.namespace)
-    for queue in redis.hkeys(f"{ours}enqueued"):
+    for queue in redis.zrange(f"{ours}due", 0, -1):
+        redis.zincrby(f"{ours}due", -by_ms, queue)
         scheduled = f"{ours}scheduled:".encode() + queue
         for job_id in redis.zrange(scheduled, 0, -1):
             redis.zincrby(scheduled, -by_ms, job_id)

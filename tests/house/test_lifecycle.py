@@ -16,8 +16,8 @@ PIECES = sorted((SCRIPTS / "pieces").glob("*.lua"))
 _HEADER = re.compile(r"-- (\w+): (.*)")
 _ARROWS = re.compile(r"(\w+(?: or \w+)*) -> (\w+(?: or \w+)*)\b")
 _WRITE = re.compile(
-    r"call\('(?:[HS]?SET|HDEL|HINCRBY|DEL|UNLINK|RENAME|[LR]PUSH|[LR]POP|LREM|LTRIM|SADD|ZADD|ZREM\w*|XADD)'"
-    r"|\b(?:claim_next|note_slot|note|to_\w+|settle|write_record|wake|push|give_up|rearm|repack|place)\("
+    r"call\('(?:[HS]?SET|HSETNX|HDEL|HINCRBY|DEL|UNLINK|RENAME|[LR]PUSH|[LR]POP|LREM|LTRIM|SADD|ZADD|ZREM\w*|XADD)'"
+    r"|\b(?:claim_next|note_slot|note|schedule|to_\w+|settle|write_record|wake|push|give_up|rearm|repack|place)\("
 )
 script = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 file = pytest.mark.parametrize("path", [*PATHS, *PIECES], ids=lambda path: path.stem)

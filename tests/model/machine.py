@@ -164,8 +164,7 @@ class Machine(RuleBasedStateMachine):
         return [i for i, job in self.model.jobs.items() if job.state == "scheduled"]
 
     def _set_due(self, job_id: str, score: float) -> None:
-        key = f"{self.prefix}scheduled:{self.model.jobs[job_id].queue}"
-        self.world.raw.zadd(key, {job_id: score}, xx=True)
+        seen.set_due(self.world.raw, self.prefix, self.model.jobs[job_id].queue, job_id, score)
 
     @rule(duty=st.sampled_from(["promote", "promote", "kick", "rotate", "rotate in time", "beat"]))
     def a_keeper_does(self, duty: str) -> None:
@@ -390,6 +389,7 @@ class Machine(RuleBasedStateMachine):
         promises.conservation(now)
         promises.one_place(now)
         promises.no_ready_job_waits_for_an_idle_runner(now, self.ledger)
+        promises.keepers_look_wherever_work_is(now)
         promises.one_record_for_a_death(now)
         differs = seen.difference(now, seen.in_model(self.model))
         assert not differs, f"in Redis, in the model: {differs}"

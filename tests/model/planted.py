@@ -112,7 +112,7 @@ BUGS = (
     Bug(
         "a paused queue that promote does not know of",
         "pieces/push.lua",
-        "if call('SISMEMBER', ns .. 'paused', queue) == 1 then",
+        "if word == 'paused' then",
         "if false then",
         seed=0,
     ),
@@ -154,9 +154,51 @@ BUGS = (
     Bug(
         "enqueue that is not idempotent after the end",
         "enqueue.lua",
-        " or call('SISMEMBER', ns .. 'finished', id) == 1\n"
-        "  or call('SISMEMBER', ns .. 'finished:old', id) == 1 then",
-        " then",
+        "if call('SISMEMBER', ns .. 'finished', id) == 1"
+        " or call('SISMEMBER', ns .. 'finished:old', id) == 1 then",
+        "if false then",
+        seed=0,
+    ),
+    Bug(
+        "enqueue that is not idempotent before the end",
+        "enqueue.lua",
+        "if call('HSETNX', ns .. 'jobs', id, job) == 0 then",
+        "if call('HSET', ns .. 'jobs', id, job) < 0 then",
+        seed=0,
+    ),
+    Bug(
+        "a due time that promote does not look for",
+        "pieces/push.lua",
+        "  call('ZADD', ns .. 'due', 'LT', due, queue)\n",
+        "",
+        seed=0,
+    ),
+    Bug(
+        "a later due time that hides an earlier one",
+        "pieces/push.lua",
+        "'due', 'LT', due,",
+        "'due', due,",
+        seed=2,
+    ),
+    Bug(
+        "a promote that looks at a queue once",
+        "promote.lua",
+        "if next_due then",
+        "if false then",
+        seed=0,
+    ),
+    Bug(
+        "a queue with work that no kick looks at",
+        "pieces/push.lua",
+        "    if not word then call('HSET', ns .. 'queues', queue, 'awake') end\n",
+        "",
+        seed=0,
+    ),
+    Bug(
+        "a kick that looks at a queue once",
+        "pieces/rearm.lua",
+        "wake(queue) else call('HDEL', ns .. 'queues', queue) end",
+        "wake(queue) end\n      call('HDEL', ns .. 'queues', queue)",
         seed=0,
     ),
     Bug(

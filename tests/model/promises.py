@@ -9,6 +9,7 @@ from typing import Any
 
 from horus_supervisor.lifecycle import ARROWS, JobState
 from tests.model.actors import Call, Runner
+from tests.model.choices import HOUR_MS
 from tests.model.words import Reply
 
 Key = tuple[str, int]
@@ -54,6 +55,15 @@ def no_ready_job_waits_for_an_idle_runner(now: State, ledger: Ledger) -> None:
     for queue in now["ready"].keys() - set(now["paused"]):
         lies_there = now["tokens"].get(queue) == 1
         assert lies_there or queue in ledger.tokens.values(), f"nobody is woken for {queue}"
+
+
+def keepers_look_wherever_work_is(now: State) -> None:
+    """Find each queue with ready jobs where `kick` looks, and no due time that `promote` misses."""
+    missed = now["ready"].keys() - set(now["paused"]) - set(now["awake"])
+    assert not missed, f"no kick looks at {missed}"
+    for queue, next_due in now["next due"].items():
+        late_ms = now["due"].get(queue, HOUR_MS + next_due) - next_due
+        assert late_ms < HOUR_MS / 2, f"{queue} is promoted late"  # no search depends on milliseconds
 
 
 def one_record_for_a_death(now: State) -> None:

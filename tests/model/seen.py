@@ -78,6 +78,12 @@ def expire(raw: Any, prefix: str, job_id: str) -> None:
     raw.hset(prefix + "jobs", job_id, b" ".join(parts) + b"\n" + payload)
 
 
+def set_due(raw: Any, prefix: str, queue: str, job_id: str, score: float) -> None:
+    """Let a scheduled job be due at this time, and be looked for where its queue already is."""
+    raw.zadd(f"{prefix}scheduled:{queue}", {job_id: score}, xx=True)
+    raw.zadd(f"{prefix}due", {queue: score}, xx=True, lt=True)
+
+
 def scores(seen: Raw) -> dict[str, float]:
     """Tell when each scheduled job is due."""
     found: dict[str, float] = {}
@@ -98,10 +104,13 @@ def in_redis(seen: Raw) -> dict[str, Any]:
     return {
         "jobs": {i: _packed(value, running.get(i)) for i, value in packed.items()},
         "ready": {q: ids[::-1] for q, ids in _waiting(seen).items()},
-        "paused": sorted(seen.text("paused")),
+        "paused": sorted(_marked(seen, "paused")),
+        "awake": sorted(_marked(seen, "awake")),
         "held": list(seen.pairs("held")),
         "crashing": list(map(int, seen.pairs("crashing").values())),
         "parked": seen.under("parked").get(NAME, []),
+        "next due": {q: float(ids[1]) for q, ids in seen.under("scheduled").items()},
+        "due": {q: float(due) for q, due in seen.pairs("due").items()},
         "scheduled": {i: due <= seen.now_ms for i, due in scores(seen).items()},
         "dead": sorted(i for values in seen.under("dead").values() for i in values[::2]),
         "slots": {slot: held[:4] for slot, held in own.items()},
@@ -154,9 +163,13 @@ def difference(seen: dict[str, Any], expected: dict[str, Any]) -> dict[str, tupl
     return {key: (seen[key], expected[key]) for key in expected if seen[key] != expected[key]}
 
 
+def _marked(seen: Raw, word: str) -> set[str]:
+    return {queue for queue, marked in seen.pairs("queues").items() if marked == word}
+
+
 def _waiting(seen: Raw) -> dict[str, list[str]]:
     """Find what is ready, a paused queue's in the list of its own."""
-    paused = set(seen.text("paused"))
+    paused = _marked(seen, "paused")
     assert seen.under("paused").keys() <= paused
     assert not seen.under("ready").keys() & paused
     return seen.under("ready") | seen.under("paused")

@@ -180,6 +180,7 @@ class Store:
     def make_due(self, job_id: str, queue: str = QUEUE) -> None:
         """Let a scheduled job's time come."""
         assert self.raw.zadd(f"{self.prefix}scheduled:{queue}", {job_id: 1}, xx=True, ch=True) == 1
+        self.raw.zadd(f"{self.prefix}due", {queue: 1}, xx=True)
 
     def promote(self) -> int:
         return self.run(operations.promote(self.namespace, 1000))

@@ -9,8 +9,7 @@
 -- include: base
 -- include: push
 local id, queue = ARGV[1], ARGV[2]
-if call('HEXISTS', ns .. 'jobs', id) == 1 or call('SISMEMBER', ns .. 'finished', id) == 1
-  or call('SISMEMBER', ns .. 'finished:old', id) == 1 then
+if call('SISMEMBER', ns .. 'finished', id) == 1 or call('SISMEMBER', ns .. 'finished:old', id) == 1 then
   return {'known'}
 end
 local now = now_ms()
@@ -21,11 +20,12 @@ if (ARGV[10] or '') ~= '' then expires = whole((due > now and due or now) + ARGV
 local extra = ''
 if expires ~= '' or (ARGV[12] or '') ~= '' then extra = ' ' .. expires .. ' ' .. (ARGV[12] or '') end
 -- writes
-call('HSET', ns .. 'jobs', id, '    ' .. (due > 0 and whole(due) or '') .. ' ' .. ARGV[5] .. ' ' .. ARGV[6]
-  .. ' ' .. ARGV[7] .. ' ' .. whole(now) .. ' ' .. queue .. ' ' .. ARGV[8] .. extra .. '\n' .. ARGV[9])
+local job = '    ' .. (due > 0 and whole(due) or '') .. ' ' .. ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. ARGV[7] .. ' '
+  .. whole(now) .. ' ' .. queue .. ' ' .. ARGV[8] .. extra .. '\n' .. ARGV[9]
+if call('HSETNX', ns .. 'jobs', id, job) == 0 then return {'known'} end -- the last check is the first write
 call('HINCRBY', ns .. 'enqueued', queue, 1)
 if due > now then
-  call('ZADD', ns .. 'scheduled:' .. queue, whole(due), id)
+  schedule(queue, id, whole(due))
 else
   push('LPUSH', queue, id)
 end

@@ -7,20 +7,31 @@
 --       supervisors: pairs id, text
 --       own: pairs slot, text
 -- include: base
-local function count(what, queue) return call('HGET', ns .. what, queue) or '0' end
-
-local names, queues = call('HKEYS', ns .. 'enqueued'), {}
-for _, queue in ipairs(call('SMEMBERS', ns .. 'paused')) do
-  if call('HEXISTS', ns .. 'enqueued', queue) == 0 then names[#names + 1] = queue end -- before its first job
+local function pairs_of(all)
+  local found, names = {}, {}
+  for i = 1, #all, 2 do found[all[i]], names[#names + 1] = all[i + 1], all[i] end
+  return found, names
 end
+
+local enqueued, names = pairs_of(call('HGETALL', ns .. 'enqueued'))
+local succeeded = pairs_of(call('HGETALL', ns .. 'succeeded'))
+local discarded = pairs_of(call('HGETALL', ns .. 'discarded'))
+local words, marked = pairs_of(call('HGETALL', ns .. 'queues'))
+local due = pairs_of(call('ZRANGE', ns .. 'due', 0, -1, 'WITHSCORES'))
+for _, queue in ipairs(marked) do
+  if not enqueued[queue] then names[#names + 1] = queue end -- paused before its first job
+end
+local queues = {}
 for _, queue in ipairs(names) do
-  local paused = call('SISMEMBER', ns .. 'paused', queue)
-  local list = ns .. (paused == 1 and 'paused:' or 'ready:') .. queue
-  local head = call('LINDEX', list, -1) or ''
-  local job = head ~= '' and call('HGET', ns .. 'jobs', head) or ''
-  for _, value in ipairs({queue, count('enqueued', queue), count('succeeded', queue), count('discarded', queue),
-    call('LLEN', list), call('ZCARD', ns .. 'scheduled:' .. queue),
-    call('ZCARD', ns .. 'dead:' .. queue), string.match(job, '^[^\n]*\n') or '', head, paused}) do
+  local word, ready, head, job = words[queue], 0, '', ''
+  if word then
+    local list = ns .. (word == 'paused' and 'paused:' or 'ready:') .. queue
+    ready, head = call('LLEN', list), call('LINDEX', list, -1) or ''
+    job = head ~= '' and call('HGET', ns .. 'jobs', head) or ''
+  end
+  for _, value in ipairs({queue, enqueued[queue] or '0', succeeded[queue] or '0', discarded[queue] or '0',
+    ready, due[queue] and call('ZCARD', ns .. 'scheduled:' .. queue) or 0, call('ZCARD', ns .. 'dead:' .. queue),
+    string.match(job, '^[^\n]*\n') or '', head, word == 'paused' and 1 or 0}) do
     queues[#queues + 1] = value
   end
 end

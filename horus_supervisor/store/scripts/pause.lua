@@ -5,9 +5,9 @@
 -- REPLY ok | paused: before
 -- include: base
 local queue = ARGV[1]
-if call('SISMEMBER', ns .. 'paused', queue) == 1 then return {'paused'} end
+if call('HGET', ns .. 'queues', queue) == 'paused' then return {'paused'} end
 -- writes
-call('SADD', ns .. 'paused', queue)
+call('HSET', ns .. 'queues', queue, 'paused')
 local ready = ns .. 'ready:' .. queue
 if call('EXISTS', ready) == 1 then call('RENAME', ready, ns .. 'paused:' .. queue) end
 call('DEL', ns .. 'wake:' .. queue)

@@ -7,14 +7,16 @@
 -- include: push
 local now = now_ms()
 local left = ARGV[1] + 0
-for _, queue in ipairs(call('HKEYS', ns .. 'enqueued')) do
+for _, queue in ipairs(call('ZRANGEBYSCORE', ns .. 'due', '-inf', whole(now), 'LIMIT', 0, left)) do
   local scheduled = ns .. 'scheduled:' .. queue
-  local due = left > 0 and call('ZRANGEBYSCORE', scheduled, '-inf', whole(now), 'LIMIT', 0, left) or {}
-  for _, id in ipairs(due) do
-    -- writes
+  local ids = call('ZRANGEBYSCORE', scheduled, '-inf', whole(now), 'LIMIT', 0, left)
+  -- writes
+  for _, id in ipairs(ids) do
     call('ZREM', scheduled, id)
     push('LPUSH', queue, id)
   end
-  left = left - #due
+  left = left - #ids
+  local next_due = call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')[2]
+  if next_due then call('ZADD', ns .. 'due', next_due, queue) else call('ZREM', ns .. 'due', queue) end
 end
 return {ARGV[1] - left}

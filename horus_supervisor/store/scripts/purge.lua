@@ -7,7 +7,7 @@
 -- include: base
 -- include: give_up
 local queue, latest, most = ARGV[1], tonumber(ARGV[2]), ARGV[3] + 0
-local list = ns .. (call('SISMEMBER', ns .. 'paused', queue) == 1 and 'paused:' or 'ready:') .. queue
+local list = ns .. (call('HGET', ns .. 'queues', queue) == 'paused' and 'paused:' or 'ready:') .. queue
 local gone, stay = {}, {}
 local function sort_out(ids)
   for _, id in ipairs(ids) do

@@ -6,11 +6,13 @@
 -- include: base
 -- include: push
 local queue = ARGV[1]
-if call('SISMEMBER', ns .. 'paused', queue) == 0 then return {'running'} end
+if call('HGET', ns .. 'queues', queue) ~= 'paused' then return {'running'} end
 -- writes
-call('SREM', ns .. 'paused', queue)
 if call('EXISTS', ns .. 'paused:' .. queue) == 1 then
   call('RENAME', ns .. 'paused:' .. queue, ns .. 'ready:' .. queue)
+  call('HSET', ns .. 'queues', queue, 'awake')
   wake(queue)
+else
+  call('HDEL', ns .. 'queues', queue)
 end
 return {'ok'}

@@ -18,6 +18,6 @@ local function blame(name, most, code)
 end
 
 local function park(id, queue, name)
-  call('ZADD', ns .. 'scheduled:' .. queue, NEVER, id)
+  schedule(queue, id, NEVER)
   call('RPUSH', ns .. 'parked:' .. name, id)
 end

@@ -34,7 +34,7 @@ end
 local function to_scheduled(id, queue, job, n, due)
   n.due = due
   repack(id, job, n)
-  call('ZADD', ns .. 'scheduled:' .. queue, whole(due), id)
+  schedule(queue, id, whole(due))
 end
 
 local function to_dead(id, queue, job, n, now)
