@@ -12,7 +12,7 @@ local id, queue = ARGV[1], ARGV[2]
 if call('SISMEMBER', ns .. 'finished', id) == 1 or call('SISMEMBER', ns .. 'finished:old', id) == 1 then
   return {'known'}
 end
-local now = now_ms()
+local now, digits = now_ms()
 local due = 0
 if ARGV[3] ~= '' then due = now + ARGV[3] elseif ARGV[4] ~= '' then due = ARGV[4] + 0 end
 local expires = ARGV[11] or ''
@@ -21,7 +21,7 @@ local extra = ''
 if expires ~= '' or (ARGV[12] or '') ~= '' then extra = ' ' .. expires .. ' ' .. (ARGV[12] or '') end
 -- writes
 local job = '    ' .. (due > 0 and whole(due) or '') .. ' ' .. ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. ARGV[7] .. ' '
-  .. whole(now) .. ' ' .. queue .. ' ' .. ARGV[8] .. extra .. '\n' .. ARGV[9]
+  .. digits .. ' ' .. queue .. ' ' .. ARGV[8] .. extra .. '\n' .. ARGV[9]
 if call('HSETNX', ns .. 'jobs', id, job) == 0 then return {'known'} end -- the last check is the first write
 call('HINCRBY', ns .. 'enqueued', queue, 1)
 if due > now then

@@ -3,9 +3,11 @@
 local ns = KEYS[1]
 local call = redis.call
 
+-- now_ms: as a number, and as digits, which are had for less than by `whole`
 local function now_ms()
   local t = call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
+  local digits = t[1] .. string.sub('00000' .. t[2], -6, -4)
+  return digits + 0, digits
 end
 
 -- whole: a number as digits; Lua would write 1764028149000 as 1.764028149e+12
