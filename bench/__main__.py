@@ -1,6 +1,6 @@
 """``python -m bench [--quick] [FIGURE...]``: measure, print the table, exit 1 where one is short.
 
-Without names all figures, in about six minutes. Nothing else should run meanwhile: on two cores
+Without names all figures, in about eight minutes. Nothing else should run meanwhile: on two cores
 a browser is a third process.
 """
 
@@ -12,21 +12,24 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 
-from bench import bulk, deaths, drain, latency, memory, rolling, startup
-from bench.report import Row, headings, line
+from bench import bulk, deaths, drain, latency, memory, reload, rolling, startup, storm
+from bench.report import Row, Skipped, headings, line
 from bench.service import REDIS_SETTINGS, Stuck, redis_version
 from horus_supervisor import __version__
 
-FIGURES: dict[str, Callable[[bool], Iterator[Row]]] = {
+FIGURES: dict[str, Callable[[bool], Iterator[Row | Skipped]]] = {
     "drain": drain.placed_freely,
     "one-core": drain.on_one_core,
     "bulk": bulk.enqueued,
     "crash": deaths.runner_killed,
+    "storm": storm.all_killed,
     "latency": latency.idle_queue,
     "startup": startup.first_job,
     "memory": memory.resident,
+    "numpy": memory.with_numpy,
     "idle": memory.idle_cpu,
     "waiting": memory.waiting_jobs,
+    "reload": reload.one_group_of_a_hundred,
     "rolling": rolling.under_load,
     "orphans": deaths.supervisor_killed,
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
 from bench.jobs import NoOp
-from bench.report import Reach, Row
+from bench.report import Reach, Row, Skipped
 from bench.service import Bench, Service, Stuck, bench, wait_until
 from horus_supervisor import Client
 from horus_supervisor.ids import new_job_id
@@ -35,8 +36,22 @@ def resident(quick: bool) -> Iterator[Row]:
     yield Row("each further runner", Reach(2, " MB"), median(further), further)
 
 
-def _pss_mb(at: Bench, runners: int) -> float:
-    with at.service(memory=runners) as service:
+def with_numpy(quick: bool) -> Iterator[Row | Skipped]:
+    """Measure the PSS of each further runner where job code has imported numpy."""
+    figure = "each further runner, numpy among the imports"
+    if importlib.util.find_spec("numpy") is None:
+        yield Skipped(figure, "numpy is not installed here")
+        return
+    further = []
+    with bench() as at:
+        for _ in range(1 if quick else 3):
+            ten, thirty = (_pss_mb(at, runners, "bench.with_numpy") for runners in (10, 30))
+            further.append((thirty - ten) / 20)
+    yield Row(figure, Reach(3, " MB"), median(further), further)
+
+
+def _pss_mb(at: Bench, runners: int, imports: str = "bench.jobs") -> float:
+    with at.service(imports, memory=runners) as service:
         handles = service.client.enqueue_many([NoOp()] * WARM_UP_JOBS, queue="memory")
         wait_until(lambda: handles[-1].status() == "succeeded", "the warm-up jobs")
         time.sleep(0.5)

@@ -39,6 +39,15 @@ class Row:
         return self.reach.holds(self.seen)
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A figure that can't be measured here, and why."""
+
+    figure: str
+    why: str
+    reached: bool = True
+
+
 def percentile(values: Sequence[float], percent: float) -> float:
     """Give the value that ``percent`` of all do not exceed."""
     return sorted(values)[min(int(len(values) * percent / 100), len(values) - 1)]
@@ -58,8 +67,10 @@ def headings() -> str:
     return f"{_cells(names)}  rounds; note\n{_cells('-' * width for width in _WIDTHS)}"
 
 
-def line(row: Row) -> str:
+def line(row: Row | Skipped) -> str:
     """Write one row."""
+    if isinstance(row, Skipped):
+        return f"{row.figure:<{_WIDTHS[0]}} skipped: {row.why}"
     spread = " - ".join(map(number, (min(row.values), median(row.values), max(row.values))))
     verdict = "ok" if row.reached else "SHORT"
     cells = (row.figure, str(row.reach), number(row.seen), spread, verdict)

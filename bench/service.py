@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 import redis
 
 from horus_supervisor import Client
+from horus_supervisor.scoreboard import Scoreboard
 from horus_supervisor.store import operations
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -123,9 +124,9 @@ class Bench:
         self.gate = Fifo(folder / "gate")
 
     @contextlib.contextmanager
-    def service(self, **queues: int) -> Iterator[Service]:
+    def service(self, imports: str = "bench.jobs", **queues: int) -> Iterator[Service]:
         """Run a service with these queues and numbers of runners; all of them idle at first."""
-        service = Service(self, queues)
+        service = Service(self, queues, imports)
         try:
             service.start()
             yield service
@@ -154,7 +155,7 @@ def bench(core: int | None = None) -> Iterator[Bench]:
 class Service:
     """``horus-supervisor`` in a folder and a namespace of its own. Owns the process."""
 
-    def __init__(self, at: Bench, queues: dict[str, int]) -> None:
+    def __init__(self, at: Bench, queues: dict[str, int], imports: str = "bench.jobs") -> None:
         self.namespace = f"bench{next(_count)}"
         self.folder = at.folder / self.namespace
         self.folder.mkdir()
@@ -162,8 +163,9 @@ class Service:
         self.client = Client(f"unix://{at.socket}", namespace=self.namespace)
         self.runners = sum(queues.values())
         self._core = at.core
+        self._first = ""
         self._config = self.folder / "config.toml"
-        self._config.write_text(_toml(at.socket, self.namespace, queues))
+        self._config.write_text(_toml(at.socket, self.namespace, queues, imports))
 
     def launch(self) -> None:
         """Start the process, and return at once."""
@@ -204,6 +206,25 @@ class Service:
             family += children.get(pid, [])
         return family
 
+    @contextlib.contextmanager
+    def scoreboard(self) -> Iterator[Scoreboard]:
+        """Look at its own shared memory."""
+        fds = Path(f"/proc/{self.pid}/fd").iterdir()
+        fd = next(fd for fd in fds if "horus-scoreboard" in os.readlink(fd))
+        board = Scoreboard(os.open(fd, os.O_RDWR))
+        try:
+            yield board
+        finally:
+            board.close()
+            os.close(board.fd)
+
+    def append(self, text: str) -> None:
+        """Save the file as it was, and this at its end."""
+        self._first = self._first or self._config.read_text()
+        scratch = self._config.with_suffix(".new")
+        scratch.write_text(self._first + text)
+        scratch.replace(self._config)
+
     def runner_pids(self) -> list[int]:
         """List the runners that were started, by the log."""
         lines = map(json.loads, self.log.read_text().splitlines())
@@ -219,7 +240,7 @@ class Service:
         self.client.close()
 
 
-def _toml(socket: str, namespace: str, queues: dict[str, int]) -> str:
+def _toml(socket: str, namespace: str, queues: dict[str, int], imports: str) -> str:
     lines = "\n".join(f"{queue} = {runners}" for queue, runners in queues.items())
     return f"""
 [redis]
@@ -227,7 +248,7 @@ url = "unix://{socket}"
 namespace = "{namespace}"
 
 [supervisor]
-imports = ["bench.jobs"]
+imports = ["{imports}"]
 path = ["{ROOT}"]
 state_dir = "state"
 

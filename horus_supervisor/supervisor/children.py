@@ -6,10 +6,12 @@ templates by a fork (``fork.py``); runners are forked by the template and adopte
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,22 +61,36 @@ def start_program(
     )
 
 
-def ended() -> Iterator[int]:
-    """Give the pids of children that have ended, without reaping them.
+def ended(
+    within_s: float = math.inf, clock: Callable[[], float] = time.thread_time
+) -> Iterator[int]:
+    """Give the pids of children that have ended, without reaping them; at least one, if any has.
 
     Each stays a zombie until ``reap``: its pid can't be used again while its process group is
-    killed and its last words are read.
+    killed and its last words are read. After ``within_s`` the others are left for another time: CPU
+    time, so that on a busy machine they don't pile up.
     """
     seen: set[int] = set()
-    while True:
-        try:
-            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
+    until = clock() + within_s
+    while not seen or clock() < until:
+        pid = _first_ended()
+        if pid is None or pid in seen:
             return
-        if found is None or found.si_pid in seen:
-            return
-        seen.add(found.si_pid)
-        yield found.si_pid
+        seen.add(pid)
+        yield pid
+
+
+def any_ended() -> bool:
+    """Tell whether a child has ended that was not reaped yet."""
+    return _first_ended() is not None
+
+
+def _first_ended() -> int | None:
+    try:
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    return found and found.si_pid
 
 
 def reap(pid: int) -> Reaped:

@@ -13,6 +13,30 @@ if TYPE_CHECKING:
     from horus_supervisor.supervisor.crew import Crew, Seat
 
 
+EVERY_S = 5.0
+SOON_S = 0.25
+"""Seconds between two tellings of what changed: a hundred births are not told a hundred times."""
+
+
+class Due:
+    """When all this is to be told to the keeper again."""
+
+    def __init__(self) -> None:
+        self._told_at = -EVERY_S
+        self._changed = False
+
+    def soon(self) -> None:
+        """Note that something changed."""
+        self._changed = True
+
+    def look(self, now: float) -> bool:
+        """Tell whether it is due; then it counts as told."""
+        due = now - self._told_at >= (SOON_S if self._changed else EVERY_S)
+        if due:
+            self._told_at, self._changed = now, False
+        return due
+
+
 def rows(crew: Crew) -> list[dict[str, object]]:
     """Tell what every runner does."""
     return [_tell(seat, crew.board.read(seat.slot)) for seat in crew.seats.values()]

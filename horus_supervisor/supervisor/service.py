@@ -41,7 +41,8 @@ IDLE_TURN_S = 0.75
 ROLL_TURN_S = 0.05
 """Longest wait while a runner of new code is on its way: how late the next one's turn comes."""
 
-FACTS_EVERY_S = 5.0
+DEATHS_S = 0.015
+"""CPU time that deaths may take of one turn: the rest come in the next, at once."""
 
 LAST_LINES_S = 2.0
 """Longest wait at the end for who reads standard output."""
@@ -67,16 +68,15 @@ class Supervisor:
         ask = self._generations.ask
         self._crew = Crew(self._board, self._inbox, self._outlet, self._log, ask)
         self._deaths = deaths.Deaths(self._crew, self._programs, self._log_first)
-        self._births = Births(
-            self._crew, self._deaths, self._programs, self._log, self._bury_runner
-        )
+        owners = self._crew, self._deaths, self._programs
+        self._births = Births(*owners, self._log, self._bury_runner)
         self._credits = Credits()
         self._leftovers = deaths.left_open(config.supervisor.state_dir)
         self._lifeline = None if held.folder_fd is None else os.pipe()
         self._registered = self._was_registered = False
         self._standing = Standing(config.supervisor.state_dir, clock)
         self._faults = Credit(10)
-        self._facts_at = 0.0
+        self._facts_due = roster.Due()
         self._stop: Stop | None = None
         self._failed = False
 
@@ -127,7 +127,7 @@ class Supervisor:
             handle()
         for number in self._inbox.signals():
             self._hear_signal(number, now)
-        for pid in children.ended():
+        for pid in children.ended(DEATHS_S):
             self._bury(pid, now)
         self._deaths.look(now)
         self._births.look()
@@ -146,6 +146,8 @@ class Supervisor:
         self._tell(now)
 
     def _turn_s(self) -> float:
+        if children.any_ended():
+            return 0.0
         if self._generations.busy and self._crew.young():
             return ROLL_TURN_S
         busy = self._stop or self._settings.unsettled or self._crew.busy()
@@ -178,7 +180,7 @@ class Supervisor:
     def _look_at_file(self, now: float, *, at_once: bool = False) -> bool:
         if self._stop or not self._settings.look(now, self._log, at_once=at_once):
             return False
-        self._facts_at = 0.0
+        self._facts_due.soon()
         return True
 
     def _hear_signal(self, number: int, now: float) -> None:
@@ -216,7 +218,7 @@ class Supervisor:
         now = self._clock.monotonic()
         template, served = self._crew.how_far(seat)
         free = self._deaths.of_runner(seat, pid, reaped)
-        self._facts_at = 0.0
+        self._facts_due.soon()
         if served:
             self._generations.served(template, seat.runner)
         if free:
@@ -321,7 +323,7 @@ class Supervisor:
             case messages.Spawned():
                 self._crew.template_answered(template, now)
                 self._births.hear(message)
-                self._facts_at = 0.0
+                self._facts_due.soon()
             case messages.SpawnFailed():
                 self._crew.template_answered(template, now)
                 self._generations.not_forked(template, message.error)
@@ -367,9 +369,7 @@ class Supervisor:
         return boots.facts(self.config, self.identity, self._standing.started_at, code, rows)
 
     def _tell(self, now: float) -> None:
-        lags = self._stop or self._programs.keeper_lags
-        if now - self._facts_at >= FACTS_EVERY_S and not lags:
-            self._facts_at = now
+        if not (self._stop or self._programs.keeper_lags) and self._facts_due.look(now):
             self._programs.tell_keeper(messages.Facts(facts=self._facts()))
         seats = self._wanted_seats()
         seen = Seen(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from horus_supervisor import proc
 from horus_supervisor.supervisor import children
 from tests.support.waiting import wait_until
 
@@ -95,6 +96,23 @@ def test_all_that_have_ended_are_given_as_they_are_reaped() -> None:
     ends = [children.reap(pid) for pid in children.ended()]
     assert {end.pid for end in ends} == pids
     assert {os.WEXITSTATUS(end.status) for end in ends} == {3}
+
+
+def test_those_for_whom_there_is_no_time_are_given_the_next_time() -> None:
+    for _ in range(5):
+        if os.fork() == 0:
+            os._exit(0)
+    wait_until(lambda: _zombies() == 5, "all have ended")
+    for left in (3, 1, 0):
+        now = iter((0.0, 0.004, 0.008))  # at first, after a death, after another
+        for pid in children.ended(0.006, lambda: next(now)):  # noqa: B023
+            children.reap(pid)
+        assert children.any_ended() == (left > 0)
+        assert _zombies() == left
+
+
+def _zombies() -> int:
+    return sum(state(pid) == "Z" for pid in proc.our_children())
 
 
 def test_children_that_live_are_not_given() -> None:
