@@ -185,7 +185,8 @@ def settle(keeper: Keeper, supervisor: str, testament: Testament) -> None:
         kill_clients(keeper.wire, f"horus:{supervisor}:")
         for crash in lost:
             tell_lost(keeper.log, crash, host, supervisor, Cause.SUPERVISOR_LOST)
-    for path in (*calls, _open(keeper, supervisor)):
+    halves = keeper.spool.glob(f"{supervisor}.*{pending.SCRATCH}")  # whoever wrote them is dead
+    for path in (*calls, _open(keeper, supervisor), *halves):
         with contextlib.suppress(OSError):
             path.unlink()
 

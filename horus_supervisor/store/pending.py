@@ -14,6 +14,9 @@ import msgspec
 from horus_supervisor.store.operation import Operation, load_script
 from horus_supervisor.store.rows import Slot
 
+SCRATCH = ".new"
+"""The end of a file's name as long as it is written; one that stays so was cut by a kill."""
+
 
 class PendingCall(msgspec.Struct, frozen=True):
     """An operation at rest. Texts stay texts; arguments numbered in ``raw`` are bytes, as hex."""
@@ -66,7 +69,7 @@ def only_ours(path: str, flags: int) -> int:
 def write_durably(path: Path, content: bytes) -> None:
     """Replace a file's content at once, and see it and its name on the disk. Raises ``OSError``."""
     make_spool(path.parent)
-    scratch = path.with_name(path.name + ".new")
+    scratch = path.with_name(path.name + SCRATCH)
     with open(scratch, "wb", opener=only_ours) as file:
         file.write(content)
         file.flush()

@@ -43,7 +43,8 @@ _ROOM = {"traceback": 8 * 1024, "output_tail": 6 * 1024}
 
 def left_open(state_dir: Path) -> list[str]:
     """List supervisors here that Redis holds open; we have their lock, so they are dead."""
-    return sorted(path.stem for path in (state_dir / "spool").glob("*.open"))
+    paths = (state_dir / "spool").glob("*.open*")  # half-written ones too
+    return sorted({path.name.partition(".")[0] for path in paths})
 
 
 def in_words(status: int) -> str:

@@ -323,6 +323,17 @@ def test_a_spool_that_can_not_be_written_is_told_and_jobs_run(
     assert client.connection.run(operations.supervisors(client.namespace)) == []
 
 
+def test_what_was_half_written_when_its_writer_was_killed_is_removed(service: Service) -> None:
+    folder = service.folder / "state" / "spool"
+    folder.mkdir(parents=True)
+    for name in ("f00d.open.new", "beef.open", "beef.3.1.call.new"):
+        (folder / name).touch()
+    service.write(ONE)
+    service.start()
+    own = service.events("supervisor.started")[0]["supervisor"]
+    wait_until(lambda: spool(service) == [f"{own}.open"], "only ours", on_failure=service.tail)
+
+
 def test_signals_that_ask_for_something_do_not_end_a_service_that_waits_for_its_lock(
     service: Service,
 ) -> None:
