@@ -172,7 +172,8 @@ def _fork(
             os.kill(middle, signal.SIGKILL)
     os.waitpid(middle, 0)
     if not text.isdigit():
-        why = text.decode() or f"the process that forks a runner did not within {_MIDDLE_S} s"
+        late = f"did not within {_MIDDLE_S} s" if not ready else "ended before it could tell"
+        why = text.decode() or f"the process that forks a runner {late}"
         return SpawnFailed(slot=spec.slot, incarnation=spec.incarnation, error=why)
     return Spawned(slot=spec.slot, incarnation=spec.incarnation, pid=int(text))
 
@@ -183,7 +184,11 @@ def _middle(common: Common, spec: Spawn, fds: list[int], ours: tuple[int, int, i
     code = 1
     try:
         me = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # no process is to be had
+            os.write(tell, str(error).encode())
+            os._exit(1)
         if pid == 0:
             os.close(told)
             os.close(tell)
