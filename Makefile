@@ -12,10 +12,15 @@ LOCK_OF := --extra embedded --extra test --extra examples --extra dev
 DOCS_READY := $(VENV)/docs/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: run test lint types format bench docs reference lock clean help
+
+DURATION ?= 10m
+DEATHS ?= 5000
+RELOADS ?= 500
+
+.PHONY: run test lint types format bench soak soak-supervisor docs reference lock clean help
 
 help:  ## say what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/'
 
 run: $(READY)  ## start the service of config.example.toml, with its own Redis
 	@exec $(VENV)/bin/horus-supervisor -c config.example.toml
@@ -36,6 +41,12 @@ format: $(READY)  ## put the code into its format
 
 bench: $(READY)  ## the table of figures; exits 1 where one falls short
 	$(PY) -m bench $(ARGS)
+
+soak: $(READY)  ## all faults let loose on a service for DURATION=10m; SEED=N chooses the same ones
+	$(PY) -m tests.soak $(if $(SEED),--seed $(SEED)) service --duration $(DURATION)
+
+soak-supervisor: $(READY)  ## DEATHS=5000 and RELOADS=500 under load, and nothing is left of them
+	$(PY) -m tests.soak $(if $(SEED),--seed $(SEED)) supervisor --deaths $(DEATHS) --reloads $(RELOADS)
 
 docs: $(DOCS_READY)  ## the documentation as a site, in build/site; a broken link fails
 	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict

@@ -1,0 +1,65 @@
+"""What the kernel tells of a service's processes: who they are, what they hold, their size."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+PROGRAMS = ("horus-keeper", "horus-template", "horus-redis")
+
+
+def name(pid: int) -> str:
+    """A process's short name; empty where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def state(pid: int) -> str:
+    """A process's state, one letter; empty where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def offspring(pid: int) -> list[int]:
+    """The children of a process, zombies too."""
+    try:
+        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def program(supervisor: int, called: str) -> int | None:
+    """The pid of the one child with this name; None where there is none, or more."""
+    found = [pid for pid in offspring(supervisor) if name(pid) == called]
+    return found[0] if len(found) == 1 else None
+
+
+def runners(supervisor: int) -> list[int]:
+    """The children that bear a runner's name."""
+    return [pid for pid in offspring(supervisor) if name(pid).startswith("horus ")]
+
+
+def tagged(tag: str) -> Iterator[int]:
+    """All processes that were started with this in their environment, zombies not."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if tag.encode() in (folder / "environ").read_bytes():
+                yield int(folder.name)
+        except OSError:
+            continue
+
+
+def descriptors(pid: int) -> int:
+    """How many descriptors a process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def own_kb(pid: int) -> int:
+    """How much memory a process has for itself, in KiB: what nobody shares."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
