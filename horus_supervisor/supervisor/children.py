@@ -104,16 +104,29 @@ def is_ours(pid: int) -> bool:
     if not 1 < pid < _PID_MAX:
         return False
     try:
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        _look(pid)
     except ChildProcessError:
         return False
     return True
 
 
+def has_ended(pid: int) -> bool:
+    """Tell whether a child has ended, reaped or not."""
+    try:
+        return _look(pid) is not None
+    except ChildProcessError:
+        return True
+
+
+def _look(pid: int) -> os.waitid_result | None:
+    """Tell how a child ended, without reaping it. Raises ``ChildProcessError``."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+
+
 def killed(pid: int) -> bool:
     """Tell whether a child has ended by SIGKILL and was not reaped yet."""
     try:
-        found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        found = _look(pid)
     except ChildProcessError:
         return False
     return (

@@ -151,7 +151,7 @@ class Crew:
 
     def _feel(self, seat: Seat, life: Life, pid: int, now: float) -> bool:
         if life.killed:
-            if killing.outlives_it(life, now):
+            if killing.outlives_it(life, pid, now):
                 doing = proc.doing(pid)
                 self.log.error(Event.RUNNER_UNKILLABLE, doing=doing, **self._about(seat))
             return False

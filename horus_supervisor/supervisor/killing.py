@@ -49,9 +49,9 @@ def kill(life: Life, slot: int, board: Scoreboard, cause: Cause | None, now: flo
     return True
 
 
-def outlives_it(life: Life, now: float) -> bool:
+def outlives_it(life: Life, pid: int, now: float) -> bool:
     """Tell, once, that a runner was killed and goes on to be: the kernel can't let go of it."""
-    if life.end_by is None or now < life.end_by:
+    if life.end_by is None or now < life.end_by or children.has_ended(pid):
         return False
     life.end_by = None
     return True

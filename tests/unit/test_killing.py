@@ -15,7 +15,7 @@ import pytest
 from horus_supervisor import linux, proc
 from horus_supervisor.lifecycle import Cause
 from horus_supervisor.scoreboard import Scoreboard
-from horus_supervisor.supervisor import killing
+from horus_supervisor.supervisor import children, killing
 from horus_supervisor.supervisor.pulse import Pulse
 from tests.support.waiting import wait_until
 
@@ -74,8 +74,15 @@ def test_who_made_a_sign_of_life_meanwhile_is_not_stuck(board: Scoreboard) -> No
         os.waitpid(pid, 0)
 
 
-def test_who_does_not_end_is_told_once(board: Scoreboard) -> None:
-    runner = life(0, end_by=105.0)
-    assert not killing.outlives_it(runner, 104.0)
-    assert killing.outlives_it(runner, 105.0)
-    assert not killing.outlives_it(runner, 106.0)
+def test_who_does_not_end_is_told_once_and_who_was_not_reaped_yet_is_not() -> None:
+    pid = os.fork()
+    if pid == 0:
+        signal.pause()
+    runner, another = life(pid, end_by=105.0), life(pid, end_by=105.0)
+    assert not killing.outlives_it(runner, pid, 104.0)
+    assert killing.outlives_it(runner, pid, 105.0)
+    assert not killing.outlives_it(runner, pid, 106.0)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: children.has_ended(pid), "its end")
+    assert not killing.outlives_it(another, pid, 105.0)
+    os.waitpid(pid, 0)
