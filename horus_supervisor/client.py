@@ -66,10 +66,10 @@ class JobHandle:
 class Client:
     """Enqueues jobs. Connects at the first call; close it, or use ``with``.
 
-    Parameters: ``url_or_redis``, a Redis URL or a client of redis-py's whose server is used
-    (default: the environment's ``HORUS_URL``, else ``redis://localhost:6379/0``); ``namespace``,
-    shared with the service; ``timeout``, seconds that a call takes at most, a broken one being
-    repeated until then; ``max_payload_bytes``.
+    Parameters: ``url_or_redis``, a Redis URL (``embedded:DIR`` relative to the working folder) or a
+    client of redis-py's whose server is used (default: the environment's ``HORUS_URL``, else
+    ``redis://localhost:6379/0``); ``namespace``, shared with the service; ``timeout``, seconds that
+    a call takes at most, a broken one being repeated until then; ``max_payload_bytes``.
     Raises: ``HorusError`` for a URL that can't be used.
     """
 
