@@ -13,7 +13,7 @@ from horus_supervisor.cli import completing, ids, names, output
 from horus_supervisor.cli.errors import Exit, Failure, usage
 from horus_supervisor.cli.output import count
 from horus_supervisor.cli.times import duration
-from horus_supervisor.cli.wiring import Asked, Store, json_option, open_store
+from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 from horus_supervisor.store.operation import Operation
@@ -115,7 +115,7 @@ def _choice(verb: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command(epilog="Example: horus retry --job RenderPdf --since 1h --dry-run")
 @_choice
-@json_option
+@common_options
 @click.pass_obj
 def retry(
     asked: Asked,
@@ -139,7 +139,7 @@ def retry(
 @click.command(epilog="Example: horus discard --all --queue reports")
 @_choice
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
-@json_option
+@common_options
 @click.pass_obj
 def discard(
     asked: Asked,

@@ -41,7 +41,7 @@ def _store(ctx: click.Context) -> Iterator[Store]:
 
     words = ctx.find_root().params
     asked = Asked(words.get("config"), words.get("url"), words.get("namespace"), False)
-    with contextlib.closing(Store(locate(asked), WITHIN_S)) as store:
+    with contextlib.closing(Store(locate(asked, whole=False), WITHIN_S)) as store:
         yield store
 
 

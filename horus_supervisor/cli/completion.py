@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from horus_supervisor.cli import output
-from horus_supervisor.cli.wiring import Asked, json_option
+from horus_supervisor.cli.wiring import Asked, common_options
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -20,7 +20,7 @@ EPILOG = """Examples:
 
 @click.command(epilog=EPILOG)
 @click.argument("shell", type=click.Choice(SHELLS))
-@json_option
+@common_options
 @click.pass_obj
 def completion(asked: Asked, shell: str) -> None:
     """Print the script by which a shell completes verbs, options, queues and ids.

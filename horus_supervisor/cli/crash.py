@@ -14,7 +14,7 @@ from horus_supervisor.cli.errors import Exit, Failure
 from horus_supervisor.cli.job_rows import how
 from horus_supervisor.cli.jobs import short_name
 from horus_supervisor.cli.times import age, clock, milliseconds
-from horus_supervisor.cli.wiring import Asked, Store, json_option, open_store
+from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 
@@ -26,7 +26,7 @@ ALIKE = 500
 
 @click.command(epilog="Example: horus crash a6d94971")
 @click.argument("crash_id", metavar="ID", shell_complete=completing.crash_ids)
-@json_option
+@common_options
 @click.pass_obj
 def crash(asked: Asked, crash_id: str) -> None:
     """Show one crash whole: how the runner died, its job, its last words. ID may be shortened.
@@ -54,7 +54,9 @@ def _record(store: Store, crash_id: str) -> tuple[Record, list[Record]]:
                 return record, records
         if len(records) < limit:
             break
-    raise Failure(f"no crash {crash_id!r} is known (any more)", Exit.NOT_FOUND, "horus crashes")
+    raise Failure(
+        f"no crash {crash_id!r} is known (any more)", Exit.NOT_FOUND, f"{store.place.again} crashes"
+    )
 
 
 def _print(record: Record, alike: list[Record]) -> None:

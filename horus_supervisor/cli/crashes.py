@@ -13,7 +13,7 @@ from horus_supervisor.cli.job_rows import how
 from horus_supervisor.cli.jobs import short_name
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import clock, duration, milliseconds
-from horus_supervisor.cli.wiring import Asked, Store, json_option, open_store
+from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
 from horus_supervisor.lifecycle import Disposition, JobState
 from horus_supervisor.store import operations
 
@@ -40,7 +40,7 @@ COLUMNS = (
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help=f"[default: {LIMIT}]")
 @click.option("--since", metavar="D", callback=duration, help="Not older than this: 10m, 1h30m.")
 @click.option("--by", type=click.Choice(["job", "cause", "host"]), help="Count instead of listing.")
-@json_option
+@common_options
 @click.pass_obj
 def crashes(asked: Asked, limit: int | None, since: float | None, by: str | None) -> None:
     """List the deaths of runners that nobody asked for, the newest first."""

@@ -13,7 +13,14 @@ from horus_supervisor.cli import checks_of_jobs, checks_of_machine, checks_of_re
 from horus_supervisor.cli.errors import Exit, Failure
 from horus_supervisor.cli.findings import Finding, Level, error, warning
 from horus_supervisor.cli.output import count
-from horus_supervisor.cli.wiring import Asked, Store, errors_in_words, json_option, locate
+from horus_supervisor.cli.wiring import (
+    Asked,
+    Place,
+    Store,
+    common_options,
+    errors_in_words,
+    locate,
+)
 from horus_supervisor.errors import RedisRefused
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
@@ -25,7 +32,7 @@ COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
 
 
 @click.command(epilog="Example: horus -c config.toml doctor")
-@json_option
+@common_options
 @click.pass_obj
 def doctor(asked: Asked) -> int:
     """Look for what is wrong with this machine, this Redis and this file.
@@ -33,25 +40,33 @@ def doctor(asked: Asked) -> int:
     Changes nothing. Run it as the user of the service, on its host. Each finding says why it
     matters and what to type. Exit status: 1 where there is an error, else 0, with warnings too.
     """
-    findings = list(_look(asked))
+    again = "horus"
+    try:
+        place = locate(asked, whole=False)
+    except Failure as failure:
+        why = "neither the service nor horus knows where the jobs are"
+        findings = [error("file", failure.message, why, failure.hint)]
+    else:
+        again = place.again
+        findings = [finding.typed(again, place.start) for finding in _look(asked, place)]
     errors = sum(one.level is Level.ERROR for one in findings)
     warnings = sum(one.level is Level.WARNING for one in findings)
     if asked.json:
         rows = [one.row() for one in findings]
         output.print_json(healthy=errors == 0, findings=rows)
     else:
-        _print(findings, errors, warnings)
+        _print(findings, errors, warnings, again)
     return Exit.FAILED if errors else 0
 
 
-def _look(asked: Asked) -> Iterator[Finding]:
-    """Look at the file first, then the machine, then Redis; each where the one before allows it."""
-    try:
-        place = locate(asked)
-    except Failure as failure:
-        why = "neither the service nor horus knows where the jobs are"
-        yield error("file", failure.message, why, failure.hint)
-        return
+def _look(asked: Asked, place: Place) -> Iterator[Finding]:
+    """Look at the file first, then the machine, then Redis."""
+    if place.mistakes:
+        try:
+            locate(asked)
+        except Failure as failure:
+            why = "no service starts with it, one that runs keeps to what it was before"
+            yield error("file", failure.message, why, failure.hint)
     if place.config:
         yield from checks_of_machine.look(place.config)
     store = Store(place)
@@ -109,7 +124,7 @@ def _waiting(store: Store, overview: Overview) -> dict[str, set[str]]:
     return found
 
 
-def _print(findings: list[Finding], errors: int, warnings: int) -> None:
+def _print(findings: list[Finding], errors: int, warnings: int, again: str) -> None:
     told = [count(errors, "error")] * bool(errors) + [count(warnings, "warning")] * bool(warnings)
     word = output.paint("NOT WELL" if errors else "OK", "red" if errors else "green")
     output.say(f"{word}  {', '.join(told) or f'{len(findings)} checks, nothing found'}")
@@ -121,13 +136,15 @@ def _print(findings: list[Finding], errors: int, warnings: int) -> None:
             if text:
                 _print_part(" " * (11 + wide) + f"{name}: ", 16 + wide, text, whole=name == "try")
     worst = next((one for one in findings if one.level is Level.ERROR and one.type), None)
-    output.say(f"Next: {worst.type if worst else 'horus status'}")
+    output.say(f"Next: {worst.type if worst else f'{again} status'}")
 
 
 def _print_part(head: str, indent: int, text: str, *, whole: bool = False) -> None:
     """Write a text in its column; what is to be typed stays on one line."""
     room = max(30, output.width() - indent)
     clean = output.clean(text)
-    lines = clean.splitlines() if whole else textwrap.wrap(clean, room)
+    lines = clean.splitlines()
+    if not whole:
+        lines = [part for line in lines for part in textwrap.wrap(line, room)]
     for at, line in enumerate(lines):
         output.say((" " * indent if at else head) + line)

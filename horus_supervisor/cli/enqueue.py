@@ -12,7 +12,7 @@ from horus_supervisor.cli import completing, names, output
 from horus_supervisor.cli.classes import find_class, not_found
 from horus_supervisor.cli.errors import Failure, usage
 from horus_supervisor.cli.times import duration, moment
-from horus_supervisor.cli.wiring import Asked, Place, errors_in_words, json_option, open_store
+from horus_supervisor.cli.wiring import Asked, Place, common_options, errors_in_words, open_store
 
 if TYPE_CHECKING:
     from horus_supervisor.enqueue import Enqueue
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     "--tag", "tags", metavar="T", multiple=True, callback=names.tag, help="Mark it; repeatable."
 )
 @click.option("--id", "job_id", metavar="ID", help="Its id: one that is known changes nothing.")
-@json_option
+@common_options
 @click.pass_obj
 def enqueue(
     asked: Asked,
@@ -61,7 +61,7 @@ def enqueue(
     """
     _check(text)
     asked_for = {"delay": delay, "at": at, "expires": expires, "tags": tags, "id": job_id}
-    with open_store(asked) as store, errors_in_words(store.place):
+    with open_store(asked, whole=True) as store, errors_in_words(store.place):
         cls = _class(store.place, job, queue)
         order = _order(store.place, cls, job, text, queue, asked_for)
         created = store.enqueue(order)

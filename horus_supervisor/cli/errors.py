@@ -44,13 +44,16 @@ def usage(message: str, hint: str = "") -> Failure:
 def in_words(error: HorusError, place: Place | None = None) -> Failure:
     """Turn an error of Horus into a failure; ``place`` says in which file the address stands."""
     code, hint = _code_and_hint(error, place)
-    return Failure(_with_origin(str(error), place), code, hint, type(error).__name__)
+    text = str(error)
+    if hint and isinstance(error, errors.ServiceNotRunning):
+        text = text.partition(": start it")[0]  # with which file is known here
+    return Failure(_with_origin(text, place), code, hint, type(error).__name__)
 
 
 def _code_and_hint(error: HorusError, place: Place | None) -> tuple[Exit, str]:
     match error:
         case errors.ServiceNotRunning():
-            return Exit.AWAY, _start(place)
+            return Exit.AWAY, place.start if place and not place.start.endswith(" FILE") else ""
         case errors.EnqueueUnknown():
             return Exit.AWAY, f"the same command with --id {error.job_id}: repeating is safe"
         case errors.ReplyLost():
@@ -62,15 +65,11 @@ def _code_and_hint(error: HorusError, place: Place | None) -> tuple[Exit, str]:
         case errors.QueueFull():
             return Exit.FAILED, "raise Redis's maxmemory; what waits is still worked off"
         case errors.ConfigError():
-            return Exit.USAGE, "horus-supervisor -c FILE --check"
+            file = shlex.quote(error.details[0].file) if error.details else "FILE"
+            return Exit.USAGE, f"horus-supervisor -c {file} --check"
         case ValueError() | TypeError():  # a payload, a job class, a URL
             return Exit.USAGE, ""
     return Exit.FAILED, ""
-
-
-def _start(place: Place | None) -> str:
-    file = place.config.file if place and place.config else None
-    return f"horus-supervisor -c {shlex.quote(str(file))}" if file else ""
 
 
 def _with_origin(message: str, place: Place | None) -> str:

@@ -53,7 +53,7 @@ def find_job(store: Store, beginning: str) -> Found:
     jobs, _ = store.run(operations.resolve(store.namespace, beginning))
     jobs = jobs or _seek(store, beginning, "jobs")
     jobs = jobs or _seek(store, beginning, "finished", "finished:old")
-    return store.run(operations.find(store.namespace, _only(beginning, jobs, "job")))
+    return store.run(operations.find(store.namespace, _only(store, beginning, jobs, "job")))
 
 
 def _seek(store: Store, beginning: str, *places: str) -> list[str]:
@@ -71,14 +71,14 @@ def _seek(store: Store, beginning: str, *places: str) -> list[str]:
 def whole_crash_id(store: Store, beginning: str) -> str:
     """Tell the one crash id that begins so. Fails as ``find_job``."""
     _, crashes = store.run(operations.resolve(store.namespace, beginning))
-    return _only(beginning, crashes, "crash")
+    return _only(store, beginning, crashes, "crash")
 
 
-def _only(beginning: str, ids: Sequence[str], what: str) -> str:
+def _only(store: Store, beginning: str, ids: Sequence[str], what: str) -> str:
     if beginning in ids:
         return beginning
     if not ids:
-        hint = "horus jobs" if what == "job" else "horus crashes"
+        hint = f"{store.place.again} {'jobs' if what == 'job' else 'crashes'}"
         raise Failure(f"no {what} {beginning!r} is known (any more)", Exit.NOT_FOUND, hint)
     if len(ids) > 1:
         several = f"{MANY} or more" if len(ids) >= MANY else str(len(ids))

@@ -10,7 +10,7 @@ import click
 
 from horus_supervisor.cli import output
 from horus_supervisor.cli.errors import Exit, Failure
-from horus_supervisor.cli.wiring import Asked, json_option
+from horus_supervisor.cli.wiring import Asked, common_options
 from horus_supervisor.errors import HorusError
 
 FIRST = Path(__file__).parent / "first"
@@ -19,7 +19,7 @@ FILES = ("config.toml", "jobs.py")
 
 @click.command(epilog="Example: horus init shop")
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
-@json_option
+@common_options
 @click.pass_obj
 def init(asked: Asked, folder: Path) -> None:
     """Write a commented config.toml and a module with a job, and say what to type next.

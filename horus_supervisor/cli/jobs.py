@@ -10,7 +10,7 @@ from horus_supervisor.cli import completing, ids, names, output
 from horus_supervisor.cli.job_rows import LISTED, job_row, list_jobs, why
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, clock
-from horus_supervisor.cli.wiring import Asked, Store, json_option, open_store
+from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 from horus_supervisor.store.rows import Listed
@@ -53,7 +53,7 @@ DEAD_COLUMNS = (
 @click.option("--tag", metavar="T", callback=names.tag, help="Only with this tag.")
 @click.option("--state", type=click.Choice([str(s) for s in STATES]), help="Only in this state.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), default=LIMIT, show_default=True)
-@json_option
+@common_options
 @click.pass_obj
 def jobs(asked: Asked, queue: str | None, tag: str | None, state: str | None, limit: int) -> None:
     """List jobs: those that run, then ready, scheduled and dead ones.
@@ -82,7 +82,7 @@ def jobs(asked: Asked, queue: str | None, tag: str | None, state: str | None, li
 @click.command(epilog="Example: horus dead --queue emails")
 @queue_option
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), default=LIMIT, show_default=True)
-@json_option
+@common_options
 @click.pass_obj
 def dead(asked: Asked, queue: str | None, limit: int) -> None:
     """List dead jobs, the newest first: they wait for `horus retry` or `horus discard`."""

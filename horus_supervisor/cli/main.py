@@ -129,6 +129,7 @@ def main(
     """Look after the background jobs of Horus.
 
     Without -c and --url: the file HORUS_CONFIG names, the URL HORUS_URL, else config.toml here.
+    -c, --url, --namespace and --json may stand behind the verb, too.
     """
     ctx.obj = Asked(config, url, namespace, json)
     if ctx.invoked_subcommand is None:

@@ -10,7 +10,7 @@ import click
 from horus_supervisor.cli import completing, names, output
 from horus_supervisor.cli.errors import Exit, Failure, usage
 from horus_supervisor.cli.output import count
-from horus_supervisor.cli.wiring import Asked, Store, json_option, open_store
+from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
 from horus_supervisor.store import operations
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ queue_argument = click.argument(
 
 @click.command(epilog="Example: horus pause emails")
 @queue_argument
-@json_option
+@common_options
 @click.pass_obj
 def pause(asked: Asked, queue: str) -> None:
     """Let no job of a queue start until it is resumed. What runs goes on; enqueueing works."""
@@ -44,7 +44,7 @@ def pause(asked: Asked, queue: str) -> None:
     shell_complete=completing.queues,
 )
 @click.option("--job", metavar="JOB", help="A job class that is held back, by its name.")
-@json_option
+@common_options
 @click.pass_obj
 def resume(asked: Asked, queue: str | None, job: str | None) -> None:
     """Let the jobs of a paused queue start again, or those of a class that is held back."""
@@ -63,7 +63,7 @@ def resume(asked: Asked, queue: str | None, job: str | None) -> None:
 @queue_argument
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@json_option
+@common_options
 @click.pass_obj
 def purge(asked: Asked, queue: str, yes: bool, dry_run: bool) -> None:
     """Discard the jobs of a queue that are ready or scheduled.

@@ -11,7 +11,7 @@ from horus_supervisor.cli import completing, ids, output, stacks
 from horus_supervisor.cli.acts import WHY
 from horus_supervisor.cli.errors import Exit, Failure, usage
 from horus_supervisor.cli.times import age
-from horus_supervisor.cli.wiring import Asked, Place, Store, json_option, open_store
+from horus_supervisor.cli.wiring import Asked, Place, Store, common_options, open_store
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 
@@ -31,7 +31,7 @@ EPILOG = """Examples:
 @click.command(epilog=EPILOG)
 @click.argument("job_id", metavar="ID", shell_complete=completing.job_ids)
 @click.option("--import", "imports", metavar="M", multiple=True, help="Import this module first.")
-@json_option
+@common_options
 @click.pass_obj
 def run(asked: Asked, job_id: str, imports: tuple[str, ...]) -> int:
     """Run a dead job alone in this terminal, to see what is wrong with it.
@@ -41,7 +41,7 @@ def run(asked: Asked, job_id: str, imports: tuple[str, ...]) -> int:
     so does a debugger that follows forks. No timeout holds. Exit status: 0 where it succeeded or
     discarded itself, else 1.
     """
-    with open_store(asked) as store:
+    with open_store(asked, whole=True) as store:
         found = ids.find_job(store, job_id)
         name = _runnable(store, found)
         store.close()  # the job may take long; the next call opens it again

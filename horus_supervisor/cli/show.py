@@ -12,7 +12,7 @@ from horus_supervisor.cli import completing, ids, output, stacks
 from horus_supervisor.cli.job_rows import whole_row, why
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, clock
-from horus_supervisor.cli.wiring import Asked, json_option, open_store
+from horus_supervisor.cli.wiring import Asked, common_options, open_store
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store.rows import Found, Note, Packed
 
@@ -27,7 +27,7 @@ HISTORY = (
 
 @click.command(epilog="Example: horus show 01a03189-8c")
 @click.argument("job_id", metavar="ID", shell_complete=completing.job_ids)
-@json_option
+@common_options
 @click.pass_obj
 def show(asked: Asked, job_id: str) -> None:
     """Show one job: its state, arguments, last error and history. ID may be shortened.

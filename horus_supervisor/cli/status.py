@@ -19,7 +19,7 @@ from horus_supervisor.cli.jobs import short_name
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, duration, milliseconds
 from horus_supervisor.cli.verdict import Verdict
-from horus_supervisor.cli.wiring import Asked, Store, json_option, open_store
+from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
 from horus_supervisor.errors import RedisRefused
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
@@ -70,7 +70,7 @@ BUSY = (
     callback=duration,
     help=f"Again every {WATCH}, or every D, until Ctrl-C; with --json one object a line.",
 )
-@json_option
+@common_options
 @click.pass_obj
 def status(asked: Asked, check: bool, watch: float | None) -> int:
     """Say whether all is well; then queues, hosts and what each runner does.

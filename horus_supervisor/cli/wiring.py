@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from horus_supervisor.cli.errors import in_words, usage
-from horus_supervisor.errors import HorusError, RedisAway, ReplyLost, ServiceNotRunning
+from horus_supervisor.cli.output import count, note
+from horus_supervisor.errors import (
+    ConfigError,
+    HorusError,
+    RedisAway,
+    ReplyLost,
+    ServiceNotRunning,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +46,7 @@ FEW = 50
 
 @dataclass(slots=True)
 class Asked:
-    """The options before the verb; ``json`` may stand behind it too. Owned by the main command."""
+    """The options that all verbs share, before or behind the verb. Owned by the main command."""
 
     config: str | None
     url: str | None
@@ -49,13 +56,19 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the jobs are. ``again``: how to type ``horus`` so that it looks there once more."""
+    """Where the jobs are. ``config``: all of the file, where it is one without mistakes.
+
+    ``again``: how to type ``horus`` so that it looks there once more; ``start``: the service;
+    ``mistakes``: of the file, elsewhere than in its [redis].
+    """
 
     address: Address
     namespace: str
     origin: Callable[[], str]
     config: Config | None
     again: str
+    start: str = "horus-supervisor -c FILE"
+    mistakes: int = 0
 
 
 class Store:
@@ -156,9 +169,13 @@ def errors_in_words(place: Place | None = None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def open_store(asked: Asked) -> Iterator[Store]:
-    """Open the store that was asked for."""
-    with contextlib.closing(Store(locate(asked))) as store:
+def open_store(asked: Asked, *, whole: bool = False) -> Iterator[Store]:
+    """Open the store that was asked for; ``whole`` as for ``locate``."""
+    place = locate(asked, whole=whole)
+    if place.mistakes and not asked.json:
+        found = count(place.mistakes, "mistake")
+        note(f"the file has {found}, so only its [redis] holds; try: {place.start} --check")
+    with contextlib.closing(Store(place)) as store:
         yield store
 
 
@@ -182,39 +199,61 @@ def open_client(place: Place) -> Iterator[Client]:
         yield client
 
 
-def locate(asked: Asked) -> Place:
-    """Find out where the jobs are: what was typed, else the environment, else ``config.toml``."""
+def locate(asked: Asked, *, whole: bool = True) -> Place:
+    """Find out where the jobs are: what was typed, else the environment, else ``config.toml``.
+
+    Without ``whole`` a file may have mistakes, but for its [redis]: who looks after jobs should not
+    have to mend it first.
+    """
     if asked.config and asked.url:
         raise usage("-c and --url: give one of them", "horus --help")
     if asked.config:
-        return _in_file(asked, asked.config, f"horus -c {shlex.quote(asked.config)}")
+        return _in_file(asked, asked.config, "-c", whole)
     if asked.url:
         return _at_url(asked, asked.url, "--url")
     if file := os.environ.get("HORUS_CONFIG"):
-        return _in_file(asked, file, "horus")
+        return _in_file(asked, file, "HORUS_CONFIG", whole)
     if url := os.environ.get("HORUS_URL"):
         return _at_url(asked, url, "HORUS_URL")
     if os.path.exists(FILE_HERE):
-        return _in_file(asked, FILE_HERE, "horus")
+        return _in_file(asked, FILE_HERE, "", whole)
     raise usage(
         f"where is Redis? There is no {FILE_HERE} here, and no HORUS_CONFIG or HORUS_URL",
         "horus -c FILE VERB, or horus --url URL VERB",
     )
 
 
-def _in_file(asked: Asked, name: str, again: str) -> Place:
+def _in_file(asked: Asked, name: str, named_by: str, whole: bool) -> Place:
     if asked.namespace:
         raise usage("--namespace goes with --url: a file names its own, in [redis] namespace")
     from pathlib import Path
 
     from horus_supervisor.address import parse_url
-    from horus_supervisor.config.load import load
+    from horus_supervisor.config.load import load, load_redis
 
-    file = Path(name)
+    file, quoted = Path(name), shlex.quote(name)
+    if not file.exists():
+        hint = "-c with the file of your service; horus init writes a first one"
+        raise usage(f"{name} ({named_by or 'here'}): there is no such file", hint)
+    config, mistakes = None, 0
     with errors_in_words():
-        config = load(file)
-        address = parse_url(config.redis.url, base=config.file.parent)
-    return Place(address, config.redis.namespace, lambda: _line_of_url(file), config, again)
+        try:
+            config = load(file)
+            redis = config.redis
+        except ConfigError as error:
+            if whole:
+                raise
+            redis, mistakes = load_redis(file, error), len(error.mistakes)
+        address = parse_url(redis.url, base=file.absolute().parent)
+    return Place(
+        address,
+        redis.namespace,
+        lambda: _line_of_url(file),
+        config,
+        f"horus -c {quoted}" if named_by == "-c" else "horus",
+        f"horus-supervisor -c {quoted}",
+        mistakes,
+    )
 
 
 def _at_url(asked: Asked, url: str, origin: str) -> Place:
@@ -244,17 +283,20 @@ def _line_of_url(file: Path) -> str:
     return f"{file}:{found}" if found else str(file)
 
 
-def _turn_json_on(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    if value:
-        ctx.ensure_object(Asked).json = True
+def _ask(ctx: click.Context, param: click.Parameter, value: str | bool | None) -> None:
+    if value and param.name:
+        ctx.find_root().params[param.name] = value  # what completing reads
+        setattr(ctx.ensure_object(Asked), param.name, value)
 
 
-def json_option(verb: F) -> F:
-    """Give a verb ``--json``."""
+def common_options(verb: F) -> F:
+    """Give a verb the options that all verbs share, so that they may stand behind it too."""
+    for flags in (("-c", "--config"), ("--url",), ("--namespace",)):
+        verb = click.option(*flags, expose_value=False, callback=_ask, hidden=True)(verb)
     return click.option(
         "--json",
         is_flag=True,
         expose_value=False,
-        callback=_turn_json_on,
+        callback=_ask,
         help="One JSON object on standard output; errors as an object on standard error.",
     )(verb)

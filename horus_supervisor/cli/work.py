@@ -7,7 +7,7 @@ import click
 from horus_supervisor.cli import completing, names, output
 from horus_supervisor.cli.classes import import_modules
 from horus_supervisor.cli.errors import usage
-from horus_supervisor.cli.wiring import Asked, Place, json_option, locate, open_client
+from horus_supervisor.cli.wiring import Asked, Place, common_options, locate, open_client
 
 
 @click.command(epilog="Example: horus work -q emails --until-empty")
@@ -23,7 +23,7 @@ from horus_supervisor.cli.wiring import Asked, Place, json_option, locate, open_
 )
 @click.option("--import", "imports", metavar="M", multiple=True, help="Import this module first.")
 @click.option("--until-empty", is_flag=True, help="Leave once the queues are empty.")
-@json_option
+@common_options
 @click.pass_obj
 def work(
     asked: Asked, queues: tuple[str, ...], imports: tuple[str, ...], until_empty: bool

@@ -40,16 +40,57 @@ Values = dict[str, Any]
 
 def load(path: Path) -> Config:
     """Read a file. Raises: ``ConfigError`` with every mistake, a missing file included."""
+    return parse(_read(path), path)
+
+
+def load_redis(path: Path, error: ConfigError) -> RedisConfig:
+    """Read ``[redis]`` alone, of a file that ``load`` refused with ``error``.
+
+    Raises: ``error``, where a mistake may concern what ``[redis]`` says, or what breaks off before.
+    """
+    text = _read(path)
+    try:
+        document = tomllib.loads(text)
+    except (ValueError, RecursionError):
+        document = _before_it_breaks_off(text, error)
+    reading = _Reading(path, document)
+    redis = reading.redis()
+    reading.table("supervisor", keys.SUPERVISOR)
+    reading.table("log", keys.LOG)
+    reading.tables()
+    if any(map(_may_concern_redis, reading.mistakes)):
+        raise error
+    return RedisConfig(**redis)
+
+
+def _before_it_breaks_off(text: str, error: ConfigError) -> dict[str, object]:
+    """Read a text that is no TOML up to the table in which that is so; raises ``error``."""
+    lines = text.split("\n")[: error.details[0].line or 0]
+    head = max((at for at, line in enumerate(lines) if line.startswith("[")), default=0)
+    try:
+        document = tomllib.loads("\n".join(lines[:head]))
+    except (ValueError, RecursionError):
+        raise error from None
+    if "redis" not in document:
+        raise error
+    return document
+
+
+def _may_concern_redis(wrong: _Wrong) -> bool:
+    names = {key.name for key in keys.REDIS}
+    return wrong.at[0] == "redis" or wrong.at[-1] in names or wrong.nearest == "redis"
+
+
+def _read(path: Path) -> str:
     try:
         content = path.read_bytes()
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         why = f"not UTF-8: byte {error.start} can't be read: save the file as UTF-8"
         raise ConfigError([Mistake(str(path), why, line)]) from None
     except OSError as error:
         raise ConfigError([Mistake(str(path), f"can't be read: {error.strerror}")]) from None
-    return parse(text, path)
 
 
 def parse(text: str, file: Path) -> Config:
