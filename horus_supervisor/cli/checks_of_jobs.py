@@ -7,11 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from horus_supervisor.cli.findings import Finding, error, ok, warning
 from horus_supervisor.cli.house import House
 from horus_supervisor.cli.output import count
-from horus_supervisor.lifecycle import ON_CRASH
 from horus_supervisor.store.rows import Overview
-
-LOOKED_AT = 100
-"""Waiting jobs of each queue and state whose classes are looked for."""
 
 
 def conservation(overview: Overview) -> Iterator[Finding]:
@@ -59,32 +55,15 @@ def unserved(house: House) -> Iterator[Finding]:
 
 
 def strangers(house: House, waiting: Mapping[str, Iterable[str]]) -> Iterator[Finding]:
-    """Find waiting jobs whose class nobody who serves their queue imports.
-
-    ``waiting``: queue -> names of jobs there. Who doesn't tell what he imports may import all.
-    """
-    found = False
-    for queue, names in waiting.items():
-        serving = [
-            one.told.jobs
-            for one in house.supervisors
-            if not one.silent and queue in {*one.told.queues, *_served(one.told.runners)}
-        ]
-        if not serving or any(jobs is None for jobs in serving):
-            continue
-        known = {ON_CRASH, *(name for jobs in serving for name in jobs or ())}
-        for name in sorted({*names} - known):
-            found = True
-            why = "it goes back to its queue until unknown_job_after has passed, then it is dead"
-            hint = f"add the module of {name} to [supervisor] imports, and restart the service"
-            what = f"{queue}: {name} waits, and no service that serves it imports it"
-            yield error("classes", what, why, hint)
+    """Find waiting jobs whose class nobody who serves their queue imports; as the house does."""
+    found = house.strangers(waiting)
+    for queue, name in found:
+        why = "it goes back to its queue until unknown_job_after has passed, then it is dead"
+        hint = f"add the module of {name} to [supervisor] imports, and restart the service"
+        what = f"{queue}: {name} waits, and no service that serves it imports it"
+        yield error("classes", what, why, hint)
     if not found:
         yield ok("classes", "no job waits whose class nobody imports")
-
-
-def _served(runners: Iterable[object]) -> set[str]:
-    return {queue for runner in runners for queue in getattr(runner, "queues", ())}
 
 
 def silent(house: House) -> Iterator[Finding]:

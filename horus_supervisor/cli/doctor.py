@@ -5,13 +5,13 @@ from __future__ import annotations
 import textwrap
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import click
 
 from horus_supervisor.cli import checks_of_jobs, checks_of_machine, checks_of_redis, output
 from horus_supervisor.cli.errors import Exit, Failure
 from horus_supervisor.cli.findings import Finding, Level, error, warning
+from horus_supervisor.cli.job_rows import names_waiting
 from horus_supervisor.cli.output import count
 from horus_supervisor.cli.wiring import (
     Asked,
@@ -22,11 +22,10 @@ from horus_supervisor.cli.wiring import (
     locate,
 )
 from horus_supervisor.errors import RedisRefused
-from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 
-if TYPE_CHECKING:
-    from horus_supervisor.store.rows import Overview
+LOOKED_AT = 100
+"""Waiting jobs of each queue and state whose classes are looked for."""
 
 COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
 
@@ -99,7 +98,7 @@ def _look_at_redis(store: Store) -> Iterator[Finding]:
     yield from _clock(store)
     yield from checks_of_jobs.silent(house)
     yield from checks_of_jobs.unserved(house)
-    yield from checks_of_jobs.strangers(house, _waiting(store, overview))
+    yield from checks_of_jobs.strangers(house, names_waiting(store, house.queues, LOOKED_AT))
     yield from checks_of_jobs.conservation(overview)
 
 
@@ -109,19 +108,6 @@ def _clock(store: Store) -> Iterator[Finding]:
     theirs = store.now_s()
     round_trip_s = time.monotonic() - began
     yield from checks_of_redis.clock(asked_at + round_trip_s / 2 - theirs, round_trip_s)
-
-
-def _waiting(store: Store, overview: Overview) -> dict[str, set[str]]:
-    """Tell the names of the jobs that are next, by queue."""
-    found: dict[str, set[str]] = {}
-    for row in overview.queues:
-        for state, number in ((JobState.READY, row.ready), (JobState.SCHEDULED, row.scheduled)):
-            if number:
-                most = checks_of_jobs.LOOKED_AT
-                call = operations.list_jobs(store.namespace, state, row.queue, most)
-                names = {item.job.name for item in store.run(call)}
-                found.setdefault(row.queue, set()).update(names)
-    return found
 
 
 def _print(findings: list[Finding], errors: int, warnings: int, again: str) -> None:

@@ -10,9 +10,16 @@ import msgspec
 
 from horus_supervisor.cli import completing, names, output
 from horus_supervisor.cli.classes import find_class, not_found
-from horus_supervisor.cli.errors import Failure, usage
+from horus_supervisor.cli.errors import Failure, tell, usage
 from horus_supervisor.cli.times import duration, moment
-from horus_supervisor.cli.wiring import Asked, Place, common_options, errors_in_words, open_store
+from horus_supervisor.cli.wiring import (
+    Asked,
+    Place,
+    Store,
+    common_options,
+    errors_in_words,
+    open_store,
+)
 
 if TYPE_CHECKING:
     from horus_supervisor.enqueue import Enqueue
@@ -65,12 +72,15 @@ def enqueue(
         cls = _class(store.place, job, queue)
         order = _order(store.place, cls, job, text, queue, asked_for)
         created = store.enqueue(order)
+        trouble = None if asked.json else _who_takes(store, order)
     if asked.json:
         output.print_json(job={"job_id": order.job_id, "created": created})
         return
     output.say(order.job_id)
     if created is False:
         output.note("this id is known already: nothing was changed")
+    elif trouble:
+        tell(trouble, as_json=False)
 
 
 def _order(
@@ -91,6 +101,28 @@ def _order(
     from horus_supervisor.cli.arguments import make
 
     return prepare(make(cls, text), queue=queue, max_bytes=most, **asked_for)
+
+
+def _who_takes(store: Store, order: Enqueue) -> Failure | None:
+    """Say why nobody would take this job now; where nobody tells, nothing."""
+    from horus_supervisor.cli.status import look_who_serves
+
+    try:
+        house = look_who_serves(store)
+    except Failure:
+        return None  # the job is on its queue all the same
+    place, queue = store.place, order.queue
+    if all(one.silent for one in house.supervisors):
+        return usage(f"no service runs: the job waits in {queue}", place.start)
+    if not house.serves(queue):
+        served = [one.queue for one in house.queues if house.serves(one.queue)]
+        hint = f"[queues] {queue} = 1 in the service's file, or {place.again} work -q {queue}"
+        text = f"no runner serves {queue}: the job waits (served: {', '.join(served[:5]) or '-'})"
+        return usage(text, hint)
+    if house.strangers({queue: [order.name]}):
+        hint = f"add its module to [supervisor] imports, and restart the service of {queue}"
+        return usage(f"no runner of {queue} imports {order.name}: the job waits", hint)
+    return None
 
 
 def _check(text: str) -> None:

@@ -6,13 +6,14 @@ a slot holds in Redis, and who is connected to it, is of this moment, and wins.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from horus_supervisor.clock import rfc3339
+from horus_supervisor.lifecycle import ON_CRASH
 from horus_supervisor.store.rows import Holding, Overview, QueueRow, SupervisorRow
 
 
@@ -170,6 +171,32 @@ class House:
     now_ms: int
     queues: tuple[Queue, ...]
     supervisors: tuple[Supervisor, ...]
+
+    def serves(self, queue: str) -> bool:
+        """Tell whether a service that lives has runners for a queue, or may yet tell of some."""
+        return any(
+            queue in (told for runner in one.runners for told in runner.told.queues)
+            or (not one.runners and one.wanted > 0 and queue in one.told.queues)
+            for one in self.supervisors
+            if not one.silent
+        )
+
+    def strangers(self, waiting: Mapping[str, Iterable[str]]) -> list[tuple[str, str]]:
+        """Find waiting jobs whose class nobody who serves their queue imports: queue and name.
+
+        ``waiting``: queue -> names of jobs there. Who doesn't tell what he imports may import all.
+        """
+        found = []
+        for queue, names in waiting.items():
+            serving = [
+                one.told.jobs
+                for one in self.supervisors
+                if not one.silent and queue in _served(one)
+            ]
+            if serving and all(jobs is not None for jobs in serving):
+                known = {ON_CRASH, *(name for jobs in serving for name in jobs or ())}
+                found += [(queue, name) for name in sorted({*names} - known)]
+        return found
 
 
 def see(overview: Overview, names: Mapping[str, str], heard: Heard) -> House:

@@ -11,6 +11,9 @@ from horus_supervisor.store import operations
 from horus_supervisor.store.rows import Found, Listed, Note, Overview
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from horus_supervisor.cli.house import Queue
     from horus_supervisor.cli.wiring import Store
 
 LISTED = (JobState.RUNNING, JobState.READY, JobState.SCHEDULED, JobState.DEAD)
@@ -109,6 +112,21 @@ def list_jobs(
     ranked = [(rank, item) for reply in replies for rank, item in enumerate(reply)]
     ranked.sort(key=lambda pair: (states.index(pair[1].state), _order(*pair)))
     return [item for _, item in ranked[:limit]], len(ranked) if tag else total
+
+
+def names_waiting(store: Store, queues: Iterable[Queue], most: int) -> dict[str, set[str]]:
+    """Tell the names of the jobs that are next, by queue: ``most`` of each state are looked at."""
+    calls = [
+        (queue.queue, operations.list_jobs(store.namespace, state, queue.queue, most))
+        for queue in queues
+        for state, number in ((JobState.READY, queue.ready), (JobState.SCHEDULED, queue.scheduled))
+        if number
+    ]
+    found: dict[str, set[str]] = {}
+    replies = store.run_many(call for _, call in calls)
+    for (queue, _), reply in zip(calls, replies, strict=True):
+        found.setdefault(queue, set()).update(item.job.name for item in reply)
+    return found
 
 
 def _counts(overview: Overview, state: JobState) -> dict[str, int]:

@@ -15,6 +15,7 @@ from horus_supervisor.cli import ids, output, verdict
 from horus_supervisor.cli.crash_rows import Record
 from horus_supervisor.cli.errors import Exit, Failure, tell, usage
 from horus_supervisor.cli.house import Heard, House, Runner, Supervisor, see
+from horus_supervisor.cli.job_rows import names_waiting
 from horus_supervisor.cli.jobs import short_name
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, duration, milliseconds
@@ -23,12 +24,16 @@ from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
 from horus_supervisor.errors import RedisRefused
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
+from horus_supervisor.store.rows import Overview
 
 BUSY_SHOWN = 20
 """Most runners that are listed with their job; ``--json`` has all."""
 
 NAMED = 1000
 """Most running jobs whose names are asked for."""
+
+LOOKED_AT = 20
+"""Waiting jobs of each queue and state whose classes are looked for; the doctor looks at more."""
 
 WATCH = "2s"
 SOONEST_S = 0.1
@@ -101,7 +106,8 @@ def _watch(store: Store, asked: Asked, every_s: float) -> NoReturn:
 
 def _show(store: Store, asked: Asked) -> Verdict:
     house, crashes = look(store)
-    judged = verdict.judge(house, crashes)
+    names = names_waiting(store, house.queues, LOOKED_AT)
+    judged = verdict.judge(house, crashes, house.strangers(names))
     if asked.json:
         output.print_json(
             healthy=judged.well,
@@ -110,7 +116,8 @@ def _show(store: Store, asked: Asked) -> Verdict:
             supervisors=[one.row() for one in house.supervisors],
         )
     else:
-        print_house(house, crashes, judged, store.place.again)
+        next_ = f"{store.place.again} {judged.next}" if judged.next else store.place.start
+        print_house(house, crashes, judged, next_)
     return judged
 
 
@@ -123,12 +130,19 @@ def look(store: Store) -> tuple[House, list[Record]]:
         names = {item.job_id: item.job.name for item in store.run(call)}
     within_ms = round(verdict.CRASHES_WITHIN_S * 1000)
     records = operations.crashes(store.namespace, verdict.CRASHES_READ, within_ms)
-    heard = _hear(store) if overview.supervisors else Heard(None)
-    return see(overview, names, heard), store.run(records)
+    return see(overview, names, _hear(store, overview)), store.run(records)
 
 
-def _hear(store: Store) -> Heard:
+def look_who_serves(store: Store) -> House:
+    """Ask for queues and services only, without what runs there."""
+    overview = store.run(operations.overview(store.namespace))
+    return see(overview, {}, _hear(store, overview))
+
+
+def _hear(store: Store, overview: Overview) -> Heard:
     """Ask Redis who is connected; a user that may not ask hears of none."""
+    if not overview.supervisors:
+        return Heard(None)
     try:
         clients = store.clients()
     except RedisRefused:
@@ -136,7 +150,7 @@ def _hear(store: Store) -> Heard:
     return Heard({c.get("name", ""): float(c.get("idle") or 0) for c in clients})
 
 
-def print_house(house: House, crashes: Sequence[Record], judged: Verdict, again: str) -> None:
+def print_house(house: House, crashes: Sequence[Record], judged: Verdict, next_: str) -> None:
     """Write all of it for people."""
     _print_verdict(judged)
     if house.queues:
@@ -148,7 +162,7 @@ def print_house(house: House, crashes: Sequence[Record], judged: Verdict, again:
     busy = [(one, runner) for one in house.supervisors for runner in one.runners if runner.job_id]
     if busy:
         _print_busy(house, busy)
-    output.say(f"Next: {again} {judged.next}")
+    output.say(f"Next: {next_}")
 
 
 def _print_verdict(judged: Verdict) -> None:

@@ -31,18 +31,26 @@ CRASHES_READ = 200
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``reasons`` why it isn't well, else what there is; ``next``: the verb to type next."""
+    """``reasons`` why it isn't well, else what there is; ``next``: the verb to type next.
+
+    Without one it is the service that has to be started.
+    """
 
     well: bool
     reasons: tuple[str, ...]
     next: str
 
 
-def judge(house: House, crashes: Sequence[Record]) -> Verdict:
-    """Judge a house; ``crashes`` are those of the last ``CRASHES_WITHIN_S``, newest first."""
+def judge(
+    house: House, crashes: Sequence[Record], strangers: Sequence[tuple[str, str]] = ()
+) -> Verdict:
+    """Judge a house; ``crashes`` are those of the last ``CRASHES_WITHIN_S``, newest first.
+
+    ``strangers``: queue and name of waiting jobs that nobody who serves it imports.
+    """
     crashing = _crashing(crashes)
     unserved = _unattended(house) or _empty(house)
-    found = [*unserved, *_stalled(house), *crashing, *_silent(house)]
+    found = [*unserved, *_strange(strangers), *_stalled(house), *crashing, *_silent(house)]
     if found:
         cause = crashing or found  # what crashes is mostly why the rest waits
         return Verdict(False, tuple(reason for reason, _ in found), cause[0][1])
@@ -68,14 +76,38 @@ def _unattended(house: House) -> Found:
     left = sum(queue.ready + queue.scheduled + queue.running for queue in house.queues)
     if not any(not one.silent for one in house.supervisors):
         text = f"no service runs, and {count(left, 'job')} wait{'s' * (left == 1)}"
-        return [(text, "jobs")] if left else []
+        return [(text, "")] if left else []
     found: Found = []
     for queue in house.queues:
-        if queue.ready and not queue.runners and not queue.paused:
-            why = "its runners are restarting" if queue.places else "no runner serves it"
-            text = f"{queue.queue}: {queue.ready} ready, {why}"
-            found.append((text, "crashes" if queue.places else f"work -q {queue.queue}"))
+        if queue.paused:
+            continue
+        if not house.serves(queue.queue) and (queue.ready or queue.scheduled):
+            text = f"{queue.queue}: {_waiting(queue)}, no runner serves it"
+            found.append((text, f"work -q {queue.queue}"))
+        elif queue.ready and not queue.runners:
+            text = f"{queue.queue}: {queue.ready} ready, its runners are restarting"
+            found.append((text, "crashes"))
     return found
+
+
+def _waiting(queue: Queue) -> str:
+    counts = {"ready": queue.ready, "scheduled": queue.scheduled}
+    return " and ".join(f"{number} {state}" for state, number in counts.items() if number)
+
+
+def _strange(strangers: Sequence[tuple[str, str]]) -> Found:
+    """Say of each queue which classes wait there in vain."""
+    names: dict[str, list[str]] = {}
+    for queue, name in strangers:
+        names.setdefault(queue, []).append(name)
+    return [
+        (f"{queue}: jobs wait that no runner imports: {_few(found)}", "doctor")
+        for queue, found in names.items()
+    ]
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _empty(house: House) -> Found:

@@ -59,8 +59,8 @@ def unreachable(address: Address, error: OSError | None, why: str | None = None)
     if address.folder is not None and _nobody_listens(error):
         return ServiceNotRunning(
             f"no service runs behind {address.safe}: start it with `{START}`, the file that has"
-            " this URL; if it does run, give the absolute path of its folder: a relative one is taken"
-            " from the working folder here, from FILE's folder there"
+            " this URL; if it does run, give its folder's absolute path: a relative one is taken"
+            " from the working folder here, and from FILE's folder there"
         )
     return RedisAway(f"can't reach Redis at {address.safe}: {why or reason(error)}")
 

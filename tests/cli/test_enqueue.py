@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from horus_supervisor.address import parse_url
+from horus_supervisor.lifecycle import JobState
+from horus_supervisor.store.wire import Wire
 from tests.support.horus import Horus, Scene
 
 
@@ -134,3 +138,26 @@ def test_delay_and_at_say_when(horus: Horus, scene: Scene) -> None:
     assert rows["b"]["due_at"] == "2096-02-01T00:00:00.000000Z"
     due, enqueued = (datetime.fromisoformat(rows["a"][key]) for key in ("due_at", "enqueued_at"))
     assert (due - enqueued).total_seconds() == 5400
+
+
+def test_a_job_that_nobody_would_take_is_enqueued_and_that_is_said(
+    horus: Horus, scene: Scene, redis_url: str
+) -> None:
+    def said(queue: str, name: str = "shop.Mail") -> str:
+        result = horus("enqueue", name, "--queue", queue)
+        assert scene.state(result.stdout.strip()) is JobState.READY
+        assert horus("enqueue", name, "--queue", queue, "--json").stderr.count("waits") == 0
+        return "\n".join(line for line in result.stderr.splitlines() if "not checked" not in line)
+
+    name = scene.namespace
+    assert "no service runs: the job waits in emails" in said("emails")
+    seat = {"runner": "emails/1", "slot": 0, "queues": ["emails"], "state": "idle", "pid": 7}
+    scene.beat(name, groups={"emails": 1}, runners=[seat], jobs=["shop.Mail"])
+    assert "no service runs" in said("emails"), "only its row is left"
+    with contextlib.closing(Wire(parse_url(redis_url), name=f"horus:{name}:keeper")) as keeper:
+        keeper.connect()
+        assert said("emails") == ""
+        unserved, hint = said("emials").splitlines()
+        assert unserved == "horus: no runner serves emials: the job waits (served: emails)"
+        assert hint.endswith("work -q emials")
+        assert "no runner of emails imports shop.New" in said("emails", "shop.New")

@@ -83,7 +83,8 @@ def test_an_empty_namespace_is_well(horus: Horus) -> None:
 def test_work_that_waits_for_no_service_is_not_well(horus: Horus, scene: Scene) -> None:
     scene.add("a")
     assert reasons(horus) == ["no service runs, and 1 job waits"]
-    horus("status")  # without --check it is no failure
+    text = horus("status").stdout  # without --check it is no failure
+    assert text.splitlines()[-1] == "Next: horus-supervisor -c FILE"
 
 
 def test_queues_are_counted_and_queues_without_jobs_are_known(
@@ -169,6 +170,35 @@ def test_a_queue_that_no_runner_serves_is_not_well(horus: Horus, scene: Scene, k
     scene.add("a", queue="reports")
     assert reasons(horus) == ["reports: 1 ready, no runner serves it"]
     assert "unserved" in horus("status").stdout
+
+
+def test_scheduled_jobs_of_a_queue_that_no_runner_serves_are_not_well(
+    horus: Horus, scene: Scene, keeper: str
+) -> None:
+    service(scene, keeper, runner(0), queues=("emails", "off"))
+    scene.add("a", queue="off", delay_ms=3_600_000)
+    scene.add("b", queue="reports")
+    scene.add("c", queue="reports", delay_ms=3_600_000)
+    assert reasons(horus) == [
+        "off: 1 scheduled, no runner serves it",
+        "reports: 1 ready and 1 scheduled, no runner serves it",
+    ]
+
+
+def test_jobs_whose_class_no_runner_imports_are_not_well(
+    horus: Horus, scene: Scene, keeper: str, redis_url: str
+) -> None:
+    told = {"groups": {"emails": 1}, "runners": [runner(0)]}
+    scene.beat(keeper, jobs=["shop.Mail"], **told)
+    scene.add("a", name="shop.Mail")
+    well(horus)
+    scene.add("b", name="shop.New")
+    scene.add("c", name="shop.Newer", delay_ms=60_000)
+    assert reasons(horus) == ["emails: jobs wait that no runner imports: shop.New, shop.Newer"]
+    assert horus("status").stdout.splitlines()[-1].endswith(" doctor")
+    with connected(redis_url, f"horus:{keeper}2:keeper"):
+        scene.beat(f"{keeper}2", jobs=["shop.New", "shop.Newer"], **told)
+        well(horus)
 
 
 def test_a_queue_whose_runners_are_all_down_is_not_well(
