@@ -74,7 +74,8 @@ _SENTENCES: dict[Event, str] = {
     Event.SUPERVISOR_AS_ROOT: "runs as root, and every job with it: give it a user of its own",
     Event.SUPERVISOR_READY: "serving {runners} runners",
     Event.SUPERVISOR_RELOADED: "{config} taken: {changes}",
-    Event.SUPERVISOR_STOPPING: "{signal}: no new jobs; running ones have {shutdown_timeout_s} s",
+    Event.SUPERVISOR_STOPPING: "{signal}: no new jobs; running ones have {shutdown_timeout_s} s, "
+    "or until a second signal",
     Event.SUPERVISOR_STOPPED: "stopped in order",
     Event.CONFIG_REJECTED: "{config} has mistakes; the settings in force stay",
     Event.SUPERVISOR_FAULT: "can't happen, and did; the service goes on",

@@ -11,7 +11,7 @@ import click
 from horus_supervisor.cli.errors import Exit
 from horus_supervisor.cli.main import VERBS
 from horus_supervisor.cli.main import main as command
-from horus_supervisor.supervisor.main import parser
+from horus_supervisor.supervisor.command_line import parser
 from reference.words import table
 
 _HORUS = """

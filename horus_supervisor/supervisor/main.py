@@ -8,8 +8,6 @@ import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from horus_supervisor import __version__
-
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
@@ -41,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _read(arguments: list[str] | None) -> argparse.Namespace:
+    from horus_supervisor.supervisor.command_line import parser  # not before signals are held off
+
     words = parser()
     options = words.parse_args(arguments)
     if options.json and not options.check:
@@ -71,30 +71,6 @@ def start(file: Path, log_format: str | None) -> int:
         for mistake in error.mistakes:
             print(f"horus-supervisor: {mistake}", file=sys.stderr)
         return 2
-
-
-def parser() -> argparse.ArgumentParser:
-    """Make the reader of the command line; the documentation lists its options."""
-    import argparse  # not before signals are held off, as all that is imported in functions here
-    from pathlib import Path
-
-    words = argparse.ArgumentParser(
-        prog="horus-supervisor",
-        description="Runs the jobs of the queues that a TOML file names, in forked runners.",
-    )
-    words.add_argument(
-        "-c", "--config", metavar="FILE", required=True, type=Path, help="the TOML file"
-    )
-    words.add_argument(
-        "--check", action="store_true", help="validate the file, import the job modules, and exit"
-    )
-    words.add_argument("--json", action="store_true", help="with --check: one JSON object")
-    words.add_argument(
-        "--probe", choices=("live", "ready"), help="ask the service that runs with the file"
-    )
-    words.add_argument("--log-format", choices=("json", "console"), help="over the file's setting")
-    words.add_argument("--version", action="version", version=f"horus-supervisor {__version__}")
-    return words
 
 
 def _watch(file: Path) -> Watch:

@@ -14,7 +14,7 @@ import pytest
 from horus_supervisor.cli.main import VERBS
 from horus_supervisor.cli.main import main as horus
 from horus_supervisor.events import Event
-from horus_supervisor.supervisor.main import parser
+from horus_supervisor.supervisor.command_line import parser
 from reference import events, site
 from reference.pages import FOLDER, PAGES
 from tests.support.pages import blocks
