@@ -19,7 +19,7 @@ from horus_supervisor.enqueue import Enqueue, prepare, prepare_many, prepare_raw
 from horus_supervisor.errors import HorusError
 from horus_supervisor.ids import valid_job_name
 from horus_supervisor.job.codec import MAX_PAYLOAD_BYTES
-from horus_supervisor.job.definition import Job, valid_timeout
+from horus_supervisor.job.definition import Job, in_seconds, valid_timeout
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 from horus_supervisor.store.connection import connect
@@ -38,7 +38,7 @@ DEFAULT_URL = "redis://localhost:6379/0"
 def check_settings(namespace: str, timeout: float) -> None:
     """Refuse what no client can work with. Raises: ``ValueError``."""
     if not valid_timeout(timeout):
-        raise ValueError(f"timeout={timeout!r}: seconds, more than 0")
+        raise ValueError(f"timeout={timeout!r}: seconds, more than 0{in_seconds(timeout)}")
     if not valid_job_name(namespace) or not namespace.isascii() or set(namespace) & set("{}"):
         raise ValueError(f"namespace={namespace!r}: printable ASCII, no white space, no braces")
 

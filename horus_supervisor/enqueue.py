@@ -27,6 +27,7 @@ from horus_supervisor.job.definition import (
     MAX_ATTEMPTS,
     MAX_COUNT,
     Job,
+    in_seconds,
     valid_count,
     valid_timeout,
 )
@@ -93,7 +94,7 @@ def prepare(
 ) -> Enqueue:
     """Check a job and what is asked for it; no I/O. Parameters and errors: ``Client.enqueue``."""
     if not isinstance(job, Job):
-        raise TypeError(f"a job is needed, an instance of a Job class, not {job!r}")
+        raise TypeError(f"a job is needed, an instance of a Job class, not {_instead_of_job(job)}")
     options = type(job).__horus__
     if not options.named and type(job).__module__ in ("__main__", "__mp_main__"):
         raise JobDefinitionError(
@@ -125,6 +126,8 @@ def prepare_many(
     max_bytes: int = MAX_PAYLOAD_BYTES,
 ) -> list[Enqueue]:
     """Check many jobs; no I/O. Parameters and errors: ``Client.enqueue_many``."""
+    if isinstance(jobs, Job):
+        raise TypeError("jobs: a list of them; one alone goes to enqueue")
     jobs = list(jobs)
     if ids is None:
         ids = new_job_ids(len(jobs))
@@ -161,6 +164,7 @@ def prepare_raw(
     """Check a job whose class is not at hand; no I/O. Parameters and errors: ``enqueue_raw``."""
     if not valid_job_name(name):
         raise PayloadError(f"{name!r} is no job's name: printable, without white space")
+    _check_bytes(payload)
     check_raw(name, payload, max_bytes)
     return _checked(
         name=name,
@@ -199,7 +203,8 @@ def _checked(
     if not valid_count(max_attempts):
         raise PayloadError(f"max_attempts={max_attempts!r}: from 1 to {MAX_COUNT}")
     if timeout is not None and not valid_timeout(timeout):
-        raise PayloadError(f"timeout={timeout!r}: seconds, more than 0, at most ten years")
+        why = f"seconds, more than 0, at most ten years{in_seconds(timeout)}"
+        raise PayloadError(f"timeout={timeout!r}: {why}")
     if delay is not None and at is not None:
         raise PayloadError("delay and at: give one of them")
     return Enqueue(
@@ -218,13 +223,29 @@ def _checked(
     )
 
 
+def _instead_of_job(given: object) -> str:
+    return f"the class: {given.__name__}(...)" if isinstance(given, type) else repr(given)
+
+
+def _check_bytes(payload: object) -> None:
+    if not isinstance(payload, bytes):
+        how = "bytes of JSON, as json.dumps(...).encode() gives"
+        raise PayloadError(f"payload: {how}, not a {_kind(payload)}")
+
+
 def _bad_id(id: object) -> str:
-    return f"id={id!r}: an id is 1 to 128 printable ASCII characters, no spaces"
+    what = "" if isinstance(id, str) else f": str() of this {_kind(id)}"
+    return f"id={id!r}: an id is a str of 1 to 128 printable ASCII characters, no spaces{what}"
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
 
 
 def _delay_ms(delay: object) -> int | None:
     if not isinstance(delay, int | float) or isinstance(delay, bool):
-        raise PayloadError(f"delay={delay!r}: a number of seconds")
+        what = "; a moment is at=" if isinstance(delay, datetime) else in_seconds(delay)
+        raise PayloadError(f"delay={delay!r}: a number of seconds{what}")
     if not 0 <= delay <= MAX_DELAY_S:
         raise PayloadError(f"delay={delay!r}: seconds, from 0 to a hundred years")
     return _whole_ms(delay) or None
@@ -238,13 +259,14 @@ def _expiry(expires: float | datetime | None) -> dict[str, int]:
     if not valid_timeout(expires):
         raise PayloadError(
             f"expires={expires!r}: seconds, more than 0, at most ten years, or a datetime"
+            f"{in_seconds(expires)}"
         )
     return {"expires_after_ms": _whole_ms(expires)}
 
 
 def _tags(tags: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(tags, str):
-        raise PayloadError(f"tags={tags!r}: a list of tags, not one text")
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        raise PayloadError(f"tags={tags!r}: a list of tags, not a {_kind(tags)}")
     found = tuple(dict.fromkeys(tags))
     if len(found) > MAX_TAGS:
         raise PayloadError(f"tags: {len(found)} of them, at most {MAX_TAGS}")
@@ -256,9 +278,19 @@ def _tags(tags: Iterable[str]) -> tuple[str, ...]:
 
 def _due_ms(name: str, at: object) -> int:
     if not isinstance(at, datetime) or at.utcoffset() is None:
-        raise PayloadError(f"{name}={at!r}: a datetime with a zone, as datetime.now(UTC) gives")
+        raise PayloadError(f"{name}={at!r}: a datetime with a zone{_zone(at)}")
     ms = -((_EPOCH - at) // timedelta(milliseconds=1))
     return max(1, ms)  # 0 would mean none, and all the past is due
+
+
+def _zone(at: object) -> str:
+    """Say how what should be a datetime with a zone becomes one."""
+    match at:
+        case datetime():
+            return ", as datetime.now(UTC) gives; .astimezone() takes this one for local time"
+        case timedelta() | int() | float():
+            return ", as datetime.now(UTC) gives; so much later is delay="
+    return ", as datetime.now(UTC) gives"
 
 
 def _whole_ms(seconds: float) -> int:

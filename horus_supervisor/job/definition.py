@@ -12,6 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, ClassVar, dataclass_transform
 
 from horus_supervisor.backoff import retry_in_s
@@ -221,7 +222,8 @@ def _check_options(cls: type[Job], options: JobOptions) -> None:
     if not valid_queue_name(options.queue):
         raise refuse("queue", options.queue, "a queue's name is 1 to 64 of A-Z a-z 0-9 _ . -")
     if options.timeout_s is not None and not valid_timeout(options.timeout_s):
-        raise refuse("timeout", options.timeout_s, "seconds, more than 0, at most ten years")
+        allowed = f"seconds, more than 0, at most ten years{in_seconds(options.timeout_s)}"
+        raise refuse("timeout", options.timeout_s, allowed)
     if not valid_count(options.max_attempts):
         raise refuse("max_attempts", options.max_attempts, f"from 1 to {MAX_COUNT}")
     if options.max_crashes is not None and not valid_count(options.max_crashes):
@@ -238,6 +240,16 @@ def valid_timeout(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return not math.isnan(value) and 0 < value <= MAX_TIMEOUT_S
+
+
+def in_seconds(value: object) -> str:
+    """Say how a value that should be a number of seconds becomes one; else nothing."""
+    match value:
+        case timedelta():
+            return f"; .total_seconds() of a timedelta, here {value.total_seconds():g}"
+        case str():
+            return "; a number, not a text"
+    return ""
 
 
 def _check_methods(cls: type[Job]) -> None:

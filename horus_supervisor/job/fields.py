@@ -30,6 +30,9 @@ TRAVELS = (
 
 _SEQUENCES = (list, tuple, set, frozenset)
 _KEYS = (str, int, UUID, Decimal, datetime, date, bytes)
+LONGEST_NAME = 120
+"""Most characters of a type in an error: a Literal may have hundreds of values."""
+
 _KEY_NAMES = "str, int, UUID, Decimal, datetime, date, bytes, an enum or a Literal of strings"
 
 
@@ -42,12 +45,13 @@ class Unresolved(Exception):
 
 
 def type_name(annotation: object) -> str:
-    """Write an annotation as its author did, as far as that can be told."""
+    """Write an annotation as its author did, as far as that can be told, and not at any length."""
     if inspect.isroutine(annotation):  # threading.Lock is a function before Python 3.13
         return annotation.__qualname__
     if isinstance(annotation, type) and not typing.get_args(annotation):
         return annotation.__qualname__
-    return inspect.formatannotation(annotation)
+    text = inspect.formatannotation(annotation)
+    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 4]} ..."
 
 
 def annotation_of(cls: type, field: dataclasses.Field[Any]) -> Any:

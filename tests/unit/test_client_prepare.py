@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, Literal
+from uuid import UUID
 
 import pytest
 
@@ -203,3 +205,50 @@ def test_one_bad_job_among_many_is_refused_whichever_it_is() -> None:
         prepare_many([JOB, "email"])  # type: ignore[list-item]
     with pytest.raises(PayloadError, match="queue='two words'"):
         prepare_many([JOB], queue="two words")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"delay": timedelta(minutes=5)}, "; .total_seconds() of a timedelta, here 300"),
+        ({"delay": "5m"}, "; a number, not a text"),
+        ({"delay": datetime.now(UTC)}, "; a moment is at="),
+        ({"timeout": timedelta(minutes=5)}, ", here 300"),
+        ({"expires": "1h"}, "; a number, not a text"),
+        (
+            {"at": datetime(2026, 8, 24)},
+            ".astimezone() takes this one for local time",
+        ),
+        ({"at": timedelta(minutes=5)}, "; so much later is delay="),
+        ({"at": "2026-08-24"}, "a datetime with a zone"),
+        ({"id": UUID(int=7)}, ": str() of this UUID"),
+        ({"tags": 5}, "a list of tags, not a int"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_with_what_to_write(
+    options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(PayloadError, match=re.escape(told)):
+        prepare(JOB, **options)
+
+
+def test_what_is_no_job_and_no_payload_is_refused_with_what_is_needed() -> None:
+    anything: Any = EmailJob
+    with pytest.raises(TypeError, match=r"not the class: EmailJob\(\.\.\.\)"):
+        prepare(anything)
+    anything = JOB
+    with pytest.raises(TypeError, match="one alone goes to enqueue"):
+        prepare_many(anything)
+    anything = {"n": 1}
+    with pytest.raises(PayloadError, match=r"json\.dumps\(\.\.\.\)\.encode\(\) gives, not a dict"):
+        prepare_raw("a.B", anything, "q")
+    with pytest.raises(JobDefinitionError, match="a number, not a text"):
+        type("Late", (Job,), {"execute": print}, timeout="30s")
+
+
+def test_a_type_of_many_words_is_not_told_at_any_length() -> None:
+    words: Any = Literal[tuple(f"word-{n}" for n in range(300))]
+    picky = type("Picky", (Job,), {"__annotations__": {"word": words}, "execute": print}, name="p")
+    with pytest.raises(PayloadError, match=r"expected .*word-2.* found 'x'") as refused:
+        prepare(picky("x"))
+    assert len(str(refused.value)) < 200
