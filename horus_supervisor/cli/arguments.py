@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import enum
 import json
 import shlex
 import types
@@ -21,6 +22,9 @@ from horus_supervisor.job.fields import CannotTravel, Unresolved, annotation_of,
 
 if TYPE_CHECKING:
     from horus_supervisor.job.definition import Job
+
+FEW = 6
+"""Most values of a choice that are named."""
 
 EXAMPLES: dict[Any, Any] = {
     str: "text",
@@ -65,16 +69,25 @@ def _misfits(
 ) -> Iterator[tuple[str, tuple[str, Any]]]:
     for name, field in fields.items():
         annotation = annotation_of(cls, field)
-        kind = field.type if isinstance(field.type, str) else type_name(annotation)
         where, example = f"{cls.__qualname__}.{name}", _example(annotation)
+        choices = _choices(annotation)
+        kind = _one_of(choices) or _short(
+            field.type if isinstance(field.type, str) else type_name(annotation)
+        )
         if name in given:
             try:
                 msgspec.json.decode(given[name], type=annotation)
             except (msgspec.DecodeError, ValueError) as error:
                 found = bytes(given[name]).decode()
-                found = found if len(found) <= 60 else f"{found[:57]}..."
-                why = f"{where} is {kind}, not {found}: {error}"
-                yield name, (why, example)
+                near = difflib.get_close_matches(found, map(_json, choices), 1)
+                reason = "" if choices else f": {error}"
+                yield (
+                    name,
+                    (
+                        f"{where} is {kind}, not {_short(found)}{reason}",
+                        json.loads(near[0]) if near else example,
+                    ),
+                )
         elif field.default is field.default_factory is dataclasses.MISSING:
             yield name, (f"{where} ({kind}) is missing", example)
 
@@ -85,12 +98,38 @@ def _unknown(cls: type[Job], name: str, fields: list[str]) -> str:
     return f"{cls.__qualname__} has no field {name!r}; {hint}"
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _choices(annotation: Any) -> list[Any]:
+    """Tell what a field may hold, where that is one of a few values; else nothing."""
+    if typing.get_origin(annotation) is typing.Literal:
+        return list(typing.get_args(annotation))
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return [member.value for member in annotation]
+    return []
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, default=str)
+
+
+def _one_of(choices: list[Any]) -> str:
+    """Write choices: all of a few, else the first, and how many more there are."""
+    shown = [_json(choice) for choice in choices]
+    if len(shown) > FEW:
+        shown[FEW - 1 :] = [f"{len(shown) - FEW + 1} more"]
+    *most, last = shown or [""]
+    return f"{', '.join(most)} or {last}" if most else last
+
+
 def _example(annotation: Any) -> Any:
-    origin, choices = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Literal:
+    if choices := _choices(annotation):
         return choices[0]
+    origin, arms = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType, typing.Annotated):
-        return _example(choices[0])
+        return _example(arms[0])
     return EXAMPLES.get(origin or annotation, "...")
 
 

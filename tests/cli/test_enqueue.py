@@ -22,6 +22,7 @@ def file(tmp_path: Path, redis_url: str, namespace: str) -> Path:
     """A configuration that imports a module with job classes."""
     (tmp_path / "clijobs.py").write_text(
         "from datetime import datetime\n"
+        "from enum import Enum\n"
         "from typing import Literal\n"
         "from horus_supervisor import Job\n"
         "print('imported')\n"
@@ -34,6 +35,12 @@ def file(tmp_path: Path, redis_url: str, namespace: str) -> Path:
         "    when: datetime\n"
         "    maybe: float | None\n"
         "    odd: Literal['a', 'c'] = 'a'\n"
+        "    def execute(self) -> None: ...\n"
+        "Big = Enum('Big', {f'N{n}': f'value-{n}' for n in range(300)})\n"
+        "class Choose(Job, queue='emails', name='cli.Choose'):\n"
+        "    big: Big\n"
+        "    many: Literal[tuple(f'word-{n}' for n in range(300))]\n"
+        "    few: Literal[1, 'b'] = 1\n"
         "    def execute(self) -> None: ...\n"
     )
     file = tmp_path / "horus.toml"
@@ -109,6 +116,17 @@ def test_every_mistake_in_the_arguments_is_told_and_what_to_type_instead_is_righ
     assert [word for line, word in zip(told, fields, strict=True) if word in line] == fields
     [args] = re.findall(r"  try: the same with --args (.*)", refused.stderr)
     horus.bare(*words, "--args", *shlex.split(args))
+
+
+def test_a_choice_among_many_is_told_in_a_line_with_the_nearest(horus: Horus, file: Path) -> None:
+    args = '{"big": "valu-77", "many": "x", "few": 2}'
+    refused = horus.bare("-c", str(file), "enqueue", "cli.Choose", "--args", args, code=2)
+    told = [line for line in refused.stderr.splitlines() if line.startswith("horus: ")]
+    first = '"value-0", "value-1", "value-2", "value-3", "value-4" or 295 more'
+    assert told[0] == f'horus: --args: Choose.big is {first}, not "valu-77"'
+    assert '"word-4" or 295 more, not "x"' in told[1]
+    assert told[2] == 'horus: --args: Choose.few is 1 or "b", not 2'
+    assert """--args '{"big": "value-77", "many": "word-0", "few": 1}'""" in refused.stderr
 
 
 def test_a_class_that_is_not_here_is_enqueued_unchecked_on_a_named_queue(
