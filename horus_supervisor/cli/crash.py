@@ -31,11 +31,11 @@ ALIKE = 500
 def crash(asked: Asked, crash_id: str) -> None:
     """Show one crash whole: how the runner died, its job, its last words. ID may be shortened.
 
+    Of a job's ID the last crash is shown.
     The stack is shown from the job's code on; --json has all of it.
     """
     with open_store(asked) as store:
-        crash_id = ids.whole_crash_id(store, crash_id)
-        record, newest = _record(store, crash_id)
+        record, newest = find(store, crash_id)
         job_id = record.get("job_id")
         state = store.run(operations.state(store.namespace, job_id)) if job_id else None
     if asked.json:
@@ -45,18 +45,27 @@ def crash(asked: Asked, crash_id: str) -> None:
     _print_end(record, state, store.place.again)
 
 
-def _record(store: Store, crash_id: str) -> tuple[Record, list[Record]]:
-    """Find a record, and the newest ones on the way."""
+def find(store: Store, typed: str) -> tuple[Record, list[Record]]:
+    """Find a crash by its id, or the last one of a job by the job's; the newest ones with it.
+
+    Fails where there is none, or several are meant.
+    """
+    name, crashes = "job_id", ids.crash_ids(store, typed)
+    if crashes:
+        name, typed = "crash_id", ids.only(store, typed, crashes, "crash")
     for limit in PAGES:
         records = store.run(operations.crashes(store.namespace, limit))
-        for record in records:
-            if record["crash_id"] == crash_id:
-                return record, records
+        found = [one for one in records if str(one.get(name) or "").startswith(typed)]
+        if found:
+            ids.only(store, typed, list({one[name] for one in found}), "crash")
+            return found[0], records
         if len(records) < limit:
             break
-    raise Failure(
-        f"no crash {crash_id!r} is known (any more)", Exit.NOT_FOUND, f"{store.place.again} crashes"
-    )
+    if store.run(operations.state(store.namespace, typed)) is not JobState.UNKNOWN:
+        hint = f"{store.place.again} show {typed}"
+        raise Failure(f"{typed} is a job, and no crash of it is known", Exit.NOT_FOUND, hint)
+    ids.only(store, typed, (), "crash")
+    raise AssertionError
 
 
 def _print(record: Record, alike: list[Record]) -> None:
@@ -129,7 +138,9 @@ def _usage(record: Record) -> str:
     if (cpu := record.get("user_cpu_s")) is not None:
         parts.append(f"cpu {age(cpu + (record.get('system_cpu_s') or 0))}")
     if (uptime := record.get("uptime_s")) is not None:
-        parts.append(f"runner up {age(uptime)}, {record.get('jobs_done') or 0} jobs done")
+        parts.append(
+            f"runner up {age(uptime)}, {output.count(record.get('jobs_done') or 0, 'job')} done"
+        )
     return ", ".join(parts)
 
 

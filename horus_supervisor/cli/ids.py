@@ -47,13 +47,20 @@ def find_job(store: Store, beginning: str) -> Found:
     running, else among all that are not over, else among those that are, whose ids are kept for a
     minute or two. Fails where there is none, or several.
     """
+    _refuse_nothing(beginning)
     found = store.run(operations.find(store.namespace, beginning))
     if found.state is not JobState.UNKNOWN:
         return found
     jobs, _ = store.run(operations.resolve(store.namespace, beginning))
     jobs = jobs or _seek(store, beginning, "jobs")
     jobs = jobs or _seek(store, beginning, "finished", "finished:old")
-    return store.run(operations.find(store.namespace, _only(store, beginning, jobs, "job")))
+    return store.run(operations.find(store.namespace, only(store, beginning, jobs, "job")))
+
+
+def _refuse_nothing(beginning: str) -> None:
+    """Refuse an empty id, which all begin with: a script's variable that isn't set."""
+    if not beginning:
+        raise usage("an id is empty: give it, or its beginning")
 
 
 def _seek(store: Store, beginning: str, *places: str) -> list[str]:
@@ -68,13 +75,15 @@ def _seek(store: Store, beginning: str, *places: str) -> list[str]:
     return sorted(found)
 
 
-def whole_crash_id(store: Store, beginning: str) -> str:
-    """Tell the one crash id that begins so. Fails as ``find_job``."""
+def crash_ids(store: Store, beginning: str) -> list[str]:
+    """Tell the crash ids that begin so."""
+    _refuse_nothing(beginning)
     _, crashes = store.run(operations.resolve(store.namespace, beginning))
-    return _only(store, beginning, crashes, "crash")
+    return crashes
 
 
-def _only(store: Store, beginning: str, ids: Sequence[str], what: str) -> str:
+def only(store: Store, beginning: str, ids: Sequence[str], what: str) -> str:
+    """Tell the one id that was meant. Fails where there is none, or several."""
     if beginning in ids:
         return beginning
     if not ids:

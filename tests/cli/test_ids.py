@@ -70,3 +70,36 @@ def test_a_beginning_of_several_ids_is_refused_by_name(horus: Horus, scene: Scen
 def test_what_is_not_found_exits_with_4(horus: Horus, words: tuple[str, ...]) -> None:
     assert "nix" in horus(*words, code=4).stderr
     horus(*words, "--json", code=4)
+
+
+def test_a_crash_is_found_by_its_job_and_a_job_by_its_crash(horus: Horus, scene: Scene) -> None:
+    scene.kill("order-17", 1)
+    scene.kill("order-18", 2)
+    crashes = {row["job_id"]: row["crash_id"] for row in horus.json("crashes")["crashes"]}
+    for job, crash in crashes.items():
+        assert horus.json("crash", job)["crash"]["crash_id"] == crash
+        assert horus.json("show", crash[:12])["job"]["job_id"] == job
+        assert f"{crash} is a crash of this job: horus " in horus("show", crash).stderr
+    assert "begin so" in horus("crash", "order", code=2).stderr
+    scene.fall("order-19", 3)
+    told = horus("crash", "order-19", code=4).stderr
+    assert "order-19 is a job, and no crash of it is known" in told
+
+
+def test_a_crash_whose_job_is_gone_is_named_by_show(horus: Horus, scene: Scene) -> None:
+    scene.kill("order-17", 1)
+    horus("discard", "order-17", "--yes")
+    scene.raw.delete(f"{scene.prefix}finished")
+    [crash] = horus.json("crashes")["crashes"]
+    told = horus("show", crash["crash_id"], code=4).stderr
+    assert "its job order-17 is not known any more" in told
+    assert told.endswith(f" crash {crash['crash_id']}\n")
+
+
+@pytest.mark.parametrize("words", [("show",), ("crash",), ("retry",), ("discard", "--yes")])
+def test_an_empty_id_means_no_job_though_there_is_only_one(
+    horus: Horus, scene: Scene, words: tuple[str, ...]
+) -> None:
+    scene.kill("order-17", 1)
+    assert "an id is empty" in horus(*words, "", code=2).stderr
+    assert scene.state("order-17") is JobState.DEAD
