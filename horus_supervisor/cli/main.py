@@ -70,10 +70,9 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            import difflib
+            from horus_supervisor.cli.meant import instead
 
-            near = difflib.get_close_matches(args[0], VERBS, 1)
-            hint = f"horus {near[0]}" if near else "horus --help"
+            hint = instead(args[0], VERBS, ctx.params)
             raise errors.usage(f"there is no verb {args[0]!r}", hint)
         return super().resolve_command(ctx, args)
 
@@ -92,6 +91,9 @@ class Verbs(click.Group):
             failure = errors.of_click(error)
         except HorusError as error:
             failure = errors.in_words(error)
+        except OSError as error:  # of Redis's nothing comes here: its errors are put in words
+            where = f"{error.filename}: " if error.filename else ""
+            failure = errors.Failure(f"{where}{error.strerror or error}", Exit.FAILED)
         errors.tell(failure, "--json" in words)
         return failure.code
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import textwrap
 import time
@@ -86,7 +87,9 @@ def status(asked: Asked, check: bool, watch: float | None) -> int:
         raise usage("--check and --watch: give one of them", "horus status --check")
     with open_store(asked) as store:
         if watch is not None:
-            _watch(store, asked, max(watch, SOONEST_S))
+            with contextlib.suppress(KeyboardInterrupt):  # its usual end: no word about it
+                _watch(store, asked, max(watch, SOONEST_S))
+            return Exit.INTERRUPTED
         judged = _show(store, asked)
     return Exit.UNHEALTHY if check and not judged.well else 0
 

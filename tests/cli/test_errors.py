@@ -18,6 +18,7 @@ import pytest
 
 from horus_supervisor.cli import wiring
 from horus_supervisor.cli.main import VERBS
+from horus_supervisor.cli.meant import MEANT
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 from tests.support.horus import COMMAND, Horus, Scene, environment
@@ -158,6 +159,50 @@ def test_a_slip_of_the_finger_exits_with_2(words: list[str], told: str) -> None:
     assert result.stdout == ""
     error = json.loads(Horus.bare(*words, "--json", code=2).stderr)["error"]
     assert error["code"] == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("reload", "systemctl reload horus, or kill -HUP the pid of horus-supervisor"),
+        ("start", "horus-supervisor -c 'my file.toml'"),
+        ("queues", "horus -c 'my file.toml' status"),
+        ("list", "horus -c 'my file.toml' jobs"),
+        ("cancel", "horus -c 'my file.toml' discard ID"),
+        ("requeue", "horus -c 'my file.toml' retry ID"),
+        ("crahs", "horus -c 'my file.toml' crash"),
+        ("Jobs", "horus -c 'my file.toml' jobs"),
+        ("frobnicate", "horus --help"),
+    ],
+)
+def test_a_word_of_other_tools_leads_to_what_is_meant(typed: str, hint: str) -> None:
+    told = Horus.bare("-c", "my file.toml", typed, code=2).stderr
+    assert told == f"horus: there is no verb {typed!r}\n  try: {hint}\n"
+
+
+def test_no_word_of_other_tools_is_a_verb_of_ours() -> None:
+    words = [word for group in MEANT for word in group.split()]
+    assert len(words) == len(set(words))
+    assert not set(words) & VERBS.keys()
+
+
+def test_a_shell_that_is_not_named_is_asked_for() -> None:
+    told = Horus.bare("completion", code=2).stderr.splitlines()
+    assert told[0] == "horus: completion for which shell? bash, zsh and fish are known"
+    assert told[1].startswith('  try: eval "$(horus completion bash)" in ~/.bashrc')
+    assert '"$(horus completion zsh)" in ~/.zshrc' in told[1]
+    assert "no completion for 'tcsh'" in Horus.bare("completion", "tcsh", code=2).stderr
+
+
+def test_a_full_disk_is_told_in_words(horus: Horus, scene: Scene) -> None:
+    scene.add("a")
+    command = [*COMMAND, *horus.where, "jobs"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command, env=environment(), stdout=full, stderr=subprocess.PIPE, timeout=20
+        )
+    assert done.stderr.splitlines()[0] == b"horus: No space left on device"
+    assert b"Traceback" not in done.stderr
 
 
 def test_every_mistake_of_a_file_is_told(tmp_path: Path) -> None:

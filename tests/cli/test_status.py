@@ -263,8 +263,8 @@ def test_watching_shows_it_again_and_again_as_an_object_a_line(horus: Horus, sce
         changed = (json.loads(line) for line in process.stdout)
         assert next(told for told in changed if told["queues"])["queues"][0]["ready"] == 1
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=10)
-    assert (first["schema"], first["queues"], process.returncode) == (1, [], 130)
+        _, said = process.communicate(timeout=10)
+    assert (first["schema"], first["queues"], process.returncode, said) == (1, [], 130, b"")
 
 
 def test_watching_outlives_an_outage(own_redis: RedisServer) -> None:
