@@ -1,6 +1,6 @@
 """``python -m bench [--quick] [FIGURE...]``: measure, print the table, exit 1 where one is short.
 
-Without names all figures, in about eight minutes. Nothing else should run meanwhile: on two cores
+Without names all figures, in about twelve minutes. Nothing else should run meanwhile: on two cores
 a browser is a third process.
 """
 
@@ -12,13 +12,14 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 
-from bench import bulk, deaths, drain, latency, memory, reload, rolling, startup, storm
+from bench import bulk, claims, deaths, drain, latency, memory, reload, rolling, startup, storm
 from bench.report import Row, Skipped, headings, line
 from bench.service import REDIS_SETTINGS, Stuck, redis_version
 from horus_supervisor import __version__
 
 FIGURES: dict[str, Callable[[bool], Iterator[Row | Skipped]]] = {
     "drain": drain.placed_freely,
+    "queues": drain.of_three_queues,
     "one-core": drain.on_one_core,
     "bulk": bulk.enqueued,
     "crash": deaths.runner_killed,
@@ -28,6 +29,7 @@ FIGURES: dict[str, Callable[[bool], Iterator[Row | Skipped]]] = {
     "memory": memory.resident,
     "numpy": memory.with_numpy,
     "idle": memory.idle_cpu,
+    "claim": claims.among_a_million,
     "waiting": memory.waiting_jobs,
     "reload": reload.one_group_of_a_hundred,
     "rolling": rolling.under_load,

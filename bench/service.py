@@ -124,9 +124,14 @@ class Bench:
         self.gate = Fifo(folder / "gate")
 
     @contextlib.contextmanager
-    def service(self, imports: str = "bench.jobs", **queues: int) -> Iterator[Service]:
-        """Run a service with these queues and numbers of runners; all of them idle at first."""
-        service = Service(self, queues, imports)
+    def service(
+        self, imports: str = "bench.jobs", groups: str = "", **queues: int
+    ) -> Iterator[Service]:
+        """Run a service with these queues and numbers of runners; all of them idle at first.
+
+        ``groups`` is more of the file: groups of one runner each.
+        """
+        service = Service(self, queues, imports, groups)
         try:
             service.start()
             yield service
@@ -155,17 +160,19 @@ def bench(core: int | None = None) -> Iterator[Bench]:
 class Service:
     """``horus-supervisor`` in a folder and a namespace of its own. Owns the process."""
 
-    def __init__(self, at: Bench, queues: dict[str, int], imports: str = "bench.jobs") -> None:
+    def __init__(
+        self, at: Bench, queues: dict[str, int], imports: str = "bench.jobs", groups: str = ""
+    ) -> None:
         self.namespace = f"bench{next(_count)}"
         self.folder = at.folder / self.namespace
         self.folder.mkdir()
         self.log = self.folder / "log"
         self.client = Client(f"unix://{at.socket}", namespace=self.namespace)
-        self.runners = sum(queues.values())
+        self.runners = sum(queues.values()) + groups.count("[groups.")
         self._core = at.core
         self._first = ""
         self._config = self.folder / "config.toml"
-        self._config.write_text(_toml(at.socket, self.namespace, queues, imports))
+        self._config.write_text(_toml(at.socket, self.namespace, queues, imports) + groups)
 
     def launch(self) -> None:
         """Start the process, and return at once."""

@@ -1,0 +1,104 @@
+"""What a claim costs where a million jobs wait, against one where hardly any do.
+
+Two servers, the same calls in turn: a runner that serves one queue of a hundred finishes its job
+and claims the next, as runners do, in one call. On one server each queue holds ten thousand jobs,
+on the other as many as a round takes. A call is timed around redis-py, and a round's value is the
+ratio of the two medians: what stalls a process now and then is in neither.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from statistics import median
+
+from bench.jobs import NoOp
+from bench.report import Reach, Row
+from bench.service import Bench, Stuck, bench
+from horus_supervisor import Client
+from horus_supervisor.store import operations
+from horus_supervisor.store.operation import Operation
+from horus_supervisor.store.rows import Slot, Turn, Turned
+
+QUEUES = [f"queue{number}" for number in range(100)]
+WAITING = 1_000_000
+ROUNDS = 7
+CALLS = 3_000
+TEXT = "x" * 89  # {"text":"..."} makes 100 bytes
+NAMESPACE = "claims"
+
+
+def among_a_million(quick: bool) -> Iterator[Row]:
+    """Measure calls on both servers in turn."""
+    waiting = WAITING // (10 if quick else 1)
+    crowded, lonely = [], []
+    with bench() as full, bench() as empty:
+        among, alone = Runner(full), Runner(empty)
+        among.enqueue(waiting)
+        for _ in range(3 if quick else ROUNDS):
+            alone.enqueue(CALLS)
+            lonely.append(alone.microseconds_a_call())
+            crowded.append(among.microseconds_a_call())
+        among.close()
+        alone.close()
+    ratios = [a / b for a, b in zip(crowded, lonely, strict=True)]
+    note = f"{median(crowded):.0f} to {median(lonely):.0f} µs a call"
+    figure = f"claim with {waiting:,} jobs waiting in {len(QUEUES)} queues"
+    yield Row(figure, Reach(1.1, " of an empty system"), median(ratios), ratios, note)
+
+
+class Runner:
+    """A member that claims by redis-py. Owns its client."""
+
+    def __init__(self, at: Bench) -> None:
+        self._client = Client(f"unix://{at.socket}", namespace=NAMESPACE)
+        self._run = self._client.connection.run
+        self._slot = Slot("bench", 0, 1)
+        self._seq = itertools.count(1)
+        self._queue = itertools.cycle(QUEUES)
+        self._run(operations.register(NAMESPACE, "bench", 3_600_000, b"{}"))
+        self._run(operations.join(NAMESPACE, self._slot))
+
+    def enqueue(self, jobs: int) -> None:
+        """Share jobs out among the queues."""
+        for queue in QUEUES:
+            self._client.enqueue_many([NoOp(TEXT)] * (jobs // len(QUEUES)), queue=queue)
+
+    def microseconds_a_call(self) -> float:
+        """Take so many jobs, one a call, from queue after queue; the median of the calls."""
+        held = self._run(
+            operations.claim(
+                NAMESPACE,
+                self._slot,
+                next(self._seq),
+                [next(self._queue)],
+                max_crashes=3,
+                crash_delay_ms=0,
+                woken=False,
+            )
+        )
+        took_ns = []
+        for left in reversed(range(CALLS)):
+            if not isinstance(held, Turned) or not held.claimed:
+                raise Stuck(f"no job was claimed: {held}")
+            finish = self._finish([next(self._queue)] if left else [])
+            began_ns = time.monotonic_ns()
+            held = self._run(finish)
+            took_ns.append(time.monotonic_ns() - began_ns)
+        return median(took_ns[:-1]) / 1000  # the last one claims nothing
+
+    def _finish(self, queues: list[str]) -> Operation[Turn]:
+        return operations.finish(
+            NAMESPACE,
+            self._slot,
+            next(self._seq),
+            "succeeded",
+            queues,
+            max_crashes=3,
+            crash_delay_ms=0,
+        )
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._client.close()
