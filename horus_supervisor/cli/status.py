@@ -193,10 +193,8 @@ def _host_row(house: House, one: Supervisor) -> tuple[str, ...]:
 
 def _version(one: Supervisor) -> str:
     """Tell what its runners run, all of it while new code is on its way."""
-    versions = {runner.told.app_version for runner in one.runners} - {None}
-    if len(versions) > 1:
-        return ", ".join(sorted(filter(None, versions)))
-    return one.told.app_version or one.told.version or "-"
+    versions = sorted({runner.told.app_version or "" for runner in one.runners} - {""})
+    return ", ".join(versions) or one.told.app_version or one.told.version or "-"
 
 
 def _now(one: Supervisor) -> str:

@@ -310,3 +310,11 @@ def test_while_new_code_is_taken_each_version_is_shown(
     assert "4.2, 4.3" in horus("status").stdout
     [told] = horus.json("status")["supervisors"]
     assert [one["app_version"] for one in told["runners"]] == ["4.2", "4.3"]
+
+
+def test_the_version_is_what_the_runners_run(horus: Horus, scene: Scene, keeper: str) -> None:
+    told = {"app_version": "4.2", "groups": {"emails": 1}}  # the last heartbeat before a roll's end
+    scene.beat(keeper, **told, runners=[runner(0, app_version="4.3")])
+    [row] = [line for line in horus("status").stdout.splitlines() if "1/1" in line]
+    assert "4.3" in row
+    assert "4.2" not in row
