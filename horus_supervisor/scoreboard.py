@@ -117,6 +117,10 @@ class Scoreboard:
         """Have runners look, at their next success, which classes crash (keeper only)."""
         self._words[2] += 1
 
+    def redis_away(self, away: bool) -> None:
+        """Say that Redis is away, which each runner then notices too (keeper only)."""
+        self._words[3] = away
+
     def control(self, slot: int, control: Control) -> None:
         """Say what is wanted of a slot's runner (supervisor only)."""
         self._words[(slot + 1) * _WORDS + _CONTROL] = control
@@ -193,6 +197,11 @@ class SlotWriter:
     def alarms(self) -> int:
         """How often the keeper has raised the alarm."""
         return self._common[2]
+
+    @property
+    def redis_away(self) -> bool:
+        """Whether the keeper can't reach Redis either."""
+        return self._common[3] != 0
 
     @property
     def wanted(self) -> int:

@@ -100,7 +100,7 @@ class Keeper:
         self._facts = boot.facts
         self._held: set[str] = set()
         self._tried: set[tuple[str, str]] = set()
-        self._away = False
+        self._mark(away=False)
         embedded = boot.redis_url.startswith("embedded:")
         self._quiet_until = time.monotonic() + STARTS_WITHIN_S if embedded else 0.0
         self._observer = Observer()
@@ -218,9 +218,13 @@ class Keeper:
         """Note that Redis is away; tell it once."""
         self._observer.forget()
         if not self._away and time.monotonic() >= self._quiet_until:
-            self._away = True
+            self._mark(away=True)
             self.log.error(Event.REDIS_LOST, error=why)
             self.channel.send(messages.RedisLost(error=why))
+
+    def _mark(self, *, away: bool) -> None:
+        self._away = away
+        self.board.redis_away(away)
 
     def ask(self, operation: Operation[T]) -> T:
         """Run an operation; raises while Redis is away: the duty is simply done again later."""
@@ -228,7 +232,7 @@ class Keeper:
         reply = self.wire.run(operation)
         self._quiet_until = 0.0
         if self._away:
-            self._away = False
+            self._mark(away=False)
             self.log.info(Event.REDIS_RESTORED)
             if self.registered:  # the supervisor has been told that Redis is away
                 self.channel.send(messages.Registered(supervisor=self.me))

@@ -90,7 +90,7 @@ class Runner:
         self._span = Span(spec.max_jobs, spec.max_memory_bytes)
         self._recycle: str | None = None
         self._asked = False
-        self._away, self._sleepless = Outage(voice), Outage(voice)
+        self._away, self._sleepless = Outage(voice, slot), Outage(voice, slot)
         self._ears = Ears()
 
     # --- the loop ------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """A spell in which Redis does not do what one runner asks of it: when to try again, what to say.
 
-The keeper tells of an outage once for the whole service. What may be a runner's trouble alone is
-told here, once a spell: a refusal at once (a user who may not BLPOP), the rest when it has lasted.
+The keeper tells of an outage once for the whole service, and marks it in the scoreboard. What may
+be a runner's trouble alone is told here, once a spell: a refusal at once (a user who may not
+BLPOP), the rest when it has lasted without that mark.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from horus_supervisor.errors import HorusError, RedisRefused
 from horus_supervisor.events import Event
 from horus_supervisor.runner.voice import Voice
+from horus_supervisor.scoreboard import SlotWriter
 
 TOLD_AFTER_S = 10.0
 
@@ -21,8 +23,9 @@ _LONGEST_WAIT_S = 0.4
 class Outage:
     """One kind of call that fails, from the first failure until ``over``."""
 
-    def __init__(self, voice: Voice) -> None:
+    def __init__(self, voice: Voice, slot: SlotWriter) -> None:
         self._voice = voice
+        self._slot = slot
         self._wait_s = 0.0
         self._began = 0.0
         self._told = False
@@ -35,10 +38,11 @@ class Outage:
     def next_try_s(self, error: HorusError) -> float:
         """Note a failure; tell how long to wait, a little longer each time."""
         now = time.monotonic()
-        if not self.lasts:
+        everybodys = self._slot.redis_away
+        if everybodys or not self.lasts:
             self._began = now
         lasted = isinstance(error, RedisRefused) or now - self._began > TOLD_AFTER_S
-        if lasted and not self._told:
+        if lasted and not everybodys and not self._told:
             self._told = True
             self._voice.direct.error(Event.REDIS_LOST, error=str(error))
         self._wait_s = min(self._wait_s * 1.5 + 0.02, _LONGEST_WAIT_S)

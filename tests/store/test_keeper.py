@@ -1,18 +1,22 @@
-"""The keeper's calls: each is a sign of life, however many a duty makes."""
+"""The keeper's calls: each is a sign of life, and tells whether Redis is there."""
 
 from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
+
+import pytest
 
 from horus_supervisor import linux, logs, messages
 from horus_supervisor.channel import Channel
 from horus_supervisor.keeper.main import Keeper
-from horus_supervisor.scoreboard import Scoreboard
+from horus_supervisor.scoreboard import Scoreboard, SlotWriter
 from horus_supervisor.store import operations
 
 
-def test_each_call_is_a_sign_of_life(redis_url: str, namespace: str) -> None:
+@pytest.fixture
+def keeper(redis_url: str, namespace: str) -> Iterator[Keeper]:
     me = messages.Identity(service="s", host="h", supervisor="a", level="info")
     boot = messages.KeeperBoot(
         redis_url=redis_url,
@@ -26,10 +30,23 @@ def test_each_call_is_a_sign_of_life(redis_url: str, namespace: str) -> None:
     board = Scoreboard(linux.memory_file("horus-test-board"))
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        channel = Channel(ours, messages.to_keeper)
-        keeper = Keeper(boot, channel, board, logs.bind(lambda _: None, {}))
-        for _ in range(3):
-            keeper.ask(operations.kick(namespace))
+        keeper = Keeper(
+            boot, Channel(ours, messages.to_keeper), board, logs.bind(lambda _: None, {})
+        )
+        yield keeper
         keeper.wire.close()
     os.close(board.fd)
-    assert board.keeper_ticks == 3
+
+
+def test_each_call_is_a_sign_of_life(keeper: Keeper, namespace: str) -> None:
+    for _ in range(3):
+        keeper.ask(operations.kick(namespace))
+    assert keeper.board.keeper_ticks == 3
+
+
+def test_runners_see_whether_redis_is_away(keeper: Keeper, namespace: str) -> None:
+    runners = SlotWriter(keeper.board, 0)
+    keeper.lost("gone")
+    assert runners.redis_away
+    keeper.ask(operations.kick(namespace))
+    assert not runners.redis_away

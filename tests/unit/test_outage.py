@@ -1,0 +1,47 @@
+"""An outage that the keeper has told is told by no runner."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from horus_supervisor import linux
+from horus_supervisor.errors import RedisAway, RedisRefused
+from horus_supervisor.messages import Identity
+from horus_supervisor.runner import outage
+from horus_supervisor.runner.outage import Outage
+from horus_supervisor.runner.voice import Voice
+from horus_supervisor.scoreboard import Scoreboard, SlotWriter
+
+ME = Identity(service="s", host="h", supervisor="a", level="info")
+
+
+@pytest.fixture
+def board() -> Iterator[Scoreboard]:
+    fd = linux.memory_file("horus-test-board")
+    yield Scoreboard(fd)
+    os.close(fd)
+
+
+def test_a_runner_tells_of_an_outage_that_the_keeper_does_not_see(
+    board: Scoreboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outage, "TOLD_AFTER_S", -1.0)  # any has lasted long enough
+    reading, writing = os.pipe()
+    spell = Outage(Voice(writing, ME, "q/1", "q"), SlotWriter(board, 0))
+    board.redis_away(True)
+    for error in (RedisAway("gone"), RedisRefused("no")):
+        spell.next_try_s(error)
+    spell.over()
+    board.redis_away(False)
+    for _ in range(2):
+        spell.next_try_s(RedisAway("only ours"))
+    spell.over()
+    os.close(writing)
+    with open(reading, "rb") as lines:
+        told = lines.read().splitlines()
+    assert len(told) == 2
+    assert b"only ours" in told[0]
+    assert b"redis.restored" in told[1]
