@@ -38,6 +38,7 @@ class Event(StrEnum):
     RELOAD_UNDONE = "reload.undone"
     TEMPLATE_SLOW = "template.slow"
     TEMPLATE_READY = "template.ready"
+    TEMPLATE_UNSAFE = "template.unsafe"
     TEMPLATE_FAILED = "template.failed"
     RUNNER_STARTED = "runner.started"
     RUNNER_EXITED = "runner.exited"
@@ -90,6 +91,7 @@ _SENTENCES: dict[Event, str] = {
     Event.RELOAD_UNDONE: "all runners run the old code again, after {took_s} s",
     Event.TEMPLATE_SLOW: "importing {modules} takes over {waited_s} s: none of its runners yet",
     Event.TEMPLATE_READY: "job code imported in {took_s} s: {jobs} job classes",
+    Event.TEMPLATE_UNSAFE: "importing {module} leaves {left}: do that in on_runner_start",
     Event.TEMPLATE_FAILED: "job code can't be imported: {error}",
     Event.RUNNER_STARTED: "{runner} serves {queues}",
     Event.RUNNER_EXITED: "{runner} left",

@@ -86,6 +86,8 @@ class TemplateReady(Message, frozen=True):
     app_version: str | None
     code: str = ""
     """Tells one text of the job classes' modules from another."""
+    left: dict[str, str] = {}
+    """Module -> what its import left that runners should not be forked with."""
 
 
 class TemplateFailed(Message, frozen=True):

@@ -28,7 +28,7 @@ from pathlib import Path
 from horus_supervisor import linux, messages
 from horus_supervisor.address import parse_url
 from horus_supervisor.ids import sha1_hex
-from horus_supervisor.job import aftermath, blame, codec, definition  # noqa: F401
+from horus_supervisor.job import aftermath, blame, codec, definition, leavings  # noqa: F401
 from horus_supervisor.lifecycle import ON_CRASH
 from horus_supervisor.messages import (
     Boot,
@@ -130,7 +130,11 @@ def import_jobs(boot: Boot) -> TemplateReady:
     """Import the modules with job classes; raises whatever they raise."""
     began = time.monotonic()
     sys.path[:0] = boot.path
-    modules = [importlib.import_module(name) for name in boot.imports]
+    modules, left = [], {}
+    for name in boot.imports:
+        before = leavings.look()
+        modules.append(importlib.import_module(name))
+        left[name] = leavings.left_since(before)
     definition.refuse_unfinished()
     codec.make_ready()  # once, and shared by all runners
     for name in ("join", "claim", "finish", "fail", "release"):
@@ -144,6 +148,7 @@ def import_jobs(boot: Boot) -> TemplateReady:
         took_s=took_s,
         app_version=version,
         code=_code(),
+        left={name: what for name, what in left.items() if what},
     )
 
 

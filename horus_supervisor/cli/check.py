@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from horus_supervisor.cli import output
-from horus_supervisor.cli.check_imports import Ask, Broken, JobClass, Sample, try_imports
+from horus_supervisor.cli.check_imports import Ask, Broken, Done, JobClass, Sample, try_imports
 from horus_supervisor.cli.check_waiting import Waiting, look
 from horus_supervisor.cli.output import Column
 from horus_supervisor.config.describe import notes, would_run
@@ -98,7 +98,7 @@ def check(file: Path) -> Found:
             "error": why,
             "queues": _judge(waiting, {one.job for one in done.classes}, done.refused),
         },
-        "notes": [*notes(config), *_unserved(config, done.classes)],
+        "notes": [*notes(config), *_unserved(config, done.classes), *_left(done)],
     }
 
 
@@ -143,6 +143,14 @@ def _unserved(config: Config, classes: Iterable[JobClass]) -> list[str]:
     return [
         f"no runner here serves the queue {queue}, on which {', '.join(jobs)} is put by default"
         for queue, jobs in missing.items()
+    ]
+
+
+def _left(done: Done) -> list[str]:
+    """Note what imports leave that runners should not be forked with."""
+    return [
+        f"importing {module} leaves {what}: do that in on_runner_start"
+        for module, what in done.left.items()
     ]
 
 

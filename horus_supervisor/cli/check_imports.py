@@ -20,7 +20,7 @@ import msgspec
 
 from horus_supervisor import linux
 from horus_supervisor.errors import PayloadError
-from horus_supervisor.job import blame, codec, definition
+from horus_supervisor.job import blame, codec, definition, leavings
 from horus_supervisor.job.definition import Job
 
 _LOOK_S = 0.2
@@ -72,6 +72,8 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
     classes: list[JobClass]
     refused: list[str]
+    left: dict[str, str]
+    """Module -> what its import left that runners should not be forked with."""
 
 
 Word = Broken | Begun | Done
@@ -165,9 +167,11 @@ def main(fd: int) -> None:
             ask = msgspec.msgpack.decode(request.read(), type=Ask)
         sys.path[:0] = ask.path
         classes: list[JobClass] = []
+        left: dict[str, str] = {}
         whence: dict[type[Job], str | None] = {}  # None: of a module that broke midway
         for module in ask.imports:
             _tell(asker, Begun(module))
+            before = leavings.look()
             whole: str | None = module
             try:
                 classes += _import(module)
@@ -175,10 +179,13 @@ def main(fd: int) -> None:
                 whole = None
                 _tell(asker, Broken(module, *blame.in_words(error, ask.path)))
             whence = {cls: whence.get(cls, whole) for cls in definition.heirs(Job)}
+            if what := leavings.left_since(before):
+                left[module] = what
         for cls in definition.unfinished():
             if came_from := whence[cls]:
                 _tell(asker, Broken(came_from, definition.why_unfinished(cls)))
-        _tell(asker, Done(classes, [_refusal(s, ask.max_payload_bytes) for s in ask.samples]))
+        refused = [_refusal(sample, ask.max_payload_bytes) for sample in ask.samples]
+        _tell(asker, Done(classes, refused, left))
     os._exit(0)
 
 

@@ -115,6 +115,7 @@ class Generations:
         template.app_version, template.code = ready.app_version, ready.code
         told = msgspec.structs.asdict(ready)
         names, told["generation"] = told.pop("jobs"), template.generation
+        left: dict[str, str] = told.pop("left")
         classes = counted(len(names), "job class", "job classes")
         told["message"] = f"job code imported in {ready.took_s} s: {classes}"
         if template.failures:
@@ -122,6 +123,8 @@ class Generations:
             told["message"] += f", after {counted(template.failures, 'failure', 'failures')}"
         template.failures, template.told = 0, ""
         self.log.info(Event.TEMPLATE_READY, jobs=len(names), job_names=names, **told)
+        for module, what in left.items():
+            self.log.warning(Event.TEMPLATE_UNSAFE, module=module, left=what)
         if self._is_new(template):
             assert self._reload
             self._reload.rolling = True

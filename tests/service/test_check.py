@@ -297,3 +297,10 @@ def test_a_secret_in_a_file_of_its_own_shows_nowhere(
     done = file.check()
     assert "waiting   no jobs" in done.stdout
     assert "richtig" not in done.stdout + done.stderr
+
+
+def test_what_an_import_does_and_a_fork_does_not_bear_is_noted(file: File) -> None:
+    start = "threading.Thread(target=time.sleep, args=(9,), name='t', daemon=True).start()"
+    file.module("shopjobs", f"import threading, time\n{start}\n{JOBS}")
+    note = "importing shopjobs leaves a thread (t): do that in on_runner_start"
+    assert note in file.found()["notes"]

@@ -27,6 +27,8 @@ def mark(text):
     with open(Path(__file__).with_name("marks"), "a") as file:
         file.write(f"{os.getpid()} {text}\\n")
 
+signal.signal(signal.SIGUSR2, print)
+
 @on_runner_start
 def open_pool():
     os.environ["POOL"] = "open"
@@ -78,6 +80,13 @@ def test_hooks_open_before_the_first_job_and_close_after_the_last_in_the_runner_
     assert hooked.stop() == 0
     told = ["start", "finds it open", "finds it open", "flush", "stop"]
     assert marks(hooked) == [f"{runner} {what}" for what in told]
+
+
+def test_what_an_import_does_and_a_fork_does_not_bear_is_named(hooked: Service) -> None:
+    hooked.start()
+    [line] = hooked.events("template.unsafe")
+    assert (line["module"], line["left"]) == ("hooked", "a handler of SIGUSR2")
+    assert hooked.stop() == 0
 
 
 def test_a_stop_hook_that_raises_is_told_and_changes_nothing(hooked: Service) -> None:

@@ -1,0 +1,69 @@
+"""What an import leaves in its process that runners should not be forked with.
+
+A thread is not there in a fork, and what it had locked stays locked; one connection for all
+runners is talked on by all at once; signal handlers are put back. Only looks. Not seen is what C
+code does on its own: the threads of numpy's libraries know of forks.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+_Socket = tuple[int, int]
+"""Descriptor and inode: a number alone may be another's by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process as it is before an import."""
+
+    threads: frozenset[threading.Thread]
+    sockets: frozenset[_Socket]
+    handlers: dict[int, object]
+
+
+def look() -> Process:
+    """See how this process is."""
+    return Process(frozenset(threading.enumerate()), frozenset(_sockets()), dict(_handlers()))
+
+
+def left_since(before: Process) -> str:
+    """Name what is there by now, ``a thread (pool-1), a handler of SIGTERM``; '': nothing."""
+    now = look()
+    found = [f"a thread ({thread.name})" for thread in now.threads - before.threads]
+    found += [peer for fd, _ in now.sockets - before.sockets if (peer := _peer(fd))]
+    found += [
+        f"a handler of {signal.Signals(number).name}"
+        for number, handler in now.handlers.items()
+        if handler != before.handlers[number]
+    ]
+    return ", ".join(sorted(found))
+
+
+def _sockets() -> Iterator[_Socket]:
+    for name in os.listdir("/dev/fd"):
+        with suppress(OSError):  # the descriptor by which the folder was read
+            status = os.fstat(int(name))
+            if stat.S_ISSOCK(status.st_mode):
+                yield int(name), status.st_ino
+
+
+def _handlers() -> Iterator[tuple[int, object]]:
+    for number in signal.valid_signals():
+        yield number, signal.getsignal(number)
+
+
+def _peer(fd: int) -> str:
+    """Tell where a connection leads; '' for a pair within the process, or no connection."""
+    with suppress(OSError), socket.socket(fileno=os.dup(fd)) as copy:
+        peer = copy.getpeername()
+        where = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer)
+        return f"a connection to {where}" if where else ""
+    return ""
