@@ -17,7 +17,7 @@ from horus_supervisor.events import Event
 from horus_supervisor.job import codec, definition
 from horus_supervisor.logs import Form, Logger
 from horus_supervisor.runner.voice import Voice
-from horus_supervisor.store.rows import Claimed, Packed
+from horus_supervisor.store.rows import Claimed, Expired, Packed
 
 _SUCCEEDED = {"job_id": "%b", "attempt": "%d", "duration_s": "%.6f", "wait_s": "%.3f"}
 
@@ -88,10 +88,12 @@ class Teller:
         """Say that the job gave itself up."""
         self._voice.log.info(Event.JOB_DISCARDED, **self.fields(claimed), reason=why)
 
-    def expired(self, job_ids: Sequence[str]) -> None:
+    def expired(self, jobs: Sequence[Expired]) -> None:
         """Say which jobs were discarded by a claim of ours, as they were past their expiry."""
-        for job_id in job_ids:
-            self._voice.log.info(Event.JOB_DISCARDED, job_id=job_id, job=None, reason="expired")
+        for job_id, queue, name in jobs:
+            self._voice.log.info(
+                Event.JOB_DISCARDED, job_id=job_id, job=name, queue=queue, reason="expired"
+            )
         self._voice.flush()
 
     def timed_out(self, claimed: Claimed, timeout_s: float | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -78,6 +78,14 @@ class Stale(msgspec.Struct, frozen=True, gc=False):
     word: str
 
 
+class Expired(NamedTuple):
+    """A job that was discarded instead of started."""
+
+    job_id: str
+    queue: str
+    name: str
+
+
 class Turned(msgspec.Struct, frozen=True, gc=False):
     """The call was carried out: how the last job ended (``-``: none), and the next one."""
 
@@ -85,7 +93,7 @@ class Turned(msgspec.Struct, frozen=True, gc=False):
     claimed: Claimed | None
     more: bool = False
     """Nothing was claimed, but there may be something: call again."""
-    expired: tuple[str, ...] = ()
+    expired: tuple[Expired, ...] = ()
     """Jobs that were discarded on the way, as they were past their expiry."""
 
 
@@ -257,10 +265,10 @@ def read_joined(reply: Reply) -> Joined:
 
 def _read_longer(done: str, word: str, rest: list[Any]) -> Turned:
     """Read a turn that brought no job, or one that was started before, or expired ones."""
-    expired: tuple[str, ...] = ()
+    expired: tuple[Expired, ...] = ()
     if rest and isinstance(rest[-1], list):
         *rest, late = rest
-        expired = tuple(map(text, late))
+        expired = tuple(Expired(*text(one).split(" ", 2)) for one in late)
     if word != "job":
         return Turned(done, None, word == "more", expired)
     job_id, queue, started_ms, packed, last = rest

@@ -60,6 +60,22 @@ def test_work_runs_what_waits_and_leaves(run: Work, scene: Scene, tmp_path: Path
     assert (tmp_path / "mark").exists()
 
 
+def test_a_job_that_expired_is_named(scene: Scene, redis_url: str) -> None:
+    scene.add("late", queue="q", name="shop.Mail", expires_ms=5)
+    where = ("--url", redis_url, "--namespace", scene.namespace)
+    done = subprocess.run(
+        [*COMMAND, *where, "work", "-q", "q", "--until-empty"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    [line] = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (line["job_id"], line["job"], line["queue"]) == ("late", "shop.Mail", "q")
+    assert line["message"] == "shop.Mail discarded: expired"
+
+
 def test_work_keeps_to_the_limits_of_the_file(run: Work, scene: Scene, tmp_path: Path) -> None:
     payloads = {"late": {"path": str(tmp_path / "ran")}, "large": {"text": "x" * 270 * 1024}}
     for job_id, name in (("late", "testjobs.Hang"), ("large", "testjobs.Quick")):

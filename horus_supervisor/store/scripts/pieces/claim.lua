@@ -25,10 +25,10 @@ local function claim_next(done, first)
       if job then -- an id without a record is no job
         local t = call('TIME')
         local now = t[1] .. string.sub('00000' .. t[2], -6, -4)
-        local attempts, fence, expires = string.match(job,
-          '^(%d*) %d* %d* (%d*) %d* %d+ %d* %d* %d+ %S+ %S+ ?(%d*)')
+        local attempts, fence, name, expires = string.match(job,
+          '^(%d*) %d* %d* (%d*) %d* %d+ %d* %d* %d+ %S+ (%S+) ?(%d*)')
         if not attempts then -- no record of ours: with a readable head, every script can move it; `?` is refused
-          attempts, fence, expires, job = '', '', '', '     1   ' .. now .. ' ' .. queue .. ' ?\n' .. job
+          attempts, fence, name, expires, job = '', '', '?', '', '     1   ' .. now .. ' ' .. queue .. ' ?\n' .. job
           call('HSET', ns .. 'jobs', id, job)
         end
         if expires == '' or tonumber(expires) > tonumber(now) then
@@ -40,7 +40,7 @@ local function claim_next(done, first)
           return reply
         end
         give_up(id, queue)
-        late[#late + 1] = id
+        late[#late + 1] = id .. ' ' .. queue .. ' ' .. name
         if #late == 100 then -- enough for one call
           note_slot('idle ' .. done .. ' more')
           return {done, 'more', late}
