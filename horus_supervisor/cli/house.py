@@ -149,6 +149,7 @@ class Queue:
     runners: int
     places: int
     paused: bool = False
+    overdue_s: float = 0.0
 
     def row(self) -> dict[str, Any]:
         """Write the interface's row."""
@@ -280,6 +281,7 @@ def _queue(
     name: str, row: QueueRow | None, overview: Overview, supervisors: list[Supervisor]
 ) -> Queue:
     oldest_ms = row.oldest_ready_ms if row else None
+    due_ms = row.next_due_ms if row else None
     serving = [
         runner
         for one in supervisors
@@ -297,4 +299,5 @@ def _queue(
         runners=sum(runner.alive for runner in serving),
         places=len(serving),
         paused=row.paused if row else False,
+        overdue_s=max(0.0, (overview.now_ms - due_ms) / 1000) if due_ms else 0.0,
     )

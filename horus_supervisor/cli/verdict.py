@@ -22,6 +22,9 @@ LATE_S = 60.0
 STALLED_S = 300.0
 """... and so long: not well."""
 
+OVERDUE_S = 60.0
+"""A job that is still scheduled so long after it was due is not well: keepers move it at once."""
+
 CRASHES_WITHIN_S = 600.0
 MANY_CRASHES = 4
 """So many within that time are not well: one quarantined job makes three."""
@@ -50,7 +53,8 @@ def judge(
     """
     crashing = _crashing(crashes)
     unserved = _unattended(house) or _empty(house)
-    found = [*unserved, *_strange(strangers), *_stalled(house), *crashing, *_silent(house)]
+    late = [*_stalled(house), *_overdue(house)]
+    found = [*unserved, *_strange(strangers), *late, *crashing, *_silent(house)]
     if found:
         cause = crashing or found  # what crashes is mostly why the rest waits
         return Verdict(False, tuple(reason for reason, _ in found), cause[0][1])
@@ -128,6 +132,18 @@ def _stalled(house: House) -> Found:
         for queue in house.queues
         if queue.oldest_ready_s is not None and queue.oldest_ready_s >= STALLED_S
         if not queue.paused
+    ]
+
+
+def _overdue(house: House) -> Found:
+    """Find jobs that no service moves to their queue, though some say that they live."""
+    return [
+        (
+            f"{queue.queue}: a job was due {age(queue.overdue_s)} ago, and no keeper moves it",
+            "doctor",
+        )
+        for queue in house.queues
+        if queue.overdue_s >= OVERDUE_S and any(not one.silent for one in house.supervisors)
     ]
 
 

@@ -193,6 +193,7 @@ class QueueRow:
     dead: int
     oldest_ready_ms: int | None
     paused: bool = False
+    next_due_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,7 +340,7 @@ def read_overview(reply: Reply) -> Overview:
     now_ms, queues, supervisors, own = reply
     return Overview(
         int(now_ms),
-        tuple(_queue_row(queues[i : i + 10]) for i in range(0, len(queues), 10)),
+        tuple(_queue_row(queues[i : i + 11]) for i in range(0, len(queues), 11)),
         tuple(read_supervisors(supervisors)),
         {text(k): read_holding(text(k), text(v)) for k, v in zip(own[::2], own[1::2], strict=True)},
     )
@@ -350,7 +351,8 @@ def _queue_row(row: Reply) -> QueueRow:
     oldest = (head.due_ms or head.enqueued_ms) if head else None
     enqueued, succeeded, discarded, ready, scheduled, dead = (int(value) for value in row[1:7])
     counts = (enqueued, succeeded, discarded, ready, scheduled, dead)
-    return QueueRow(text(row[0]), *counts, oldest, bool(row[9]))
+    next_due = int(row[10]) if row[10] else None
+    return QueueRow(text(row[0]), *counts, oldest, bool(row[9]), next_due)
 
 
 def _supervisor_row(supervisor: str, value: bytes) -> SupervisorRow:

@@ -216,6 +216,17 @@ def test_a_job_that_waits_too_long_is_not_well(horus: Horus, scene: Scene, keepe
     assert reason.startswith("emails: oldest waits ")
 
 
+def test_a_job_that_is_due_and_moved_by_no_keeper_is_not_well(
+    horus: Horus, scene: Scene, keeper: str
+) -> None:
+    service(scene, keeper, runner(0))
+    scene.add("a", delay_ms=60_000)
+    well(horus)
+    scene.make_due("a")
+    [reason] = reasons(horus)
+    assert reason.startswith("emails: a job was due ")
+
+
 def test_many_crashes_are_not_well_and_a_few_are(horus: Horus, scene: Scene, keeper: str) -> None:
     service(scene, keeper, runner(0))
     for number in range(1, 4):

@@ -2,8 +2,9 @@
 -- overview: all that `status` shows, at one moment.
 -- KEYS  1 namespace
 -- REPLY now_ms
---       queues: ten for each: queue, enqueued, succeeded, discarded, ready, scheduled, dead,
---         the record at the head without its payload or '', its id or '', 1 where it is paused
+--       queues: eleven for each: queue, enqueued, succeeded, discarded, ready, scheduled, dead,
+--         the record at the head without its payload or '', its id or '', 1 where it is paused,
+--         when the next scheduled one is due or ''
 --       supervisors: pairs id, text
 --       own: pairs slot, text
 -- include: base
@@ -31,7 +32,7 @@ for _, queue in ipairs(names) do
   end
   for _, value in ipairs({queue, enqueued[queue] or '0', succeeded[queue] or '0', discarded[queue] or '0',
     ready, due[queue] and call('ZCARD', ns .. 'scheduled:' .. queue) or 0, call('ZCARD', ns .. 'dead:' .. queue),
-    string.match(job, '^[^\n]*\n') or '', head, word == 'paused' and 1 or 0}) do
+    string.match(job, '^[^\n]*\n') or '', head, word == 'paused' and 1 or 0, due[queue] or ''}) do
     queues[#queues + 1] = value
   end
 end
