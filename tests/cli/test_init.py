@@ -72,9 +72,10 @@ def test_the_files_of_a_first_service_are_in_order(tmp_path: Path) -> None:
     assert [(group.name, group.runners) for group in config.groups] == [("default", 2)]
 
 
-def test_the_first_files_commented_values_are_the_defaults() -> None:
+def test_the_first_file_has_every_key_and_its_commented_values_are_the_defaults() -> None:
     text = (FIRST / "config.toml").read_text()
     defaults = {key.name: key.default for known in keys.TABLES.values() for key in known}
+    assert all(re.search(rf"\b{name} = ", text) for name in defaults)
     table = ""
     for line in text.splitlines():
         if found := re.match(r"(?:# )?\[(.+?)\]", line):
