@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from horus_supervisor import Client
+from horus_supervisor import Client, linux
 from tests.service.apps import testjobs as jobs
 from tests.support.service import Service, alive
 from tests.support.waiting import wait_until
@@ -87,6 +88,20 @@ def test_a_stop_of_process_1_lets_running_jobs_finish(
     assert service.wait() == 0
     assert job.status() == "succeeded"
     assert service.events("supervisor.stopped")
+
+
+def test_a_stop_of_process_1_is_heard_before_it_serves(service: Service) -> None:
+    """Without a handler of its own the kernel would keep it from process 1."""
+    service.write("[queues]\nq = 2\n")
+    lock = service.folder / "state" / "lock"
+    lock.parent.mkdir()
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        service.start(ready=False, within=CONTAINER)
+        wait_until(lambda: set(linux.holders(lock)) & set(offspring(service.pid)), "it waits")
+        os.kill(offspring(service.pid)[0], signal.SIGTERM)
+        assert service.wait() == 0
+    assert service.lines() == []
 
 
 def test_process_1_takes_new_code(service: Service, first: int) -> None:

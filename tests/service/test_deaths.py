@@ -13,6 +13,7 @@ from horus_supervisor import Client
 from horus_supervisor.store import operations
 from tests.service.apps import limitjobs
 from tests.service.apps import testjobs as jobs
+from tests.support.redis_server import RedisServer
 from tests.support.service import Service, alive
 from tests.support.waiting import wait_until
 
@@ -240,3 +241,59 @@ def test_what_a_process_that_leaves_no_stack_hung_in_is_told(
     assert (record["cause"], record["traceback"]) == ("timeout", None)
     assert record["hung_in"].startswith("state S (sleeping)")
     assert "syscall" in record["hung_in"]
+
+
+def test_a_death_is_recorded_once_whoever_else_is_gone_at_that_moment(
+    outage: Service, own_redis: RedisServer, namespace: str
+) -> None:
+    outage.write(ONE, supervisor='lease = "1h"')
+    outage.start()
+    with Client(own_redis.url, namespace=namespace) as client:
+        who = ("redis", "keeper", "redis and keeper", "supervisor")
+        died = [die_while(outage, own_redis, client, gone) for gone in who]
+        found = client.connection.run(operations.crashes(namespace, 10))
+    assert [record["crash_id"] for record in reversed(found)] == died
+
+
+def die_while(outage: Service, redis: RedisServer, client: Client, gone: str) -> str:
+    """Kill a runner in mid-job and others before its death can be told; its crash id."""
+    job = client.enqueue(jobs.HangOnce(outage.path(gone)))
+    runner = outage.wait_for("job.started", job_id=job.id)["pid"]
+    keeper = outage.program("horus-keeper")
+    if gone != "supervisor":  # the kernel would end a keeper that is stopped when its parent dies
+        os.kill(keeper, signal.SIGSTOP)
+    if "redis" in gone:
+        redis.kill()
+    os.kill(runner, signal.SIGKILL)
+    crash_id: str = outage.wait_for("runner.crashed", pid=runner)["crash_id"]
+    if gone == "supervisor":
+        outage.kill()
+        outage.start()
+    else:
+        os.kill(keeper, signal.SIGKILL if "keeper" in gone else signal.SIGCONT)
+    if "redis" in gone:
+        redis.start()
+    outage.wait_for("job.crashed", crash_id=crash_id, signal="SIGKILL", job_id=job.id)
+    wait_until(lambda: job.status() == "succeeded", "it runs again", on_failure=outage.tail)
+    return crash_id
+
+
+def test_a_death_that_waited_for_redis_over_a_restart_is_told_in_the_end(
+    outage: Service, own_redis: RedisServer, namespace: str
+) -> None:
+    outage.write(ONE)
+    outage.start()
+    with Client(own_redis.url, namespace=namespace) as client:
+        job = client.enqueue(jobs.HangOnce(outage.path("ran")))
+        started = outage.wait_for("job.started", job_id=job.id)
+        own_redis.kill()
+        outage.wait_for("redis.lost")
+        os.kill(started["pid"], signal.SIGKILL)
+        died = outage.wait_for("runner.crashed", job_id=job.id)
+        outage.kill()
+        own_redis.start()
+        outage.start()
+        told = outage.wait_for("job.crashed", crash_id=died["crash_id"])
+        assert (told["job_id"], told["disposition"]) == (job.id, "requeued")
+        [record] = client.connection.run(operations.crashes(namespace, 10))
+        assert (record["crash_id"], record["signal"]) == (died["crash_id"], "SIGKILL")

@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +74,7 @@ def test_a_template_that_does_not_answer_is_replaced_and_keeps_no_seat_empty(
     service: Service,
 ) -> None:
     start(service, constants={"supervisor.plan.SPAWN_WITHIN_S": 1.0})
-    [template] = children(service.pid, "horus-template")
+    template = service.program("horus-template")
     os.kill(template, signal.SIGSTOP)
     [pid] = service.runner_pids()
     os.kill(pid, signal.SIGKILL)
@@ -82,9 +84,8 @@ def test_a_template_that_does_not_answer_is_replaced_and_keeps_no_seat_empty(
 
 def test_the_processes_that_fork_have_one_thread(service: Service) -> None:
     start(service)
-    [template] = children(service.pid, "horus-template")
-    [keeper] = children(service.pid, "horus-keeper")
-    for pid in (service.pid, template, keeper, *service.runner_pids()):
+    programs = map(service.program, ("horus-template", "horus-keeper"))
+    for pid in (service.pid, *programs, *service.runner_pids()):
         assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
 
 
@@ -134,9 +135,8 @@ def _tagged(tag: bytes) -> Iterator[int]:
 def test_a_job_that_holds_pythons_lock_for_long_is_left_alone(
     service: Service, client: Client
 ) -> None:
-    soon = {"supervisor.plan.SILENT_S": 0.5, "supervisor.pulse.POKE_AFTER_S": 0.2}
-    start(service, constants=soon)
-    job = client.enqueue(limitjobs.HoldGil(3))
+    start(service, constants={**SOON, "supervisor.plan.SILENT_AT_WORK_S": 2.0})
+    job = client.enqueue(limitjobs.HoldGil(4))
     wait_until(lambda: job.status() == "succeeded", "the end", on_failure=service.tail)
     assert service.events("runner.crashed") == service.events("runner.stuck") == []
 
@@ -148,12 +148,61 @@ def test_a_supervisor_that_stood_still_kills_nobody_for_it(
     job = client.enqueue(testjobs.Hang(service.path("ran"), seconds=4))
     service.wait_for("job.started", job_id=job.id)
     service.signal(signal.SIGSTOP)
+    late = client.enqueue(testjobs.Late("yield", service.path("late")), max_attempts=1)
     wait_until(lambda: marks(service.path("ran.end")) != [], "longer than silence is borne")
     service.signal(signal.SIGCONT)
     wait_until(lambda: job.status() == "succeeded", "the end", on_failure=service.tail)
+    service.wait_for("job.timed_out", job_id=late.id)  # far past its kill_after
     service.signal(signal.SIGUSR1)
     service.wait_for("snapshot", count=2)
     assert service.events("runner.crashed") == service.events("runner.stuck") == []
+
+
+JUMPY = """
+import time
+wall, wall_ns = time.time, time.time_ns
+
+def jumped():
+    with open({path!r}) as file:
+        return int(file.read())
+
+time.time = lambda: wall() + jumped()
+time.time_ns = lambda: wall_ns() + jumped() * 10**9
+"""
+"""What Python runs at its start: wall time is as many seconds off as a file says."""
+
+
+def test_wall_time_that_jumps_by_an_hour_changes_no_timeout_and_no_delay(
+    service: Service, client: Client
+) -> None:
+    jump = Path(service.path("jump"))
+    jump.write_text("0")
+    (service.folder / "sitecustomize.py").write_text(JUMPY.format(path=str(jump)))
+    other = ONE.replace(".q]", ".other]").replace('"q"', '"other"')
+    start(service, ONE + other, env={"PYTHONPATH": str(service.folder)})
+    long = client.enqueue(testjobs.Hang(service.path("ran"), done=service.path("done")))
+    service.wait_for("job.started", job_id=long.id)
+    lives = 0
+    while not service.events("crash_loop"):
+        lives += 1
+        pid = service.wait_for("runner.started", runner="other/1", count=lives)["pid"]
+        os.kill(pid, signal.SIGKILL)
+        service.wait_for("runner.crashed", pid=pid)
+    jump.write_text("-3600")  # while it waits for its next start
+    service.wait_for("runner.started", runner="other/1", count=lives + 1)
+    for seconds in ("-3600", "3600"):
+        jump.write_text(seconds)
+        due = client.enqueue(testjobs.Quick(), queue="other", delay=0.1)
+        late = client.enqueue(
+            testjobs.Late("stubborn", service.path("late")), queue="other", max_attempts=1
+        )
+        told = service.wait_for("runner.crashed", job_id=late.id, cause="timeout")
+        off_s = datetime.fromisoformat(told["timestamp"]).timestamp() - time.time()
+        assert abs(off_s - int(seconds)) < 60
+        wait_until(lambda: due.status() == "succeeded", "it was due", on_failure=service.tail)  # noqa: B023
+    assert long.status() == "running"
+    testjobs.mark(service.path("done"))
+    wait_until(lambda: long.status() == "succeeded", "the end", on_failure=service.tail)
 
 
 # --- deaths ------------------------------------------------------------------------------------
@@ -225,9 +274,14 @@ def test_the_children_of_a_job_go_with_a_killed_supervisor(
 
 def test_a_stop_sent_to_the_whole_group_lets_jobs_finish(service: Service, client: Client) -> None:
     start(service)
-    job = client.enqueue(testjobs.Hang(service.path("ran"), seconds=1))
-    service.wait_for("job.started", job_id=job.id)
+    job = client.enqueue(testjobs.Hang(service.path("ran"), done=service.path("done")))
+    runner = service.wait_for("job.started", job_id=job.id)["pid"]
+    everybody = [service.program("horus-template"), service.program("horus-keeper"), runner]
+    assert [os.getpgid(pid) for pid in everybody] == everybody, "each leads a group of its own"
     os.killpg(service.pid, signal.SIGTERM)
+    os.kill(runner, signal.SIGTERM)  # what a container's engine or a person may do
+    service.wait_for("supervisor.stopping")
+    testjobs.mark(service.path("done"))
     assert service.wait() == 0
     assert job.status() == "succeeded"
 
@@ -270,6 +324,14 @@ def test_as_pid_1_it_stops_in_order_and_leaves_nobody(service: Service, client: 
     assert service.wait() == 0
     assert service.events("supervisor.stopped")
     assert service.events("orphan.ended")
+
+
+def test_the_limit_of_open_files_is_raised_at_the_start(service: Service) -> None:
+    start(service, within=["sh", "-c", 'ulimit -Sn 64; exec "$@"', "sh"])
+    limits = Path(f"/proc/{service.pid}/limits").read_text()
+    [line] = [line for line in limits.splitlines() if line.startswith("Max open files")]
+    soft, hard = line.split()[3:5]
+    assert int(soft) == min(int(hard), 16384)
 
 
 def test_in_the_background_of_a_terminal_it_writes_and_is_not_stopped(service: Service) -> None:

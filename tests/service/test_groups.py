@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 
 import pytest
 
@@ -82,6 +83,24 @@ def test_a_job_can_ask_how_its_last_attempt_ended(
     job = client.enqueue(jobs.Previous(service.path("told"), how))
     wait_until(lambda: job.status() == "succeeded", "a second start", on_failure=service.tail)
     assert jobs.marks(service.path("told")) == [told]
+
+
+def test_a_job_can_ask_whether_a_stop_or_its_supervisors_end_cut_it_short(
+    service: Service, client: Client
+) -> None:
+    service.write("[queues]\nq = 1\n", supervisor='shutdown_timeout = "1ms"')
+    service.start()
+    ends: tuple[tuple[Callable[[], object], str], ...] = (
+        (service.stop, "1 interrupted None None"),
+        (service.kill, "1 lost supervisor_lost None"),
+    )
+    for end, told in ends:
+        job = client.enqueue(jobs.Previous(service.path("told"), "hang"))
+        service.wait_for("job.started", job_id=job.id)
+        end()
+        service.start()
+        service.wait_for("job.succeeded", job_id=job.id)
+        assert jobs.marks(service.path("told"))[-1] == told
 
 
 def test_a_class_hears_of_each_of_its_crashes_in_a_healthy_runner(

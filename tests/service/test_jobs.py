@@ -214,6 +214,23 @@ def test_what_a_job_starts_inherits_none_of_our_descriptors(
     assert ours == [held["1"], held["2"]], held
 
 
+def test_whoever_writes_for_a_job_its_words_bear_the_jobs_id(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE)
+    service.start()
+    job = client.enqueue(jobs.Words(service.path("done")))
+    for text in ("by C to 1", "by C to 2", "by a grandchild to 1", "by one to 2", "printed"):
+        assert service.wait_for("output", text=text)["job_id"] == job.id
+
+    def said() -> str:
+        return " ".join(line["text"] for line in service.events("output", job_id=job.id))
+
+    wait_until(lambda: "UserWarning: old-fashioned" in said(), "the warning")
+    jobs.mark(service.path("done"))
+    wait_until(lambda: job.status() == "succeeded", "its end", on_failure=service.tail)
+
+
 @pytest.mark.parametrize("reopen", [False, True], ids=["closed", "reopened"])
 @pytest.mark.parametrize("fail", [False, True], ids=["returned", "failed"])
 def test_a_job_that_closes_our_descriptors_ends_as_it_ended_and_hurts_no_other(

@@ -99,13 +99,18 @@ def test_memory_that_was_shared_at_the_fork_counts_once_it_is_written_to(
         "from horus_supervisor import Job\n"
         "MODEL = bytearray(b'm') * (48 << 20)\n"
         "class Write(Job, queue='q', name='write'):\n"
+        "    much: bool\n"
         "    def execute(self):\n"
-        "        MODEL[::4096] = b'w' * len(MODEL[::4096])\n"
+        "        if self.much:\n"
+        "            MODEL[::4096] = b'w' * len(MODEL[::4096])\n"
+        "        else:\n"
+        "            sum(MODEL[::4096])\n"
     )
     group = '[groups.q]\nqueues = ["q"]\nrunners = 1\nmax_memory = "16MiB"\n'
     service.write(group, imports="model", path=str(service.folder))
     service.start()
-    client.enqueue_raw("write", b"{}", queue="q")
+    for much in (b"false", b"false", b"true"):
+        client.enqueue_raw("write", b'{"much": %s}' % much, queue="q")
     recycled = service.wait_for("runner.recycled")
     assert recycled["reason"].startswith("max_memory")
-    assert recycled["jobs_done"] == 1
+    assert recycled["jobs_done"] == 3

@@ -214,6 +214,7 @@ def test_what_is_not_marked_as_a_runners_is_let_live(service: Service, client: C
     [pid] = map(int, marks(service.path("free")))
     assert alive(pid)
     os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), "its adopted parent reaps it")
 
 
 def _first(path: str, service: Service) -> str:

@@ -362,24 +362,3 @@ def test_what_became_of_the_jobs_of_a_killed_supervisor_is_told_by_its_successor
     service.stop()
     assert len(service.events("job.crashed")) == 2
     assert not list((service.folder / "state" / "spool").iterdir())
-
-
-def test_a_death_that_waited_for_redis_over_a_restart_is_told_in_the_end(
-    outage: Service, own_redis: RedisServer, namespace: str
-) -> None:
-    outage.write(TWO)
-    outage.start()
-    with Client(own_redis.url, namespace=namespace) as client:
-        job = client.enqueue(jobs.HangOnce(outage.path("ran")))
-        started = outage.wait_for("job.started", job_id=job.id)
-        own_redis.kill()
-        outage.wait_for("redis.lost")
-        os.kill(started["pid"], signal.SIGKILL)
-        died = outage.wait_for("runner.crashed", job_id=job.id)
-        outage.kill()
-        own_redis.start()
-        outage.start()
-        told = outage.wait_for("job.crashed", crash_id=died["crash_id"])
-        assert (told["job_id"], told["disposition"]) == (job.id, "requeued")
-        [record] = client.connection.run(operations.crashes(namespace, 10))
-        assert (record["crash_id"], record["signal"]) == (died["crash_id"], "SIGKILL")

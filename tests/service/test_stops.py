@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -12,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from horus_supervisor import Client, linux
+from horus_supervisor import Client, linux, proc
 from horus_supervisor.store import operations
+from tests.service.apps import limitjobs
 from tests.service.apps import testjobs as jobs
 from tests.service.conftest import Horus
 from tests.support.redis_server import RedisServer
-from tests.support.service import Service, children
+from tests.support.service import Service
 from tests.support.waiting import wait_until
 
 ONE = "[queues]\nq = 1\n"
@@ -33,12 +35,6 @@ def write_with_module(service: Service, code: str) -> None:
 
 def spool(service: Service) -> list[str]:
     return sorted(path.name for path in (service.folder / "state" / "spool").glob("*"))
-
-
-def the_only(service: Service, name: str) -> int:
-    """The pid of a program; for a moment, a process that it forks may bear its name too."""
-    wait_until(lambda: len(children(service.pid, name)) == 1, f"one {name}")
-    return children(service.pid, name)[0]
 
 
 def test_an_import_that_goes_on_and_on_is_told_and_a_stop_does_not_wait_for_it(
@@ -64,6 +60,26 @@ def test_a_stop_in_the_middle_of_a_start_ends_well(service: Service, moment: str
     assert service.stop(within_s=5) == 0
     assert service.events("runner.crashed") == []
     assert spool(service) == []
+
+
+SIGNALLED = """
+import os, signal
+forks = 0
+
+def signal_the_first():
+    global forks
+    forks += 1
+    if forks == 1:  # the middle process: it must get as far as telling the runner's pid
+        os.kill(os.getpid(), signal.SIGTERM)
+
+os.register_at_fork(after_in_child=signal_the_first)
+"""
+
+
+def test_a_signal_right_after_the_templates_fork_loses_no_runner(service: Service) -> None:
+    write_with_module(service, SIGNALLED)
+    service.start()
+    assert service.events("supervisor.starved") == service.events("child.exited") == []
 
 
 def test_edits_that_chase_each_other_end_with_what_the_last_one_says(
@@ -110,9 +126,9 @@ def test_an_import_that_fails_is_told_with_its_reason_and_once_with_its_stack(
 
 
 def test_a_stop_goes_on_though_no_import_succeeds(service: Service) -> None:
-    write_with_module(service, "raise SystemExit\n")
+    write_with_module(service, "raise SystemExit('no licence here')\n")
     service.start(ready=False)
-    assert service.wait_for("template.failed")["error"] == "SystemExit (extra.py:1)"
+    assert service.wait_for("template.failed")["error"] == "SystemExit: no licence here (extra.py:1)"
     assert service.stop(within_s=5) == 0
 
 
@@ -199,7 +215,7 @@ def test_a_death_is_handed_in_though_the_keeper_was_down_when_the_stop_came(
     job = client.enqueue(jobs.HangOnce(service.path("ran")))
     service.wait_for("job.started", job_id=job.id)
     for _ in range(3):  # the third time it is not replaced at once
-        keeper = the_only(service, "horus-keeper")
+        keeper = service.program("horus-keeper")
         os.kill(keeper, signal.SIGKILL)
         service.wait_for("child.exited", pid=keeper)
     [runner] = service.runner_pids()
@@ -217,7 +233,7 @@ def test_runners_that_a_dead_template_was_asked_for_come_from_its_successor(
 ) -> None:
     service.write(ONE)
     service.start()
-    template = the_only(service, "horus-template")
+    template = service.program("horus-template")
     os.kill(template, signal.SIGSTOP)
     service.write("[queues]\nq = 4\n")
     service.wait_for("supervisor.reloaded")
@@ -287,6 +303,50 @@ def test_lines_that_wait_at_the_end_reach_a_reader_who_is_late(
             *_, last = log.read().splitlines()
     assert json.loads(last)["event"] == "supervisor.stopped"
     assert late.returncode == 0
+
+
+def test_a_reader_that_stands_still_stops_no_timeout_and_gets_every_line_and_death_in_the_end(
+    service: Service, client: Client
+) -> None:
+    group = '[groups.q]\nqueues = ["q"]\nrunners = 8\nkill_after = "200ms"\n'
+    service.write(group, imports=limitjobs.__name__)
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    log = bytearray()
+
+    def told(event: str) -> int:
+        with contextlib.suppress(BlockingIOError):
+            while chunk := os.read(reading, 1 << 16):
+                log.extend(chunk)
+        return log.count(f'"event":"{event}"'.encode())
+
+    command = [sys.executable, "-m", "horus_supervisor.supervisor.main", "-c", str(service.config)]
+    with subprocess.Popen(command, stdout=writing, cwd=service.folder) as unread:
+        os.close(writing)
+        try:
+            quiet = jobs.Hang(service.path("ran"), done=service.path("done"))
+            client.enqueue_many([quiet, *[limitjobs.Pour()] * 7])
+            wait_until(lambda: len(runners_of(unread.pid)) == 8, "all are there")
+            wait_until(lambda: len(runners_of(unread.pid)) == 1, "seven are dead, and reaped")
+            os.kill(runners_of(unread.pid)[0], signal.SIGKILL)
+            wait_until(lambda: runners_of(unread.pid) == [], "and the last")
+            jobs.mark(service.path("done"))
+            wait_until(lambda: told("runner.started") == 16, "each has a successor")
+        finally:
+            unread.terminate()
+            wait_until(lambda: told("supervisor.stopped") or unread.poll() is not None, "its end")
+    os.close(reading)
+    lines = [json.loads(line) for line in log.splitlines()]
+    causes = [line["cause"] for line in lines if line["event"] == "runner.crashed"]
+    assert sorted(causes) == ["signal"] + ["timeout"] * 7
+    assert sum(line["event"] == "output" for line in lines) > 100
+    assert unread.returncode == 0
+
+
+def runners_of(pid: int) -> list[int]:
+    """The runners of a supervisor, those too that were not reaped yet."""
+    pids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [child for child in map(int, pids) if proc.name(child).startswith("horus q/")]
 
 
 def childless(pid: int) -> bool:

@@ -85,6 +85,7 @@ format = "json"
         env: dict[str, str] | None = None,
         constants: dict[str, float] | None = None,
         within: Sequence[str] = (),
+        python: Sequence[str] = (sys.executable,),
     ) -> None:
         """Start the service; waits until it is ready to serve.
 
@@ -97,7 +98,7 @@ format = "json"
             command = ["-c", _with(constants)]
         with self.log.open("ab") as out, self._error.open("ab") as err:
             self._process = subprocess.Popen(
-                [*within, sys.executable, *command, "-c", str(self.config)],
+                [*within, *python, *command, "-c", str(self.config)],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -180,6 +181,12 @@ format = "json"
         gone = [line["pid"] for line in self.events("runner.exited")]
         gone += [line["pid"] for line in self.events("runner.crashed")]
         return [pid for pid in born if pid not in gone]
+
+    def program(self, name: str) -> int:
+        """The pid of a program; for a moment, what it forks may bear its name too."""
+        wait_until(lambda: len(children(self.pid, name)) == 1, f"one {name}")
+        [pid] = children(self.pid, name)
+        return pid
 
     def tail(self) -> str:
         """The end of the log and of standard error, for a failure's message."""

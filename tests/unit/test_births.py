@@ -243,10 +243,26 @@ def test_a_fork_that_failed_may_have_left_a_runner_all_the_same(house: House, ru
     assert house.crew.by_pid == {runner: house.seat}
 
 
+def test_one_that_was_asked_to_leave_before_it_was_told_of_is_woken(
+    house: House, runner: int
+) -> None:
+    house.crew.apply(Action(Do.DRAIN, "q/1"), 11.0, ME)
+    house.births.hear(house.told(runner))
+    assert os.WTERMSIG(children.reap(runner).status) == linux.WAKE_SIGNAL
+
+
 def test_a_template_that_works_through_others_is_not_silent(house: House) -> None:
     house.crew.template_answered(house.template, 30.0)
     [seen] = house.crew.seen(30.0)
     assert seen.asked_at == 30.0
+
+
+def test_pipes_at_their_end_keep_the_loop_awake_no_longer(house: House) -> None:
+    house.let_go()
+    for handle in house.crew.inbox.wait(5.0):
+        handle()
+    assert house.crew.inbox.wait(0.0) == []
+    assert house.seat.life, "its writer may live on"
 
 
 # --- asking ------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from horus_supervisor.supervisor.credit import FIRST_DELAY_S, LONGEST_DELAY_S, Credit
+from horus_supervisor.supervisor.credit import FIRST_DELAY_S, LONGEST_DELAY_S, Credit, Credits
 
 
 def crash_loop(credit: Credit, times: int, now: float = 100.0) -> list[float]:
@@ -76,6 +76,12 @@ def test_a_group_that_grows_may_restart_more() -> None:
     crash_loop(credit, 2, now=100.0)
     credit.most = 20
     assert crash_loop(credit, 11, now=110.0) == [0.0] * 10 + [FIRST_DELAY_S]
+
+
+def test_one_groups_trouble_slows_no_other() -> None:
+    groups = Credits()
+    assert [groups.charge("bad", 1, 100.0) for _ in range(3)] == [0.0, 0.0, FIRST_DELAY_S]
+    assert groups.charge("good", 1, 100.0) == 0.0
 
 
 def test_what_never_served_earns_nothing_while_it_starts() -> None:

@@ -65,6 +65,26 @@ def test_neither_our_descriptors_nor_our_signals_go_along() -> None:
     assert text.splitlines() == ["files 0 1 2 302", "wakeup -1", "handled []", "blocked []"]
 
 
+def test_a_signal_right_after_the_fork_runs_no_handler_of_ours() -> None:
+    told, tell = os.pipe()
+    armed = True
+
+    def signal_the_child() -> None:
+        if armed:
+            os.kill(os.getpid(), signal.SIGURG)  # nothing comes of it without a handler
+
+    os.register_at_fork(after_in_child=signal_the_child)
+    before = signal.signal(signal.SIGURG, lambda *_: os.write(tell, b"ours"))
+    try:
+        assert run(ECHO, [])[0] == 0
+    finally:
+        armed = False
+        signal.signal(signal.SIGURG, before)
+        os.close(tell)
+    with open(told) as heard:
+        assert heard.read() == ""
+
+
 def test_a_program_that_fails_tells_why_and_nothing_of_ours_goes_on() -> None:
     status, text = run("tests.support.nowhere", [1])
     assert status == 1

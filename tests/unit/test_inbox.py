@@ -49,7 +49,7 @@ def test_nothing_ends_the_wait_but_its_time(inbox: Inbox) -> None:
 @pytest.mark.parametrize("number", HEARD)
 def test_a_signal_ends_the_wait_and_is_told_once(inbox: Inbox, number: int) -> None:
     os.kill(os.getpid(), number)
-    call(inbox.wait(LONG_S))
+    assert call(inbox.wait(LONG_S)) == [None], "not its time ended it"
     assert list(inbox.signals()) == [number]
     assert list(inbox.signals()) == []
     assert inbox.wait(0) == []

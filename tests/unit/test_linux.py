@@ -64,8 +64,9 @@ time.sleep(0.3)
     wait_until(lambda: not alive(child), "the child is gone", 5)
 
 
-def test_a_memory_file_is_closed_at_exec_and_empty() -> None:
+def test_a_memory_file_is_on_no_disk_closed_at_exec_and_empty() -> None:
     fd = linux.memory_file("horus-test")
+    assert os.readlink(f"/proc/self/fd/{fd}").startswith("/memfd:horus-test")
     assert not os.get_inheritable(fd)
     assert os.fstat(fd).st_size == 0
     os.close(fd)

@@ -135,6 +135,15 @@ def test_what_a_keeper_said_before_its_end_is_heard(told: Told) -> None:
     told.programs.tell_keeper(Gone(slot=1, incarnation=1))
 
 
+def test_pipes_and_sockets_at_their_end_keep_the_loop_awake_no_longer(told: Told) -> None:
+    for start in (lambda: told.start_keeper(keeper_boot({})), told.start_template):
+        start().close()
+        while told.theirs:
+            os.close(told.theirs.pop())
+    assert sum(told.turn() > 0 for _ in range(20)) < 10
+    assert told.programs.keeper.running, "its end is told by the kernel"
+
+
 def test_why_a_template_failed_is_heard_though_its_death_was_told_first(told: Told) -> None:
     template = told.start_template()
     template.send(messages.encode(TemplateFailed(error="no module")))

@@ -6,16 +6,19 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from horus_supervisor import logs, messages
-from horus_supervisor.supervisor.credit import Credit
+from horus_supervisor.supervisor.credit import Credit, Credits
 from horus_supervisor.supervisor.output import Outlet
 from horus_supervisor.supervisor.service import Supervisor
 from horus_supervisor.supervisor.standing import Standing
 from tests.support.outlets import fill, outlet, reader
+
+if TYPE_CHECKING:
+    from horus_supervisor.supervisor.programs import Template
 
 __all__ = ["outlet", "reader"]  # fixtures
 
@@ -80,6 +83,24 @@ def test_no_runner_is_born_while_there_is_no_room_for_its_death(outlet: Outlet) 
     assert supervisor._wanted().may_spawn
     fill(outlet)
     assert not supervisor._wanted().may_spawn
+
+
+def test_a_fork_that_fails_is_charged_as_a_death_is() -> None:
+    supervisor = Faulty()
+    group, seat = SimpleNamespace(name="q", runners=1), SimpleNamespace(ready_at=0.0)
+    seat.group = group
+    supervisor._settings = SimpleNamespace(config=SimpleNamespace(groups=[group]))  # type: ignore[assignment]
+    supervisor._crew = SimpleNamespace(template_answered=lambda *_: None)  # type: ignore[assignment]
+    supervisor._generations = SimpleNamespace(not_forked=lambda *_: None)  # type: ignore[assignment]
+    supervisor._births = SimpleNamespace(failed=lambda *_: seat)  # type: ignore[assignment]
+    supervisor._credits, supervisor._log = Credits(), supervisor._log_first
+    failed, waits = messages.SpawnFailed(slot=1, incarnation=1, error="no memory"), []
+    for _ in range(5):
+        supervisor._hear_template(cast("Template", None), failed)
+        waits.append(round(seat.ready_at - supervisor.clock.now, 3))
+        supervisor.clock.now = seat.ready_at
+    assert waits == [0.1, 0.1, 0.5, 1.0, 2.0]
+    assert [told["event"] for told in supervisor.told()] == ["supervisor.starved"] * 5
 
 
 def test_faults_that_come_now_and_then_are_outlived_for_ever() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from typing import Any
 
 from horus_supervisor import Job, Retry, current_job
@@ -22,6 +23,8 @@ class Previous(Job, queue="q"):
         if last is None:
             if self.how == "die":
                 os.kill(os.getpid(), signal.SIGKILL)
+            if self.how == "hang":
+                time.sleep(60)
             raise Retry(after=0)
         mark(self.path, f"{last.attempt} {last.ended} {last.cause} {last.error_type}")
 

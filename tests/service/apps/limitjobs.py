@@ -91,6 +91,15 @@ def _abort_after_a_megabyte() -> None:
     os.abort()
 
 
+class Pour(Job, queue="q", timeout=3, max_attempts=1):
+    """Write lines of 100 kB for ever, and hear no signal."""
+
+    def execute(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        while True:
+            os.write(1, b"x" * 100_000 + b"\n")
+
+
 class InC(Job, queue="q", timeout=0.3):
     """Hang in C code where no signal is heard, so that no stack can be had."""
 
@@ -113,7 +122,10 @@ class Tell(Job, queue="q"):
 
 
 class Leave(Job, queue="q"):
-    """Leave a program behind that has a session of its own; ``marked``: as its runner's."""
+    """Leave a program behind that has a session of its own; ``marked``: as its runner's.
+
+    It holds its runner's pipe open.
+    """
 
     path: str
     marked: bool = True
@@ -123,7 +135,7 @@ class Leave(Job, queue="q"):
         environment = dict(os.environ)
         if not self.marked:
             del environment["HORUS_RUNNER"]
-        command = ["sh", "-c", "sleep 300 >/dev/null 2>&1 & echo $!"]  # its parent ends at once
+        command = ["sh", "-c", "sleep 300 >/dev/null & echo $!"]  # its parent ends at once
         told = subprocess.run(
             command, start_new_session=True, env=environment, stdout=subprocess.PIPE, check=True
         )

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 
 from horus_supervisor import Discard, Job, JobTimeout, Retry, current_job
@@ -184,13 +185,17 @@ def _stacks() -> int:
 
 
 class Child(Job, queue="q"):
-    """Start a process that would outlive us, then die or hang."""
+    """Start a process that would outlive us, then die or hang.
+
+    It does not bear its runner's name: only the process group leads to it.
+    """
 
     path: str
     then: str = "hang"
 
     def execute(self) -> None:
-        child = subprocess.Popen(["sleep", "300"])
+        unmarked = {name: value for name, value in os.environ.items() if name != "HORUS_RUNNER"}
+        child = subprocess.Popen(["sleep", "300"], env=unmarked)
         mark(self.path, str(child.pid))
         if self.then == "hang":
             time.sleep(60)
@@ -304,6 +309,22 @@ class Speak(Job, queue="q"):
         os.write(2, b"raw bytes \xff\xfe\n")
         current_job().log.info("said", mood="calm")
         sys.stdout.write("no newline at the end")
+
+
+class Words(Job, queue="q"):
+    """Write in every way in which something is written for a job; stay until ``done`` exists."""
+
+    done: str
+
+    def execute(self) -> None:
+        libc = ctypes.CDLL(None)
+        libc.dprintf(1, b"by C to 1\n")
+        libc.dprintf(2, b"by C to 2\n")
+        subprocess.run(["sh", "-c", "sh -c 'echo by a grandchild to 1; echo by one to 2 >&2'"])
+        print("printed")
+        warnings.warn("old-fashioned", stacklevel=1)
+        while not os.path.exists(self.done):
+            time.sleep(0.01)
 
 
 class Grow(Job, queue="q"):
