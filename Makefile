@@ -1,5 +1,6 @@
 # Needs python3 (3.11 or newer, with venv) and make, nothing else.
 # `make PYTHON=python3.13 test` takes another one; `make test ARGS="-k lease"` runs some tests.
+# `pytest` itself runs all in one process; `make test ARGS="-n 0"` too.
 
 PYTHON ?= python3
 VENV := .venv
@@ -26,7 +27,7 @@ run: $(READY)  ## start the service of config.example.toml, with its own Redis
 	@exec $(VENV)/bin/horus-supervisor -c config.example.toml
 
 test: $(READY)  ## the whole test suite
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: $(READY)  ## style, and that the code is formatted
 	$(PY) -m ruff check .

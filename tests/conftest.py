@@ -15,9 +15,21 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 """Each service that a test starts is three processes: they need not compile the package anew."""
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Say how many processes ``-n auto`` means: two a core, as tests wait for half of their time.
+
+    Where part of the tests is asked for by ``-k`` or by file, one: it is done sooner than a second
+    process has found its tests, and ``breakpoint()`` works.
+    """
+    if config.option.keyword or all(".py" in arg for arg in config.args):
+        return 0
+    return 2 * (os.cpu_count() or 1)
+
+
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """One server for the whole run, in memory only; tests keep apart by ``namespace``."""
+    """One server for all tests of a process, in memory only; they keep apart by ``namespace``."""
     server = RedisServer(tmp_path_factory.mktemp("redis"), extra=IN_MEMORY)
     server.start()
     yield server

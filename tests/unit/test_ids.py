@@ -84,7 +84,9 @@ def test_a_forked_child_makes_other_ids_even_if_a_thread_held_the_lock() -> None
     assert theirs.isdisjoint(new_job_id() for _ in range(100))
 
 
-@pytest.mark.parametrize("text", ["a", "order/17#x", "~" * 128, new_job_id()])
+@pytest.mark.parametrize(
+    "text", ["a", "order/17#x", "~" * 128, pytest.param(new_job_id(), id="a new one")]
+)
 def test_these_may_be_ids(text: str) -> None:
     assert valid_job_id(text)
 
