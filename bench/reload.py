@@ -26,7 +26,7 @@ def one_group_of_a_hundred(quick: bool) -> Iterator[Row]:
     others = {f"group{number}": 1 for number in range(1, GROUPS)}
     with (
         bench() as at,
-        at.service("bench.jobs", **others) as service,
+        at.service("bench.jobs", "", **others) as service,
         service.scoreboard() as board,
     ):
         service.append(GROUP)

@@ -128,7 +128,9 @@ def test_an_import_that_fails_is_told_with_its_reason_and_once_with_its_stack(
 def test_a_stop_goes_on_though_no_import_succeeds(service: Service) -> None:
     write_with_module(service, "raise SystemExit('no licence here')\n")
     service.start(ready=False)
-    assert service.wait_for("template.failed")["error"] == "SystemExit: no licence here (extra.py:1)"
+    assert (
+        service.wait_for("template.failed")["error"] == "SystemExit: no licence here (extra.py:1)"
+    )
     assert service.stop(within_s=5) == 0
 
 
