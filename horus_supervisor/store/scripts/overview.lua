@@ -18,7 +18,7 @@ local enqueued, names = pairs_of(call('HGETALL', ns .. 'enqueued'))
 local succeeded = pairs_of(call('HGETALL', ns .. 'succeeded'))
 local discarded = pairs_of(call('HGETALL', ns .. 'discarded'))
 local words, marked = pairs_of(call('HGETALL', ns .. 'queues'))
-local due = pairs_of(call('ZRANGE', ns .. 'due', 0, -1, 'WITHSCORES'))
+local due = pairs_of(call('ZRANGE', ns .. 'due', 0, -1, 'WITHSCORES')) -- its times may be too early
 for _, queue in ipairs(marked) do
   if not enqueued[queue] then names[#names + 1] = queue end -- paused before its first job
 end
@@ -30,9 +30,14 @@ for _, queue in ipairs(names) do
     ready, head = call('LLEN', list), call('LINDEX', list, -1) or ''
     job = head ~= '' and call('HGET', ns .. 'jobs', head) or ''
   end
+  local scheduled, first = 0, ''
+  if due[queue] then
+    scheduled = call('ZCARD', ns .. 'scheduled:' .. queue)
+    first = call('ZRANGE', ns .. 'scheduled:' .. queue, 0, 0, 'WITHSCORES')[2] or ''
+  end
   for _, value in ipairs({queue, enqueued[queue] or '0', succeeded[queue] or '0', discarded[queue] or '0',
-    ready, due[queue] and call('ZCARD', ns .. 'scheduled:' .. queue) or 0, call('ZCARD', ns .. 'dead:' .. queue),
-    string.match(job, '^[^\n]*\n') or '', head, word == 'paused' and 1 or 0, due[queue] or ''}) do
+    ready, scheduled, call('ZCARD', ns .. 'dead:' .. queue),
+    string.match(job, '^[^\n]*\n') or '', head, word == 'paused' and 1 or 0, first}) do
     queues[#queues + 1] = value
   end
 end
