@@ -67,7 +67,8 @@ def check(file: Path) -> Found:
     except ConfigError as error:
         imports, path = imports_of(file)
         broken, _ = try_imports(Ask(path, imports))
-        raise ConfigError([*error.details, *_mistakes(file, imports, broken)]) from None
+        told = [*error.details, *_mistakes(file, imports, broken)]
+        raise ConfigError(_in_order(told)) from None
     waiting, why = look(config)
     samples = [Sample(one.job.name, one.job.payload) for queue in waiting for one in queue.jobs]
     supervisor = config.supervisor
@@ -80,7 +81,7 @@ def check(file: Path) -> Found:
         )
     )
     if broken:
-        raise ConfigError(_mistakes(file, supervisor.imports, broken))
+        raise ConfigError(_in_order(_mistakes(file, supervisor.imports, broken)))
     classes = [
         {
             "job": one.job,
@@ -175,23 +176,23 @@ def _mistakes(file: Path, imports: Sequence[str], broken: Sequence[Broken]) -> l
     ]
 
 
+def _in_order(mistakes: Iterable[Mistake]) -> list[Mistake]:
+    """Give mistakes in the order of the file, in which its imports stand among the rest."""
+    return sorted(mistakes, key=lambda mistake: mistake.line or 0)
+
+
 def _tell_mistakes(error: ConfigError, as_json: bool) -> None:
     """Write every mistake to standard error: sentences for people, or one object."""
     if as_json:
         facts = {"kind": "ConfigError", "code": 2, "message": str(error), "try": ""}
-        mistakes = [asdict(mistake) for mistake in _in_order(error)]
+        mistakes = [asdict(mistake) for mistake in error.details]
         told = {"schema": 1, "error": {**facts, "mistakes": mistakes}}
         print(json.dumps(told), file=sys.stderr)
         return
-    for mistake in _in_order(error):
+    for mistake in error.details:
         print(f"horus-supervisor: {output.clean(str(mistake))}", file=sys.stderr)
         for line in (mistake.traceback or "").splitlines():
             print(f"    {output.clean(line)}", file=sys.stderr)
-
-
-def _in_order(error: ConfigError) -> list[Mistake]:
-    """Give the mistakes in the order of the file, in which its imports stand among the rest."""
-    return sorted(error.details, key=lambda mistake: mistake.line or 0)
 
 
 # --- for people ------------------------------------------------------------------------------
