@@ -208,7 +208,7 @@ def test_what_belongs_to_another_redis_or_namespace_is_kept_for_it(
         outage.wait_for("redis.lost")
         jobs.mark(done)
         assert outage.stop() == 0
-        left = spool(outage)
+        left = outage.spool()
         own_redis.start()
         elsewhere = Service(outage.folder, own_redis.url, "elsewhere")
         elsewhere.write(TWO)
@@ -216,14 +216,14 @@ def test_what_belongs_to_another_redis_or_namespace_is_kept_for_it(
         told = elsewhere.wait_for("spool.kept")
         assert elsewhere.stop() == 0
         assert told["home"].endswith(f"namespace {namespace}")
-        assert spool(outage) == left
+        assert outage.spool() == left
         assert told["files"] == ", ".join(left)
         outage.write(TWO)
         outage.start()
         wait_until(lambda: job.status() == "succeeded", "handed in", on_failure=outage.tail)
     assert len(jobs.marks(outage.path("ran"))) == 1
     outage.stop()
-    assert spool(outage) == []
+    assert outage.spool() == []
 
 
 def test_a_redis_that_moved_with_what_it_holds_is_the_same_one(
@@ -234,18 +234,14 @@ def test_a_redis_that_moved_with_what_it_holds_is_the_same_one(
     [keeper] = children(outage.pid, "horus-keeper")
     os.kill(keeper, signal.SIGKILL)
     outage.kill()
-    assert spool(outage) != []
+    assert outage.spool() != []
     (outage.folder / "link").symlink_to(own_redis.folder)
     again = Service(outage.folder, f"unix://{outage.folder}/link/redis.sock", namespace)
     again.write(TWO)
     again.start()
     assert again.stop() == 0
     assert outage.events("spool.kept") == []
-    assert spool(outage) == []
-
-
-def spool(service: Service) -> list[str]:
-    return sorted(path.name for path in (service.folder / "state" / "spool").iterdir())
+    assert outage.spool() == []
 
 
 def test_a_service_that_starts_while_redis_is_away_waits_for_it(

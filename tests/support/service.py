@@ -188,6 +188,10 @@ format = "json"
         [pid] = children(self.pid, name)
         return pid
 
+    def spool(self) -> list[str]:
+        """List what lies in the spool."""
+        return sorted(path.name for path in (self.folder / "state" / "spool").glob("*"))
+
     def tail(self) -> str:
         """The end of the log and of standard error, for a failure's message."""
         err = self._error.read_text()[-2000:] if self._error.exists() else ""
