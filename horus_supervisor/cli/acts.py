@@ -97,6 +97,7 @@ def _choice(verb: Callable[..., Any]) -> Callable[..., Any]:
             "--job", metavar="JOB", help="Dead jobs of this name, or so ending: RenderPdf."
         ),
         click.option(
+            "-q",
             "--queue",
             metavar="Q",
             callback=names.queue,
@@ -246,7 +247,8 @@ def _act(store: Store, asked: Asked, act: Act, targets: list[Target], failed: Fa
     if asked.json:
         output.print_json(done=done, failed=failed)
     else:
-        output.say(f"{act.past} {count(len(done), 'job')}")
+        told = f"{act.past} {count(len(done), 'job')}" if targets or failed else "no such dead jobs"
+        output.say(told)
         _tell_failed(failed)
     if not failed:
         return 0

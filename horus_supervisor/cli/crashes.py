@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from horus_supervisor.cli import crash_rows, ids, output
+from horus_supervisor.cli import crash_rows, ids, names, output
 from horus_supervisor.cli.crash_rows import Record
 from horus_supervisor.cli.job_rows import how
 from horus_supervisor.cli.jobs import short_name
@@ -37,7 +37,7 @@ COLUMNS = (
 
 
 @click.command(epilog="Example: horus crashes --since 1h --by job")
-@click.option("--limit", metavar="N", type=click.IntRange(min=1), help=f"[default: {LIMIT}]")
+@click.option("--limit", metavar="N", type=names.Count(), help=f"[default: {LIMIT}]")
 @click.option("--since", metavar="D", callback=duration, help="Not older than this: 10m, 1h30m.")
 @click.option("--by", type=click.Choice(["job", "cause", "host"]), help="Count instead of listing.")
 @common_options

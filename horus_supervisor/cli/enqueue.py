@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.command(epilog="""Example: horus enqueue shop.SendMail --args '{"to": "a@b.org"}'""")
 @click.argument("job", metavar="JOB")
 @click.option(
+    "-q",
     "--queue",
     metavar="Q",
     callback=names.queue,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -51,15 +52,20 @@ def in_words(error: HorusError, place: Place | None = None) -> Failure:
 
 
 def _code_and_hint(error: HorusError, place: Place | None) -> tuple[Exit, str]:
+    again = place.again if place else "horus"
     match error:
         case errors.ServiceNotRunning():
             return Exit.AWAY, place.start if place and not place.start.endswith(" FILE") else ""
         case errors.EnqueueUnknown():
             return Exit.AWAY, f"the same command with --id {error.job_id}: repeating is safe"
         case errors.ReplyLost():
+            if "protocol error" in str(error):
+                return Exit.AWAY, "another URL: what answers there doesn't speak as Redis does"
             return Exit.AWAY, "the same command again: repeating is safe"
         case errors.RedisAway():
-            return Exit.AWAY, f"{place.again if place else 'horus'} doctor"
+            return Exit.AWAY, f"{again} doctor"
+        case errors.RedisRefused() if "user and password" not in str(error):
+            return Exit.FAILED, f"{again} doctor"
         case errors.RedisRefused():
             return Exit.FAILED, "redis-cli ACL LIST, and look at the user and password of the URL"
         case errors.QueueFull():
@@ -85,7 +91,20 @@ def of_click(error: click.ClickException) -> Failure:
     if isinstance(error, Failure):
         return error
     context = error.ctx if isinstance(error, click.UsageError) else None
-    return usage(error.format_message(), f"{context.command_path} --help" if context else "")
+    if context is None:
+        return usage(error.format_message(), "horus --help")
+    return usage(error.format_message(), _where_it_belongs(error, context))
+
+
+def _where_it_belongs(error: click.ClickException, context: click.Context) -> str:
+    """Say behind which option a stray word belongs, where there is one; else where to read."""
+    options = {flag for param in context.command.params for flag in param.opts}
+    stray = re.fullmatch(r"Got unexpected extra arguments? \((.*)\)", error.format_message())
+    if stray and "--args" in options:
+        return f"""{context.command_path} JOB --args '{{"field": "value"}}'"""
+    if stray and "--queue" in options and " " not in stray[1]:
+        return f"{context.command_path} --queue {shlex.quote(stray[1])}"
+    return f"{context.command_path} --help"
 
 
 def tell(failure: Failure, as_json: bool) -> None:

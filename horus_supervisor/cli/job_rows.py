@@ -129,6 +129,16 @@ def names_waiting(store: Store, queues: Iterable[Queue], most: int) -> dict[str,
     return found
 
 
+def known_queues(store: Store) -> tuple[set[str], Overview]:
+    """Tell the queues that Redis, the file or any service knows; with what Redis told."""
+    overview = store.run(operations.overview(store.namespace))
+    groups = store.place.config.groups if store.place.config else ()
+    known = {row.queue for row in overview.queues}
+    known.update(queue for group in groups for queue in group.queues)
+    known.update(*(one.facts.get("queues") or () for one in overview.supervisors))
+    return known, overview
+
+
 def _counts(overview: Overview, state: JobState) -> dict[str, int]:
     """Count the jobs of a state by queue."""
     if state is not JobState.RUNNING:

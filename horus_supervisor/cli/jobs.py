@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import time
 
 import click
 
 from horus_supervisor.cli import completing, ids, names, output
-from horus_supervisor.cli.job_rows import LISTED, job_row, list_jobs, why
+from horus_supervisor.cli.job_rows import LISTED, job_row, known_queues, list_jobs, why
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, clock
 from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
@@ -18,6 +19,7 @@ from horus_supervisor.store.rows import Listed
 LIMIT = 50
 
 queue_option = click.option(
+    "-q",
     "--queue",
     metavar="Q",
     callback=names.queue,
@@ -52,7 +54,7 @@ DEAD_COLUMNS = (
 @queue_option
 @click.option("--tag", metavar="T", callback=names.tag, help="Only with this tag.")
 @click.option("--state", type=click.Choice([str(s) for s in STATES]), help="Only in this state.")
-@click.option("--limit", metavar="N", type=click.IntRange(min=1), default=LIMIT, show_default=True)
+@click.option("--limit", metavar="N", type=names.Count(), default=LIMIT, show_default=True)
 @common_options
 @click.pass_obj
 def jobs(asked: Asked, queue: str | None, tag: str | None, state: str | None, limit: int) -> None:
@@ -70,18 +72,19 @@ def jobs(asked: Asked, queue: str | None, tag: str | None, state: str | None, li
             output.note(f"jobs that {state} aren't listed; for a minute: horus show ID")
         else:
             found, total = list_jobs(store, states, queue, limit, tag or "")
+        unknown = "" if found or asked.json else _unknown(store, queue)
     if asked.json:
         output.print_json(jobs=[job_row(item) for item in found])
     elif found:
         _print(found)
         _tell_rest(len(found), total, "or more" if tag else "")
     elif not set(states) <= set(ENDED):
-        output.say("no such jobs")
+        output.say(f"no such jobs{unknown}")
 
 
 @click.command(epilog="Example: horus dead --queue emails")
 @queue_option
-@click.option("--limit", metavar="N", type=click.IntRange(min=1), default=LIMIT, show_default=True)
+@click.option("--limit", metavar="N", type=names.Count(), default=LIMIT, show_default=True)
 @common_options
 @click.pass_obj
 def dead(asked: Asked, queue: str | None, limit: int) -> None:
@@ -89,6 +92,7 @@ def dead(asked: Asked, queue: str | None, limit: int) -> None:
     with open_store(asked) as store:
         found, total = list_jobs(store, (JobState.DEAD,), queue, limit)
         reasons = {} if asked.json else _reasons(store, found)
+        unknown = "" if found or asked.json else _unknown(store, queue)
     if asked.json:
         output.print_json(dead=[job_row(item) for item in found])
     elif found:
@@ -96,7 +100,15 @@ def dead(asked: Asked, queue: str | None, limit: int) -> None:
         _tell_rest(len(found), total)
         output.say(f"Next: {store.place.again} retry ID, or --job JOB, or --all")
     else:
-        output.say("no dead jobs")
+        output.say(f"no dead jobs{unknown}")
+
+
+def _unknown(store: Store, queue: str | None) -> str:
+    """Say of a queue that nobody knows that this is so, where one was typed."""
+    if queue is None or queue in (known := known_queues(store)[0]):
+        return ""
+    near = difflib.get_close_matches(queue, known, 1)
+    return f": there is no queue {queue!r}" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def _print(found: list[Listed]) -> None:

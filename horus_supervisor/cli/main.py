@@ -85,8 +85,7 @@ class Verbs(click.Group):
         try:
             return super().main(words, "horus", standalone_mode=False) or 0
         except (click.Abort, KeyboardInterrupt):
-            click.echo("horus: interrupted", err=True)
-            return Exit.INTERRUPTED
+            failure = errors.Failure("interrupted", Exit.INTERRUPTED)
         except click.ClickException as error:
             failure = errors.of_click(error)
         except HorusError as error:

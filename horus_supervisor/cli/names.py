@@ -7,6 +7,16 @@ import click
 from horus_supervisor.cli.errors import usage
 from horus_supervisor.ids import valid_queue_name, valid_tag
 
+
+class Count(click.IntRange):
+    """A number of rows, for click: one that Redis can count to."""
+
+    name = "whole number"
+
+    def __init__(self) -> None:
+        super().__init__(1, 1_000_000)
+
+
 Typed = str | tuple[str, ...] | None
 
 

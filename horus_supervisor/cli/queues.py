@@ -9,6 +9,7 @@ import click
 
 from horus_supervisor.cli import completing, names, output
 from horus_supervisor.cli.errors import Exit, Failure, usage
+from horus_supervisor.cli.job_rows import known_queues
 from horus_supervisor.cli.output import count
 from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
 from horus_supervisor.store import operations
@@ -110,10 +111,8 @@ def _purge(store: Store, queue: str, until_ms: int) -> int:
 
 def _see(store: Store, queue: str) -> tuple[Overview, QueueRow | None]:
     """Look at everything; fails where nobody knows this queue: Redis, the file, any service."""
-    overview = store.run(operations.overview(store.namespace))
+    known, overview = known_queues(store)
     row = next((row for row in overview.queues if row.queue == queue), None)
-    known = {row.queue for row in overview.queues} | _in_file(store)
-    known.update(*(one.facts.get("queues") or () for one in overview.supervisors))
     if row is None and queue not in known:
         import difflib
 
@@ -121,11 +120,6 @@ def _see(store: Store, queue: str) -> tuple[Overview, QueueRow | None]:
         hint = f"did you mean {near[0]}?" if near else f"{store.place.again} status"
         raise Failure(f"there is no queue {queue!r}", Exit.NOT_FOUND, hint)
     return overview, row
-
-
-def _in_file(store: Store) -> set[str]:
-    groups = store.place.config.groups if store.place.config else ()
-    return {queue for group in groups for queue in group.queues}
 
 
 def _tell(asked: Asked, queue: str, text: str, **more: int) -> None:

@@ -205,6 +205,9 @@ def locate(asked: Asked, *, whole: bool = True) -> Place:
     Without ``whole`` a file may have mistakes, but for its [redis]: who looks after jobs should not
     have to mend it first.
     """
+    for name in ("config", "url", "namespace"):
+        if getattr(asked, name) == "":  # a variable that isn't set would lead elsewhere
+            raise usage(f"--{name} is empty: give it, or leave it away")
     if asked.config and asked.url:
         raise usage("-c and --url: give one of them", "horus --help")
     if asked.config:
@@ -284,7 +287,7 @@ def _line_of_url(file: Path) -> str:
 
 
 def _ask(ctx: click.Context, param: click.Parameter, value: str | bool | None) -> None:
-    if value and param.name:
+    if value not in (None, False) and param.name:
         ctx.find_root().params[param.name] = value  # what completing reads
         setattr(ctx.ensure_object(Asked), param.name, value)
 
