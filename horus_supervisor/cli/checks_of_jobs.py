@@ -59,7 +59,7 @@ def strangers(house: House, waiting: Mapping[str, Iterable[str]]) -> Iterator[Fi
     found = house.strangers(waiting)
     for queue, name in found:
         why = "it goes back to its queue until unknown_job_after has passed, then it is dead"
-        hint = f"add the module of {name} to [supervisor] imports, and restart the service"
+        hint = f"add the module of {name} to [supervisor] imports, then SIGHUP to the service"
         what = f"{queue}: {name} waits, and no service that serves it imports it"
         yield error("classes", what, why, hint)
     if not found:
