@@ -127,6 +127,8 @@ class Deaths:
             **_traces(life, pid, reaped.status),
         )
         self._record(ended, row, life)
+        if ended.interrupted:  # no crash, and its end all the same
+            self._tell_exit(seat, life, pid, row.jobs_done)
         return ended.interrupted
 
     def _tell_exit(self, seat: Seat, life: Life, pid: int, jobs_done: int) -> None:

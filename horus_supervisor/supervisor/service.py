@@ -229,9 +229,8 @@ class Supervisor:
         wait_s = self._charge(seat.group, now)
         seat.ready_at = now + wait_s if wait_s else 0.0
         if wait_s:
-            self._log.error(
-                Event.CRASH_LOOP, group=seat.group.name, runner=seat.runner, delay_s=wait_s
-            )
+            about = {"group": seat.group.name, "runner": seat.runner}
+            self._log.error(Event.CRASH_LOOP, **about, delay_s=round(wait_s, 1))
 
     def _charge(self, group: GroupConfig, now: float) -> float:
         runners = next((g.runners for g in self.config.groups if g.name == group.name), 1)

@@ -117,6 +117,7 @@ def test_a_job_that_does_not_hear_the_interruption_is_killed_uncounted(
     wait_until(lambda: jobs.marks(service.path("ran")) != [], "it runs")
     assert service.stop() == 0
     service.wait_for("job.interrupted", job_id=job.id)
+    assert len(service.events("runner.exited")) == 1
     assert job.status() == "ready"
     assert service.events("job.crashed") == []
 
