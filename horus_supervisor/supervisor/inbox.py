@@ -2,7 +2,8 @@
 
 Signal handlers are empty; the wake-up descriptor tells that something came, ``signals`` what. After
 the first log line it waits 10 ms more for what matters more, then all pipes are drained at once: a
-wake-up for each line would halve the rate of the runners.
+wake-up for each line would halve the rate of the runners. So it is with what a template tells of
+births: a turn for each of a hundred would take as long as all the rest.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ class Inbox:
     """Waits for descriptors and signals; owns the selectors, not what is registered."""
 
     def __init__(self) -> None:
+        self._pressing = selectors.DefaultSelector()
         self._urgent = selectors.DefaultSelector()
         self._all = selectors.DefaultSelector()
-        self._bulk: dict[int, Handler] = {}
+        self._patient: set[int] = set()
         self._got: list[int] = []
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
@@ -52,10 +54,15 @@ class Inbox:
         except BlockingIOError:
             return
 
-    def watch(self, fd: int, handler: Handler, *, write: bool = False) -> None:
-        """Call ``handler`` soon after ``fd`` is readable (or, with ``write``, has room)."""
+    def watch(self, fd: int, handler: Handler, *, write: bool = False, soon: bool = True) -> None:
+        """Call ``handler`` when ``fd`` is readable (or, with ``write``, has room).
+
+        Not ``soon``: a moment later, with others; but for room in the log, as if it were.
+        """
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if write else 0)
-        for selector in (self._urgent, self._all):
+        if not soon:
+            self._patient.add(fd)
+        for selector in (*([self._pressing] if soon else ()), self._urgent, self._all):
             if fd in selector.get_map():
                 selector.modify(fd, events, handler)
             else:
@@ -63,7 +70,7 @@ class Inbox:
 
     def watch_bulk(self, fd: int, handler: Handler) -> None:
         """Call ``handler`` when ``fd`` is readable, gathered with others."""
-        self._bulk[fd] = handler
+        self._patient.add(fd)
         self._all.register(fd, selectors.EVENT_READ, handler)
 
     def watch_room(self, fd: int, handler: Handler, wanted: bool) -> None:
@@ -72,13 +79,13 @@ class Inbox:
             self.forget(fd)
         elif fd not in self._all.get_map():
             with contextlib.suppress(PermissionError):  # epoll(7): a regular file has always room
-                for selector in (self._urgent, self._all):
+                for selector in (self._pressing, self._urgent, self._all):
                     selector.register(fd, selectors.EVENT_WRITE, handler)
 
     def forget(self, fd: int) -> None:
         """Stop watching a descriptor; before it is closed."""
-        self._bulk.pop(fd, None)
-        for selector in (self._urgent, self._all):
+        self._patient.discard(fd)
+        for selector in (self._pressing, self._urgent, self._all):
             if fd in selector.get_map():
                 selector.unregister(fd)
 
@@ -89,11 +96,11 @@ class Inbox:
         """
         selector = self._all if bulk else self._urgent
         ready = selector.select(max(0.0, wait_s))
-        urgent = [key.data for key, _ in ready if key.fd not in self._bulk]
-        if not ready or urgent:
-            return urgent + [key.data for key, _ in ready if key.fd in self._bulk]
-        urgent = [key.data for key, _ in self._urgent.select(GATHER_S)]
-        return urgent + [key.data for key, _ in self._all.select(0) if key.fd in self._bulk]
+        pressing = [key.data for key, _ in ready if key.fd not in self._patient]
+        if ready and not pressing:
+            pressing = [key.data for key, _ in self._pressing.select(GATHER_S)]
+            ready = selector.select(0)
+        return pressing + [key.data for key, _ in ready if key.fd in self._patient]
 
     def signals(self) -> Iterable[int]:
         """Take the signals that came since the last call."""

@@ -126,7 +126,7 @@ class Programs:
         template.socket = ours
         template.importing_since, template.told_slow = time.monotonic(), False
         template.hear = lambda: self._hear_template(template, ours, hear)
-        self._inbox.watch(ours.fileno(), template.hear)
+        self._inbox.watch(ours.fileno(), template.hear, soon=False)
         with contextlib.suppress(BrokenPipeError):  # it has ended already
             ours.send(messages.encode(template.boot))
 

@@ -41,7 +41,7 @@ IDLE_TURN_S = 0.75
 ROLL_TURN_S = 0.05
 """Longest wait while a runner of new code is on its way: how late the next one's turn comes."""
 
-DEATHS_S = 0.015
+DEATHS_S = 0.010
 """CPU time that deaths may take of one turn: the rest come in the next, at once."""
 
 LAST_LINES_S = 2.0

@@ -102,6 +102,23 @@ def test_what_is_urgent_ends_the_gathering_and_goes_first(inbox: Inbox) -> None:
         os.close(fd)
 
 
+@pytest.mark.parametrize("room", [True, False])
+def test_what_need_not_be_heard_at_once_is_heard_with_what_comes_a_moment_later(
+    inbox: Inbox, room: bool
+) -> None:
+    first_r, first_w = make_pipe()
+    second_r, second_w = make_pipe()
+    inbox.watch(first_r, lambda: "first", soon=False)
+    inbox.watch(second_r, lambda: "second", soon=False)
+    os.write(first_w, b"x")
+    signal.signal(signal.SIGALRM, lambda *_: os.write(second_w, b"x"))
+    signal.setitimer(signal.ITIMER_REAL, GATHER_S / 3)
+    assert {"first", "second"} <= set(call(inbox.wait(LONG_S, bulk=room)))
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    for fd in (first_r, first_w, second_r, second_w):
+        os.close(fd)
+
+
 def test_without_room_log_pipes_are_left_alone(inbox: Inbox, pipe: tuple[int, int]) -> None:
     inbox.watch_bulk(pipe[0], lambda: "bulk")
     os.write(pipe[1], b"x")
