@@ -19,14 +19,35 @@ ROOT = Path(__file__).resolve().parents[2]
 Line = dict[str, Any]
 
 
+class Told:
+    """The whole lines of a log that grows: each is read once, however often a test looks."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines: list[Line] = []
+        self._read = 0
+
+    def lines(self) -> list[Line]:
+        """All lines until now; fails on one that is no JSON object."""
+        if not self._path.exists():
+            return []
+        with self._path.open("rb") as log:
+            log.seek(self._read)
+            whole, end, _ = log.read().rpartition(b"\n")
+        self._lines += [json.loads(line) for line in whole.split(b"\n") if line]
+        self._read += len(whole + end)
+        return self._lines
+
+
 class Service:
     """``horus-supervisor`` on a TOML file of a test. Its log is ``folder/log``."""
 
     def __init__(self, folder: Path, redis_url: str, namespace: str) -> None:
         self.folder = folder
-        self._first = 0
         self.config = folder / "config.toml"
         self.log = folder / "log"
+        self._told = Told(self.log)
+        self._first = 0
         self.redis_url = redis_url
         self.namespace = namespace
         self._process: subprocess.Popen[bytes] | None = None
@@ -69,7 +90,7 @@ format = "json"
         """Lend it, as it runs, to one more test: with a folder and a log that begin empty."""
         lent = copy.copy(self)
         lent.folder = folder
-        lent._first = len(self.log.read_text().splitlines())
+        lent._first = len(self._told.lines())
         return lent
 
     def path(self, name: str) -> str:
@@ -119,7 +140,7 @@ format = "json"
         """Signal the supervisor."""
         os.kill(self.pid, number)
 
-    def wait(self, within_s: float = 15) -> int:
+    def wait(self, within_s: float = 45) -> int:
         """Wait for the supervisor's end; its exit status."""
         assert self._process is not None
         try:
@@ -129,7 +150,7 @@ format = "json"
                 f"the supervisor did not end in {within_s} s\n{self.tail()}"
             ) from None
 
-    def stop(self, within_s: float = 15) -> int:
+    def stop(self, within_s: float = 45) -> int:
         """Stop in order; the exit status."""
         if self._process is None or self._process.poll() is not None:
             return self._process.returncode if self._process else 0
@@ -145,10 +166,7 @@ format = "json"
 
     def lines(self) -> list[Line]:
         """All whole lines of the log; fails on one that is no JSON object."""
-        if not self.log.exists():
-            return []
-        whole, _, _ = self.log.read_text().rpartition("\n")
-        return [json.loads(line) for line in whole.splitlines()[self._first :] if line]
+        return self._told.lines()[self._first :]
 
     def events(self, event: str, **fields: Any) -> list[Line]:
         """The lines of an event with these fields."""
@@ -159,7 +177,7 @@ format = "json"
         ]
 
     def wait_for(
-        self, event: str, *, within_s: float = 10, after: int = 0, count: int = 1, **fields: Any
+        self, event: str, *, within_s: float = 45, after: int = 0, count: int = 1, **fields: Any
     ) -> Line:
         """Wait for an event with these fields; its ``count``-th line after line ``after``."""
         found: list[Line] = []
