@@ -34,7 +34,7 @@ def offered(horus: Horus, tmp_path: Path) -> Offered:
             env=environment(_HORUS_COMPLETE="zsh_complete", **asked),
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=120,
             check=False,
         )
         assert done.stderr == ""
@@ -72,9 +72,12 @@ def test_a_redis_that_hangs_or_is_away_is_not_waited_for(
     own_redis.pause()
     began = time.monotonic()
     assert offered("pause", "", where=["-c", str(file)]) == {"filed"}
-    assert time.monotonic() - began < 4  # a call's own timeout is 5 s
+    hanging_s = time.monotonic() - began
     own_redis.kill()
+    began = time.monotonic()
     assert offered("retry", "", where=["-c", str(file)]) == set()
+    away_s = time.monotonic() - began
+    assert hanging_s < away_s + 4  # a call's own timeout is 5 s
     assert offered("pause", "", where=["-c", str(tmp_path / "none.toml")]) == set()
 
 
@@ -89,7 +92,7 @@ def test_the_script_is_one_that_its_shell_reads(horus: Horus, tmp_path: Path, sh
     if shutil.which(shell) is None:
         pytest.skip(f"there is no {shell} here")
     (tmp_path / "script").write_text(script)
-    subprocess.run([shell, "-n", str(tmp_path / "script")], check=True, timeout=20)
+    subprocess.run([shell, "-n", str(tmp_path / "script")], check=True, timeout=120)
 
 
 def test_bash_completes_by_the_script(scene: Scene, horus: Horus, tmp_path: Path) -> None:
@@ -105,7 +108,7 @@ def test_bash_completes_by_the_script(scene: Scene, horus: Horus, tmp_path: Path
     )
     env = environment(PATH=f"{tmp_path}:{os.environ['PATH']}", HORUS_URL=horus.where[1])
     done = subprocess.run(
-        ["bash", "-c", typed], env=env, capture_output=True, text=True, timeout=20, check=True
+        ["bash", "-c", typed], env=env, capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout == "\n"  # the default namespace has no such queue
     typed = typed.replace("horus pause re", f"horus --namespace {scene.namespace} pause re")
@@ -114,7 +117,7 @@ def test_bash_completes_by_the_script(scene: Scene, horus: Horus, tmp_path: Path
         env=env,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
         check=True,
     )
     assert done.stdout == "reports\n"

@@ -39,7 +39,7 @@ def typed(line: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(60)
 
 
 def test_what_it_says_to_type_next_runs_a_job(tmp_path: Path) -> None:
@@ -56,12 +56,12 @@ def test_what_it_says_to_type_next_runs_a_job(tmp_path: Path) -> None:
             log.append(line)
             if "supervisor.ready" in line:
                 with typed(job, tmp_path) as enqueue:
-                    assert enqueue.wait(20) == 0
+                    assert enqueue.wait(60) == 0
             if "Hello, Ada!" in line:
                 break
         running.send_signal(signal.SIGTERM)
         running.stdout.read()
-        assert running.wait(20) == 0
+        assert running.wait(60) == 0
     assert any("Hello, Ada!" in line for line in log), "".join(log)
 
 

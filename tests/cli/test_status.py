@@ -274,7 +274,7 @@ def test_watching_shows_it_again_and_again_as_an_object_a_line(horus: Horus, sce
         changed = (json.loads(line) for line in process.stdout)
         assert next(told for told in changed if told["queues"])["queues"][0]["ready"] == 1
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=10)
+        _, said = process.communicate(timeout=120)
     assert (first["schema"], first["queues"], process.returncode, said) == (1, [], 130, b"")
 
 
@@ -289,7 +289,7 @@ def test_watching_outlives_an_outage(own_redis: RedisServer) -> None:
         shown = iter(process.stdout)
         assert all(json.loads(next(shown))["healthy"] for _ in range(10))
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=10)
+        process.communicate(timeout=120)
 
 
 def test_what_another_version_tells_of_itself_does_not_hurt(

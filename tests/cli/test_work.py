@@ -41,7 +41,7 @@ def run(scene: Scene, redis_url: str, tmp_path: Path) -> Work:
             env=environment(**env),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
             check=False,
         )
         assert (done.returncode, "AttributeError" in done.stderr) == (0, False), done.stderr

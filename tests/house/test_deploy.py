@@ -25,7 +25,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
         ["systemd-analyze", "verify", "--man=no", str(unit)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
     )
     assert (told.returncode, told.stderr) == (0, "")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2] / "horus_supervisor"
@@ -46,6 +47,7 @@ def reads(tree: ast.AST) -> Iterator[str]:
                 yield "*"
 
 
+@cache
 def found() -> dict[str, set[str]]:
     """File -> what it reads of the environment."""
     files = {str(path.relative_to(PACKAGE)): path for path in PACKAGE.rglob("*.py")}

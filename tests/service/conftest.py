@@ -90,7 +90,7 @@ def undocumented(lines: list[Line]) -> set[tuple[str, str]]:
 def end(service: Service) -> None:
     """Stop a service; kill it where it does not stop."""
     with contextlib.suppress(AssertionError):
-        service.stop(within_s=8)
+        service.stop(within_s=30)
         return
     with contextlib.suppress(ProcessLookupError):
         os.kill(service.pid, signal.SIGKILL)
@@ -113,7 +113,7 @@ def horus(redis_url: str, namespace: str) -> Horus:
             [*command, "--url", redis_url, "--namespace", namespace, *words, "--json"],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=120,
             check=False,
         )
         assert not check or done.returncode == 0, done.stderr

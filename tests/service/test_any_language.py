@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
     """A folder with the script in it, printed as the page says."""
     [words] = re.findall(r"^\$ python (.*) > enqueue\.lua$", PROTOCOL.read_text(), re.M)
     with (tmp_path / "enqueue.lua").open("wb") as file:
-        subprocess.run([sys.executable, *words.split()], stdout=file, check=True, timeout=20)
+        subprocess.run([sys.executable, *words.split()], stdout=file, check=True, timeout=120)
     return tmp_path
 
 
@@ -49,7 +49,7 @@ def run(folder: Path, *command: str, **env: str) -> str:
         env={**os.environ, **env},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr + done.stdout

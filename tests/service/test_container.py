@@ -55,7 +55,7 @@ def inside(pid: int, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command in the namespaces of a process, as ``docker exec`` does."""
     enter = ["nsenter", "-t", str(pid), "-p", "-m", f"--wd={os.getcwd()}", "--"]
     return subprocess.run(
-        [*enter, *command], capture_output=True, text=True, timeout=20, check=False
+        [*enter, *command], capture_output=True, text=True, timeout=120, check=False
     )
 
 

@@ -39,7 +39,7 @@ def test_start_runner_gives_back_all_that_it_took(
     client.enqueue(testjobs.Quick())
     program = [sys.executable, "-c", PROGRAM, redis_url, namespace]
     done = subprocess.run(
-        program, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+        program, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
     assert testjobs.marks(service.path("ended")) == ["-15"]  # a child that got SIGTERM
@@ -65,7 +65,7 @@ def test_a_timeout_in_another_thread_does_not_end_the_process(
     job = client.enqueue(testjobs.Hang(str(tmp_path / "ran"), seconds=0.3), timeout=0.05)
     program = [sys.executable, "-c", IN_A_THREAD, redis_url, namespace]
     done = subprocess.run(
-        program, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+        program, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stdout) == (0, "lives\n"), done.stderr
     assert job.status() == "succeeded"

@@ -24,7 +24,7 @@ def probe(service: Service, what: str) -> tuple[int, str]:
         [sys.executable, "-m", module, "-c", str(service.config), "--probe", what],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
         check=False,
     )
     assert asked.stderr == ""

@@ -207,7 +207,7 @@ def test_a_service_without_standard_descriptors_works_and_writes_into_no_file(
         assert (service.folder / "state" / "lock").read_bytes() == b""
     finally:
         closed.terminate()
-        assert closed.wait(10) == 0
+        assert closed.wait(60) == 0
 
 
 def test_an_edit_between_reading_the_file_and_the_first_turn_is_not_missed(

@@ -82,7 +82,7 @@ def test_a_reader_of_the_log_who_goes_away_costs_the_log_only(
             wait_until(lambda: spoken[-1].status() == "succeeded", "it works on")
         finally:
             unread.terminate()
-        assert unread.wait(10) == 0
+        assert unread.wait(60) == 0
 
 
 def test_lines_that_wait_at_the_end_reach_a_reader_who_is_late(

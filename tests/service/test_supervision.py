@@ -169,7 +169,7 @@ def test_a_second_service_on_one_folder_is_refused_with_the_holders_pid(
         [sys.executable, "-m", "horus_supervisor.supervisor.main", "-c", str(service.config)],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
         check=False,
     )
     assert second.returncode == 1
@@ -197,7 +197,7 @@ def _run(*words: str, fds: tuple[int, ...] = ()) -> subprocess.CompletedProcess[
         [sys.executable, "-m", "horus_supervisor.supervisor.main", *words],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
         check=False,
         pass_fds=fds,
     )

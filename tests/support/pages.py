@@ -27,7 +27,7 @@ BIN = Path(sys.executable).parent
 LOOKS = re.compile(r"horus (status|jobs|show|dead|crash|crashes)\b")
 """What may be typed again until it shows what the page does: the jobs take their time."""
 
-WITHIN_S = 20.0
+WITHIN_S = 45.0
 
 _BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
@@ -183,4 +183,4 @@ class Terminal:
         assert self._shell.stdin
         self._shell.stdin.write("exit\n")
         self._shell.stdin.close()
-        self._shell.wait(40)
+        self._shell.wait(90)

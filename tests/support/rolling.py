@@ -64,7 +64,7 @@ class App:
         """Ask for new code."""
         self.service.signal(signal.SIGHUP)
 
-    def done(self, within_s: float = 15) -> Line:
+    def done(self, within_s: float = 45) -> Line:
         """Wait until the new code is in force."""
         return self.service.wait_for("reload.done", within_s=within_s)
 

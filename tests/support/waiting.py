@@ -9,7 +9,7 @@ from collections.abc import Callable
 def wait_until(
     condition: Callable[[], object],
     what: str,
-    within_s: float = 10.0,
+    within_s: float = 45.0,
     *,
     on_failure: Callable[[], str] = str,
 ) -> None:

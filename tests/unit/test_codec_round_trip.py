@@ -12,12 +12,13 @@ from enum import Enum, IntEnum, StrEnum
 from typing import Any, Literal, Optional
 from uuid import UUID
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from horus_supervisor.job import definition
 from horus_supervisor.job.codec import decode, encode
 from horus_supervisor.job.definition import Job
+from tests.support.patience import BUSY
 
 
 class Colour(Enum):
@@ -171,7 +172,7 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, **BUSY)
 @given(st.data(), st.lists(TYPED, min_size=1, max_size=3))
 def test_values_of_any_supported_type_come_back_the_same(
     data: st.DataObject, some: list[Typed]
@@ -210,7 +211,7 @@ class Everything(Job):
     def execute(self) -> None: ...
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, **BUSY)
 @given(
     st.builds(
         Everything,
@@ -243,7 +244,7 @@ WRONG: list[tuple[Any, Callable[[Any], bool]]] = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, **BUSY)
 @given(st.data(), st.sampled_from(WRONG), st.sampled_from(SINGLE))
 def test_a_value_is_taken_only_where_it_comes_back_the_same(
     data: st.DataObject, wanted: tuple[Any, Callable[[Any], bool]], given_: Typed

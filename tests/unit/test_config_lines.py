@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from horus_supervisor.config.lines import DEEPEST, Lines, scan
+from tests.support.patience import BUSY
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -156,7 +157,7 @@ def paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | 
             yield from paths(inner, (*path, step))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, **BUSY)
 @given(documents())
 def test_each_key_of_a_document_is_found_on_the_line_where_it_was_written(
     document: tuple[str, Where],
@@ -167,7 +168,7 @@ def test_each_key_of_a_document_is_found_on_the_line_where_it_was_written(
     assert set(found) == set(paths(tomllib.loads(text)))
 
 
-@settings(deadline=None)
+@settings(**BUSY)
 @given(st.text() | st.text(alphabet="a.=[]{}'\"\\#,\n 1é"))
 @example("a = [" * 20_000)
 @example("[" * 20_000)
@@ -181,7 +182,7 @@ def test_whatever_the_text_is_the_scan_ends(text: str) -> None:
     assert all(1 <= line <= text.count("\n") + 1 for line in lines.found.values())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, **BUSY)
 @given(documents(), st.data())
 def test_half_a_document_has_the_lines_of_the_whole(
     document: tuple[str, Where], data: st.DataObject

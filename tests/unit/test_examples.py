@@ -68,7 +68,7 @@ def test_the_crash_job_takes_its_process_with_it(how: str, status: int, tmp_path
     code = f"from examples import jobs; jobs.MENDED = jobs.Path({str(tmp_path / 'no')!r}); "
     code += "import resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); "
     code += f"jobs.CrashOnPurpose({how!r}).execute()"
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=20)
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=120)
     assert ended.returncode == status, ended.stderr.decode()
 
 

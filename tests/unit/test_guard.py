@@ -42,7 +42,7 @@ def test_a_server_that_was_asked_to_end_may_write_what_it_has(tmp_path: Path) ->
     try:
         wait_until((tmp_path / "ready").exists, "the server runs")
         guard.terminate()
-        assert guard.wait(10) == 0
+        assert guard.wait(60) == 0
         assert (tmp_path / "written").exists()
     finally:
         guard.kill()

@@ -88,7 +88,10 @@ def test_what_is_urgent_goes_first_where_both_wait(inbox: Inbox, pipe: tuple[int
         os.close(fd)
 
 
-def test_what_is_urgent_ends_the_gathering_and_goes_first(inbox: Inbox) -> None:
+def test_what_is_urgent_ends_the_gathering_and_goes_first(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("horus_supervisor.supervisor.inbox.GATHER_S", LONG_S)
     log_r, log_w = make_pipe()
     urgent_r, urgent_w = make_pipe()
     inbox.watch_bulk(log_r, lambda: "bulk")
@@ -96,7 +99,9 @@ def test_what_is_urgent_ends_the_gathering_and_goes_first(inbox: Inbox) -> None:
     os.write(log_w, b"x")
     signal.signal(signal.SIGALRM, lambda *_: os.write(urgent_w, b"x"))
     signal.setitimer(signal.ITIMER_REAL, GATHER_S / 3)
+    began = time.monotonic()
     assert [said for said in call(inbox.wait(LONG_S)) if said] == ["urgent", "bulk"]
+    assert time.monotonic() - began < LONG_S
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     for fd in (log_r, log_w, urgent_r, urgent_w):
         os.close(fd)

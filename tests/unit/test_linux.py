@@ -23,7 +23,10 @@ from horus_supervisor import linux
 
 def run(code: str, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", PRCTL + code, *arguments], capture_output=True, text=True, timeout=20
+        [sys.executable, "-c", PRCTL + code, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from horus_supervisor import logs
 from horus_supervisor.events import SENTENCES, Event
 from horus_supervisor.logs import MAX_LINE_BYTES, console_line
+from tests.support.patience import BUSY
 
 BASE = {"service": "shop", "host": "h1", "supervisor": "abc", "pid": 7}
 
@@ -196,7 +197,7 @@ json_like = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, **BUSY)
 @given(
     event=st.text(st.characters()) | st.sampled_from(sorted(SENTENCES)),
     fields=st.dictionaries(
