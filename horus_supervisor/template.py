@@ -39,6 +39,7 @@ from horus_supervisor.messages import (
     TemplateReady,
 )
 from horus_supervisor.runner import limits
+from horus_supervisor.runner.printing import mark_streams
 from horus_supervisor.runner.process import Common, become_runner, reset_signals
 from horus_supervisor.runner.rehearsal import rehearse
 from horus_supervisor.scoreboard import Scoreboard
@@ -75,6 +76,7 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
     control.send(messages.encode(ready))
     _rehearse(boot)
     reset_signals()
+    mark_streams()
     common = Common(boot, address, Path(boot.spool), Scoreboard(board_fd), lock_fd)
     gc.collect()
     gc.freeze()  # a collection in a runner must not touch, and so copy, the pages that all share

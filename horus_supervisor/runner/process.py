@@ -25,7 +25,6 @@ from horus_supervisor.runner import settings
 from horus_supervisor.runner.household import watch_for_faults
 from horus_supervisor.runner.main import Runner
 from horus_supervisor.runner.offspring import Handlers, Offspring
-from horus_supervisor.runner.printing import mark_streams
 from horus_supervisor.runner.voice import Voice
 from horus_supervisor.scoreboard import Control, Scoreboard, SlotWriter
 from horus_supervisor.store.wire import Wire
@@ -68,7 +67,6 @@ def become_runner(common: Common, spec: Spawn, fds: list[int], *, middle: int) -
     if not _adopted(middle, boot.supervisor_pid):
         return 0
     _take_descriptors(output_fd)
-    mark_streams()
     watch_for_faults(stacks_fd)
     refused = settings.apply(spec)
     linux.name_process(f"horus {spec.runner}")

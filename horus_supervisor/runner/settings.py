@@ -16,7 +16,8 @@ from horus_supervisor.messages import MARK, Spawn, mark
 
 def apply(spec: Spawn) -> list[tuple[str, OSError | ValueError]]:
     """Take the settings of a group; tells which could not be taken, and why."""
-    os.environ.update(spec.environment)
+    for name, value in spec.environment.items():
+        os.environ[name] = value
     os.environ[MARK] = mark(spec.identity.supervisor, spec.slot, spec.incarnation)
     if "TZ" in spec.environment:
         time.tzset()
