@@ -138,6 +138,7 @@ def test_a_reader_that_stands_still_stops_no_timeout_and_gets_every_line_and_dea
     causes = [line["cause"] for line in lines if line["event"] == "runner.crashed"]
     assert sorted(causes) == ["signal"] + ["timeout"] * 7
     assert sum(line["event"] == "output" for line in lines) > 100
+    assert any(line["event"] == "log.dropped" and line["count"] for line in lines)
     assert unread.returncode == 0
 
 
