@@ -64,7 +64,7 @@ def of_three_queues(quick: bool) -> Iterator[Row]:
     """
     ones, threes = [], []
     shares = {queue: JOBS * weight // sum(WEIGHTS.values()) for queue, weight in WEIGHTS.items()}
-    with bench() as at, at.service(WEIGHTED, one=1) as service:
+    with bench() as at, at.service(groups=WEIGHTED, one=1) as service:
         for _ in range(3 if quick else 7):
             ones.append(_rate(at, service, {"one": sum(shares.values())}, 1))
             threes.append(_rate(at, service, shares, 1))
