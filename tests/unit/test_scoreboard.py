@@ -165,8 +165,13 @@ def test_a_reader_never_takes_a_half_written_row_for_a_whole_one(board: Scoreboa
 def test_no_job_is_late_by_the_deadline_of_the_one_before(board: Scoreboard) -> None:
     """Odd claims are late, even ones never."""
     seen: set[int] = set()
-    with writing(board, f"writer.executing(n, n, n, n, 1 if n % 2 else {NEVER_NS}, n, b'')"):
+
+    def some() -> bool:
         read_for(board, 0.5, lambda: seen.add(board.executing_past(5, 1000)))
+        return bool(seen - {0})
+
+    with writing(board, f"writer.executing(n, n, n, n, 1 if n % 2 else {NEVER_NS}, n, b'')"):
+        wait_until(some, "a late claim")
     late = seen - {0}
     assert late
     assert [seq for seq in late if seq % 2 == 0] == []
