@@ -222,13 +222,24 @@ class Soak:
         self.wait(self._answered, "the file as it was first")
         wanted = (self.plan.groups + 1) * self.plan.runners
         self.wait(lambda: self.books.settle() and not self.books.left(), "all jobs ended")
+        deaths = len(self._died) + self._idle_killed
+        for event in ("runner.crashed", "job.crashed"):
+            self.wait(lambda: self.log.events[event] >= deaths, f"{deaths} {event}")  # noqa: B023
         self.wait(lambda: len(self.log.alive) == wanted, f"{wanted} runners")
+        self.wait(self._as_nice_as_wanted, "the newest settings in force")
         pid = self.service.pid
         known = self.log.alive.keys()
         self.wait(lambda: known == set(processes.runners(pid)), "each has its name", 30)
         self.wait(lambda: len(processes.offspring(pid)) == wanted + 2, "no other child", 30)
-        told = self.log.events["runner.crashed"]
-        self.wait(lambda: self.log.events["job.crashed"] >= told, f"the fate of {told} deaths")
+
+    def _as_nice_as_wanted(self) -> bool:
+        """Whether those whose settings changed have given way to successors."""
+        pids = [pid for pid, group in self.log.alive.items() if group == "g0"]
+        try:
+            found = {os.getpriority(os.PRIO_PROCESS, pid) for pid in pids}
+        except ProcessLookupError:
+            return False
+        return found == {self._nice}
 
     # --- looking -------------------------------------------------------------------------------
 
