@@ -100,7 +100,7 @@ class Runner:
         self._household = Household(self._stacks_fd)
         try:
             self._join()
-            turn = self._ask(self._next_claim(() if self._leaving() else self._order, woken=False))
+            turn = self._ask(self._claim(() if self._leaving() else self._order, woken=False))
             while isinstance(turn, Turned):
                 if turn.expired:
                     self._tell.expired(turn.expired)
@@ -109,7 +109,7 @@ class Runner:
                 elif self._leaving() or (self._until_empty and not turn.more):
                     self._release(started=False)
                 elif turn.more:
-                    turn = self._ask(self._next_claim(self._order, woken=True))
+                    turn = self._ask(self._claim(self._order, woken=True))
                 else:
                     turn = self._sleep()
             raise Left(turn.word)
@@ -139,7 +139,7 @@ class Runner:
         self._slot.phase(Phase.IDLE, time.monotonic_ns())
 
     def _work(self, claimed: Claimed) -> Turn:
-        if self._slot.wanted == Control.INTERRUPT:
+        if self._leaving():
             self._release(started=False)
         ending, meanwhile = self._attempt(claimed)
         if ending is None:
@@ -283,11 +283,11 @@ class Runner:
 
     # --- talking to Redis ----------------------------------------------------------------------
 
-    def _next_claim(self, queues: Sequence[str], *, woken: bool) -> Operation[Turn]:
-        self._seq += 1
-        return self._claim(queues, woken=woken)
-
     def _claim(self, queues: Sequence[str], *, woken: bool) -> Operation[Turn]:
+        self._seq += 1
+        return self._claim_again(queues, woken=woken)
+
+    def _claim_again(self, queues: Sequence[str], *, woken: bool) -> Operation[Turn]:
         return operations.claim(
             self._namespace, self._me, self._seq, queues, woken=woken, **self._limits
         )
@@ -338,15 +338,17 @@ class Runner:
 
         The claim is sent behind that wait, so that nobody's round trip lies between the two.
         """
-        claim = self._next_claim(self._order, woken=True)
+        claim, refused = self._claim(self._order, woken=True), None
         try:
             if self._woken(claim):
                 return self._wire.receive(claim)
         except errors.HorusError as error:
-            self._ears.hear(self._sleepless.next_try_s(error))
+            refused = error
         if self._leaving():  # the same call, if it is not made yet, without claiming
-            claim = self._claim((), woken=True)
+            claim = self._claim_again((), woken=True)
         turn: Turn = self._ask(claim)
+        if refused and isinstance(turn, Turned) and not turn.claimed:
+            self._ears.hear(self._sleepless.next_try_s(refused))
         return turn
 
     def _woken(self, claim: Operation[Turn]) -> bool:

@@ -176,3 +176,25 @@ def test_what_was_half_written_when_its_writer_was_killed_is_removed(service: Se
     service.start()
     own = service.events("supervisor.started")[0]["supervisor"]
     wait_until(lambda: service.spool() == [f"{own}.open"], "only ours", on_failure=service.tail)
+
+
+def test_a_job_that_is_claimed_while_the_stop_comes_is_not_begun(
+    service: Service, client: Client, redis_server: RedisServer
+) -> None:
+    service.write(ONE)
+    service.start()
+    name = f"horus:{service.events('supervisor.started')[0]['supervisor']}:0.1"
+    connections = redis_server.client().client_list
+    wait_until(
+        lambda: [c["cmd"] for c in connections() if c["name"] == name] == ["blpop"], "it sleeps"
+    )
+    [runner] = service.runner_pids()
+    os.kill(runner, signal.SIGSTOP)
+    job = client.enqueue(jobs.Quick(), queue="q")
+    wait_until(lambda: job.status() == "running", "Redis makes the claim of the sleeper")
+    service.signal(signal.SIGTERM)
+    service.wait_for("supervisor.stopping")
+    os.kill(runner, signal.SIGCONT)
+    assert service.wait() == 0
+    assert job.status() == "ready"
+    assert service.events("job.succeeded") == []

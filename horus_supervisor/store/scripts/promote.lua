@@ -7,6 +7,7 @@
 -- include: push
 local now = now_ms()
 local left = ARGV[1] + 0
+-- a queue at a time: what is written for one is nothing to the next
 for _, queue in ipairs(call('ZRANGEBYSCORE', ns .. 'due', '-inf', whole(now), 'LIMIT', 0, left)) do
   local scheduled = ns .. 'scheduled:' .. queue
   local ids = call('ZRANGEBYSCORE', scheduled, '-inf', whole(now), 'LIMIT', 0, left)

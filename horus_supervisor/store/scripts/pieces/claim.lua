@@ -23,8 +23,7 @@ local function claim_next(done, first)
     while id do
       local job = call('HGET', ns .. 'jobs', id)
       if job then -- an id without a record is no job
-        local t = call('TIME')
-        local now = t[1] .. string.sub('00000' .. t[2], -6, -4)
+        local _, now = now_ms()
         local attempts, fence, name, expires = string.match(job,
           '^(%d*) %d* %d* (%d*) %d* %d+ %d* %d* %d+ %S+ (%S+) ?(%d*)')
         if not attempts then -- no record of ours: with a readable head, every script can move it; `?` is refused
