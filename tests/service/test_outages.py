@@ -48,8 +48,8 @@ def test_the_last_rites_end_well_though_nobody_reads_what_they_say(
     strange = service.folder / "state" / "spool" / f"{me}.9.1.call"  # is told, before all else
     strange.write_bytes(b"no call")
     service.kill()
-    wait_until(lambda: job.status() == "ready", "given back", within_s=5)
-    wait_until(lambda: not strange.with_name(f"{me}.open").exists(), "closed", within_s=5)
+    wait_until(lambda: job.status() == "ready", "given back")
+    wait_until(lambda: not strange.with_name(f"{me}.open").exists(), "closed")
     assert strange.with_suffix(".unreadable").exists()
 
 
@@ -155,7 +155,7 @@ def test_a_keeper_whose_redis_hangs_makes_signs_of_life(
             seen, since = board.keeper_ticks, time.monotonic()
         return len(gaps)
 
-    wait_until(lambda: ticks() > 3, "three signs of life", within_s=20, on_failure=outage.tail)
+    wait_until(lambda: ticks() > 3, "three signs of life", on_failure=outage.tail)
     assert max(gaps) < LEAST_S / 2
     own_redis.resume()
     outage.wait_for("redis.restored")

@@ -279,11 +279,11 @@ def test_a_second_sighup_loads_what_was_written_since(app: App, service: Service
 @pytest.mark.parametrize("moment", ["reload.begun", "template.ready", "reload.rolled"])
 def test_a_stop_in_the_middle_ends_well(app: App, service: Service, moment: str) -> None:
     app.serve("[queues]\nq = 8\n")
-    app.write("2", "time.sleep(30)" if moment == "reload.begun" else "")
+    app.write("2", "time.sleep(60)" if moment == "reload.begun" else "")
     seen = len(service.lines())
     app.reload()
     service.wait_for(moment, after=seen)
-    assert service.stop(within_s=5) == 0
+    assert service.stop() == 0
     assert service.events("supervisor.stopped")
     assert service.events("runner.crashed") == []
     assert service.events("reload.failed") == []
@@ -319,7 +319,7 @@ def test_a_reload_under_load_loses_nothing_and_runs_nothing_twice(
             for _ in range(20):
                 app.say()
             expected += 20
-    wait_until(lambda: len(service.events("job.succeeded")) >= expected, "all done", within_s=30)
+    wait_until(lambda: len(service.events("job.succeeded")) >= expected, "all done")
     done = [line["job_id"] for line in service.events("job.succeeded")]
     assert len(set(done)) == len(done) == expected
     assert len(app.said()) == expected
@@ -390,10 +390,8 @@ def test_a_group_whose_jobs_kill_its_runners_takes_the_mend(
     service.wait_for("crash_loop", group="q")
     app.write("2", KILL)
     app.reload()
-    assert app.done(30)["app_version"] == "2"
+    assert app.done()["app_version"] == "2"
     app.write("3", KILL.replace("os._exit(3)", "pass"))
     app.reload()
-    service.wait_for("reload.done", app_version="3", within_s=30)
-    wait_until(
-        lambda: client.status(last) == "succeeded", "the mend", 30.0, on_failure=service.tail
-    )
+    service.wait_for("reload.done", app_version="3")
+    wait_until(lambda: client.status(last) == "succeeded", "the mend", on_failure=service.tail)

@@ -39,7 +39,7 @@ def test_an_import_that_goes_on_and_on_is_told_and_a_stop_does_not_wait_for_it(
     told = service.wait_for("template.slow")
     assert told["message"].startswith("importing extra, tests.service.apps.testjobs takes over")
     assert horus("status", "--check", check=False) == 3
-    assert service.stop(within_s=5) == 0
+    assert service.stop() == 0
     assert service.events("supervisor.stopped")
     assert service.spool() == []
 
@@ -49,7 +49,7 @@ def test_a_stop_in_the_middle_of_a_start_ends_well(service: Service, moment: str
     service.write("[queues]\nq = 8\n")
     service.start(ready=False)
     service.wait_for(moment)
-    assert service.stop(within_s=5) == 0
+    assert service.stop() == 0
     assert service.events("runner.crashed") == []
     assert service.spool() == []
 
@@ -274,4 +274,4 @@ def test_a_stop_goes_on_though_no_import_succeeds(service: Service) -> None:
     service.start(ready=False)
     reason = "SystemExit: no licence here (extra.py:1)"
     assert service.wait_for("template.failed")["error"] == reason
-    assert service.stop(within_s=5) == 0
+    assert service.stop() == 0

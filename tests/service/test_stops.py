@@ -28,7 +28,7 @@ def test_a_stop_before_redis_was_ever_reached_leaves_nothing_behind(
     outage.write(ONE)
     outage.start(ready=False)
     outage.wait_for("redis.lost")
-    assert outage.stop(within_s=5) == 0
+    assert outage.stop() == 0
     assert outage.spool() == []
     assert len(outage.events("redis.lost")) == 1
 
@@ -41,7 +41,7 @@ def test_a_stop_while_the_embedded_redis_does_not_start(tmp_path: Path) -> None:
     service.write(ONE)
     service.start(ready=False)
     service.wait_for("child.exited", child="embedded redis", count=2)
-    assert service.stop(within_s=8) == 0
+    assert service.stop() == 0
 
 
 """The service, but that at its imports, counted from the first one on, it gets these signals."""

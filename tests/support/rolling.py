@@ -64,9 +64,9 @@ class App:
         """Ask for new code."""
         self.service.signal(signal.SIGHUP)
 
-    def done(self, within_s: float = 45) -> Line:
+    def done(self) -> Line:
         """Wait until the new code is in force."""
-        return self.service.wait_for("reload.done", within_s=within_s)
+        return self.service.wait_for("reload.done")
 
     def say(self, done: str = "", queue: str = "q") -> str:
         """Enqueue a job that tells by which code it runs; its id."""
