@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from horus_supervisor.cli.findings import Finding, error, ok, warning
 from horus_supervisor.cli.house import House
 from horus_supervisor.cli.output import count
+from horus_supervisor.cli.typed import RELOAD
 from horus_supervisor.store.rows import Overview
 
 
@@ -59,7 +60,7 @@ def strangers(house: House, waiting: Mapping[str, Iterable[str]]) -> Iterator[Fi
     found = house.strangers(waiting)
     for queue, name in found:
         why = "it goes back to its queue until unknown_job_after has passed, then it is dead"
-        hint = f"add the module of {name} to [supervisor] imports, then SIGHUP to the service"
+        hint = f"add the module of {name} to [supervisor] imports, then {RELOAD}"
         what = f"{queue}: {name} waits, and no service that serves it imports it"
         yield error("classes", what, why, hint)
     if not found:

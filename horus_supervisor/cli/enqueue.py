@@ -10,8 +10,9 @@ import msgspec
 
 from horus_supervisor.cli import completing, names, output
 from horus_supervisor.cli.classes import find_class, not_found
-from horus_supervisor.cli.errors import Failure, tell, usage
+from horus_supervisor.cli.errors import Failure, usage
 from horus_supervisor.cli.times import duration, moment
+from horus_supervisor.cli.typed import RELOAD
 from horus_supervisor.cli.wiring import (
     Asked,
     Place,
@@ -81,7 +82,7 @@ def enqueue(
     if created is False:
         output.note("this id is known already: nothing was changed")
     elif trouble:
-        tell(trouble, as_json=False)
+        output.note(*trouble)
 
 
 def _order(
@@ -104,8 +105,8 @@ def _order(
     return prepare(make(cls, text), queue=queue, max_bytes=most, **asked_for)
 
 
-def _who_takes(store: Store, order: Enqueue) -> Failure | None:
-    """Say why nobody would take this job now; where nobody tells, nothing."""
+def _who_takes(store: Store, order: Enqueue) -> tuple[str, str] | None:
+    """Say why nobody would take this job now, and what to try; where nobody tells, nothing."""
     from horus_supervisor.cli.status import look_who_serves
 
     try:
@@ -114,15 +115,15 @@ def _who_takes(store: Store, order: Enqueue) -> Failure | None:
         return None  # the job is on its queue all the same
     place, queue = store.place, order.queue
     if all(one.silent for one in house.supervisors):
-        return usage(f"no service runs: the job waits in {queue}", place.start)
+        return f"no service runs: the job waits in {queue}", place.start
     if not house.serves(queue):
         served = [one.queue for one in house.queues if house.serves(one.queue)]
         hint = f"[queues] {queue} = 1 in the service's file, or {place.again} work -q {queue}"
         text = f"no runner serves {queue}: the job waits (served: {', '.join(served[:5]) or '-'})"
-        return usage(text, hint)
+        return text, hint
     if house.strangers({queue: [order.name]}):
-        hint = f"add its module to [supervisor] imports, and restart the service of {queue}"
-        return usage(f"no runner of {queue} imports {order.name}: the job waits", hint)
+        hint = f"add its module to [supervisor] imports, then {RELOAD}"
+        return f"no runner of {queue} imports {order.name}: the job waits", hint
     return None
 
 

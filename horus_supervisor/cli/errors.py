@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from horus_supervisor import errors
+from horus_supervisor.cli import output
 from horus_supervisor.errors import HorusError
 
 if TYPE_CHECKING:
@@ -115,7 +116,4 @@ def tell(failure: Failure, as_json: bool) -> None:
         facts = {"kind": failure.kind, "code": int(failure.code), "message": failure.message}
         click.echo(json.dumps({"schema": 1, "error": {**facts, "try": failure.hint}}), err=True)
         return
-    for line in failure.message.splitlines():
-        click.echo(f"horus: {line}", err=True)
-    if failure.hint:
-        click.echo(f"  try: {failure.hint}", err=True)
+    output.note(failure.message, failure.hint)

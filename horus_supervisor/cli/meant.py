@@ -8,6 +8,8 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from horus_supervisor.cli.typed import RELOAD
+
 CLOSE = 0.75
 """How alike a slip of the finger is to its verb, by difflib; ``start`` and ``status`` have 0.73."""
 
@@ -15,7 +17,7 @@ MEANT = {
     "start serve server daemon supervisor up": "{start}",
     "stop down shutdown quit": "systemctl stop horus, or kill -TERM the pid of horus-supervisor",
     "restart": "systemctl restart horus; a reload is enough for new job code",
-    "reload hup deploy": "systemctl reload horus, or kill -HUP the pid of horus-supervisor",
+    "reload hup deploy": RELOAD,
     "scale": "[queues] in the file: saving it is enough",
     "log logs tail": "journalctl -u horus: the service logs to its standard output",
     "check validate lint config": "{start} --check",

@@ -29,9 +29,12 @@ def say(text: str = "") -> None:
     click.echo(text)
 
 
-def note(text: str) -> None:
-    """Write to standard error what is no data: ``horus: ...``."""
-    click.echo(f"horus: {text}", err=True)
+def note(text: str, hint: str = "") -> None:
+    """Write to standard error what is no data: ``horus: ...``, and what to try."""
+    for line in text.splitlines():
+        click.echo(f"horus: {line}", err=True)
+    if hint:
+        click.echo(f"  try: {hint}", err=True)
 
 
 def count(number: int, noun: str) -> str:

@@ -42,6 +42,7 @@ def test_jobs_that_nobody_serves_or_imports_and_lost_ones_are_found(
         [stranger] = [row for row in told["findings"] if row["check"] == "classes"]
         assert "shop.New waits" in stranger["what"]
         assert "shop.Mail" not in stranger["what"]
+        assert "systemctl reload" in stranger["try"]
         assert "queues" in checks(told, "error")
         assert "sum" in checks(told, "ok")
         scene.raw.lpop(f"{scene.prefix}ready:reports")
