@@ -72,5 +72,5 @@ def not_found(place: Place, name: str) -> Failure:
     suffix = [other for other in known if other.endswith(f".{name}")]
     near = suffix or difflib.get_close_matches(name, known, 1)
     where = "its module" if place.config is None else f"what {place.config.file.name} imports"
-    hint = f"horus enqueue {near[0]}" if near else "name its queue too: --queue Q"
+    hint = f"{place.again} enqueue {near[0]}" if near else "name its queue too: --queue Q"
     return usage(f"there is no job class {name!r} in {where}", hint)

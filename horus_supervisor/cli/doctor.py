@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import click
 
-from horus_supervisor.cli import checks_of_jobs, checks_of_machine, checks_of_redis, output
+from horus_supervisor.cli import checks_of_jobs, checks_of_machine, checks_of_redis, output, typed
 from horus_supervisor.cli.errors import Exit, Failure
 from horus_supervisor.cli.findings import Finding, Level, error, warning
 from horus_supervisor.cli.job_rows import names_waiting
@@ -39,14 +39,13 @@ def doctor(asked: Asked) -> int:
     Changes nothing. Run it as the user of the service, on its host. Each finding says why it
     matters and what to type. Exit status: 1 where there is an error, else 0, with warnings too.
     """
-    again = "horus"
+    again = typed.again(asked)
     try:
         place = locate(asked, whole=False)
     except Failure as failure:
         why = "neither the service nor horus knows where the jobs are"
         findings = [error("file", failure.message, why, failure.hint)]
     else:
-        again = place.again
         findings = [finding.typed(again, place.start) for finding in _look(asked, place)]
     errors = sum(one.level is Level.ERROR for one in findings)
     warnings = sum(one.level is Level.WARNING for one in findings)

@@ -72,7 +72,7 @@ class Verbs(click.Group):
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             from horus_supervisor.cli.meant import instead
 
-            hint = instead(args[0], VERBS, ctx.params)
+            hint = instead(args[0], VERBS, Asked(**ctx.params))
             raise errors.usage(f"there is no verb {args[0]!r}", hint)
         return super().resolve_command(ctx, args)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import os
 import shlex
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from horus_supervisor.cli.typed import RELOAD
+from horus_supervisor.cli import typed
+from horus_supervisor.cli.wiring import FILE_HERE, Asked
 
 CLOSE = 0.75
 """How alike a slip of the finger is to its verb, by difflib; ``start`` and ``status`` have 0.73."""
@@ -17,7 +17,7 @@ MEANT = {
     "start serve server daemon supervisor up": "{start}",
     "stop down shutdown quit": "systemctl stop horus, or kill -TERM the pid of horus-supervisor",
     "restart": "systemctl restart horus; a reload is enough for new job code",
-    "reload hup deploy": RELOAD,
+    "reload hup deploy": typed.RELOAD,
     "scale": "[queues] in the file: saving it is enough",
     "log logs tail": "journalctl -u horus: the service logs to its standard output",
     "check validate lint config": "{start} --check",
@@ -42,13 +42,12 @@ MEANT = {
 """Words -> what to type."""
 
 
-def instead(word: str, verbs: Iterable[str], options: Mapping[str, Any]) -> str:
-    """Say what to type instead of a word that is no verb; ``options`` stood before it."""
+def instead(word: str, verbs: Iterable[str], asked: Asked) -> str:
+    """Say what to type instead of a word that is no verb; ``asked`` is what stood before it."""
     meant = next((how for words, how in MEANT.items() if word.lower() in words.split()), "")
     if not meant:
         near = difflib.get_close_matches(word.lower(), verbs, 1, CLOSE)
         meant = f"{{again}} {near[0]}" if near else "horus --help"
-    config, here = options.get("config"), "config.toml" if os.path.exists("config.toml") else "FILE"
-    file = shlex.quote(config or os.environ.get("HORUS_CONFIG") or here)
-    again = f"horus -c {file}" if config else "horus"
-    return meant.format(start=f"horus-supervisor -c {file}", again=again)
+    here = FILE_HERE if os.path.exists(FILE_HERE) else "FILE"
+    file = shlex.quote(asked.config or os.environ.get("HORUS_CONFIG") or here)
+    return meant.format(start=f"horus-supervisor -c {file}", again=typed.again(asked))

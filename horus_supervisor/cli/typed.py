@@ -2,4 +2,31 @@
 
 from __future__ import annotations
 
+import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from horus_supervisor.cli.wiring import Asked
+
 RELOAD = "systemctl reload horus, or kill -HUP the pid of horus-supervisor"
+
+
+def again(asked: Asked) -> str:
+    """Tell how to type ``horus`` so that it looks there once more; no password is repeated."""
+    words = ["horus"]
+    if asked.config:
+        words += ["-c", asked.config]
+    if asked.url and not _has_password(asked.url):
+        words += ["--url", asked.url]
+    if asked.namespace:
+        words += ["--namespace", asked.namespace]
+    return shlex.join(words)
+
+
+def _has_password(url: str) -> bool:
+    from horus_supervisor.address import AddressError, parse_url
+
+    try:
+        return bool(parse_url(url).password)
+    except AddressError:
+        return True  # who knows

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from horus_supervisor.cli import typed
 from horus_supervisor.cli.errors import in_words, usage
 from horus_supervisor.cli.output import count, note
 from horus_supervisor.errors import (
@@ -253,7 +254,7 @@ def _in_file(asked: Asked, name: str, named_by: str, whole: bool) -> Place:
         redis.namespace,
         lambda: _line_of_url(file),
         config,
-        f"horus -c {quoted}" if named_by == "-c" else "horus",
+        typed.again(asked),
         f"horus-supervisor -c {quoted}",
         mistakes,
     )
@@ -267,12 +268,7 @@ def _at_url(asked: Asked, url: str, origin: str) -> Place:
         raise usage(f"--namespace {namespace!r}: printable ASCII, no white space, no braces")
     with errors_in_words():
         address = parse_url(url)
-    shown = ["horus"]
-    if origin == "--url" and not address.password:
-        shown += ["--url", shlex.quote(url)]
-    if asked.namespace:
-        shown += ["--namespace", shlex.quote(asked.namespace)]
-    return Place(address, namespace, lambda: origin, None, " ".join(shown))
+    return Place(address, namespace, lambda: origin, None, typed.again(asked))
 
 
 def _line_of_url(file: Path) -> str:

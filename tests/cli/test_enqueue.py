@@ -91,8 +91,8 @@ def test_enqueue_marks_a_job_and_says_when_it_is_too_late(
         (["cli.Mail", "--args", '{"to": "a"}', "--delay", "5s", "--at", "2030-01-01T00Z"], "one"),
         (["cli.Mail", "--args", '{"to": "a"}', "--tag", "a b"], "a tag is"),
         (["cli.Mail", "--args", '{"to": "a"}', "--expires", "0s"], "expires"),
-        (["cli.Mial"], "horus enqueue cli.Mail"),
-        (["Mail"], "horus enqueue cli.Mail"),
+        (["cli.Mial"], "horus.toml enqueue cli.Mail"),
+        (["Mail"], "horus.toml enqueue cli.Mail"),
         (["elsewhere.Job"], "--queue"),
     ],
 )

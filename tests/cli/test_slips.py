@@ -32,6 +32,16 @@ def test_a_word_of_other_tools_leads_to_what_is_meant(typed: str, hint: str) -> 
     assert told == f"horus: there is no verb {typed!r}\n  try: {hint}\n"
 
 
+def test_a_word_of_other_tools_leads_to_the_same_jobs_but_repeats_no_password() -> None:
+    for url, where in (
+        ("redis://h:1", "--url redis://h:1 "),
+        ("redis://:secret@h:1", ""),
+        ("redis://:sec/ret@h:1", ""),
+    ):
+        told = Horus.bare("--url", url, "--namespace", "n", "queues", code=2).stderr
+        assert told.endswith(f"\n  try: horus {where}--namespace n status\n")
+
+
 def test_no_word_of_other_tools_is_a_verb_of_ours() -> None:
     words = [word for group in MEANT for word in group.split()]
     assert len(words) == len(set(words))
