@@ -64,8 +64,7 @@ def find(store: Store, typed: str) -> tuple[Record, list[Record]]:
     if store.run(operations.state(store.namespace, typed)) is not JobState.UNKNOWN:
         hint = f"{store.place.again} show {typed}"
         raise Failure(f"{typed} is a job, and no crash of it is known", Exit.NOT_FOUND, hint)
-    ids.only(store, typed, (), "crash")
-    raise AssertionError
+    raise ids.unknown(store, typed, "crash")
 
 
 def _print(record: Record, alike: list[Record]) -> None:

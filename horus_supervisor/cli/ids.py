@@ -82,13 +82,18 @@ def crash_ids(store: Store, beginning: str) -> list[str]:
     return crashes
 
 
+def unknown(store: Store, beginning: str, what: str) -> Failure:
+    """Make the failure of an id that leads nowhere."""
+    hint = f"{store.place.again} {'jobs' if what == 'job' else 'crashes'}"
+    return Failure(f"no {what} {beginning!r} is known (any more)", Exit.NOT_FOUND, hint)
+
+
 def only(store: Store, beginning: str, ids: Sequence[str], what: str) -> str:
     """Tell the one id that was meant. Fails where there is none, or several."""
     if beginning in ids:
         return beginning
     if not ids:
-        hint = f"{store.place.again} {'jobs' if what == 'job' else 'crashes'}"
-        raise Failure(f"no {what} {beginning!r} is known (any more)", Exit.NOT_FOUND, hint)
+        raise unknown(store, beginning, what)
     if len(ids) > 1:
         several = f"{MANY} or more" if len(ids) >= MANY else str(len(ids))
         raise usage(
