@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from horus_supervisor.cli.errors import Exit, Failure, usage
+from horus_supervisor.cli.output import note
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 
@@ -40,12 +41,37 @@ def _shared(one: str, other: str) -> int:
     return min(len(one), len(other))
 
 
-def find_job(store: Store, beginning: str) -> Found:
+def find_job(store: Store, typed: str, *, quiet: bool = True) -> Found:
+    """Find a job by its id, or by that of a crash of its, which is told unless ``quiet``.
+
+    Both may be shortened. Fails where there is none, or several.
+    """
+    try:
+        return _job(store, typed)
+    except Failure as failure:
+        if failure.code is not Exit.NOT_FOUND or len(crash_ids(store, typed)) != 1:
+            raise
+    from horus_supervisor.cli import crash
+
+    record, _ = crash.find(store, typed)
+    job_id, hint = record.get("job_id"), f"{store.place.again} crash {typed}"
+    if not job_id:
+        raise Failure(f"{typed} is a crash, and no job was in flight", Exit.NOT_FOUND, hint)
+    found = store.run(operations.find(store.namespace, job_id))
+    if found.state is JobState.UNKNOWN:
+        why = f"{typed} is a crash, and its job {job_id} is not known any more"
+        raise Failure(why, Exit.NOT_FOUND, hint)
+    if not quiet:
+        note(f"{typed} is a crash of this job: {hint}")
+    return found
+
+
+def _job(store: Store, beginning: str) -> Found:
     """Find the job with this id, or the one whose id begins so.
 
     A whole id is found wherever the job is; a beginning among jobs that are dead, scheduled or
     running, else among all that are not over, else among those that are, whose ids are kept for a
-    minute or two. Fails where there is none, or several.
+    minute or two.
     """
     _refuse_nothing(beginning)
     found = store.run(operations.find(store.namespace, beginning))

@@ -9,13 +9,11 @@ from typing import Any
 import click
 
 from horus_supervisor.cli import completing, ids, output, stacks
-from horus_supervisor.cli.errors import Exit, Failure
 from horus_supervisor.cli.job_rows import whole_row, why
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, clock
-from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
+from horus_supervisor.cli.wiring import Asked, common_options, open_store
 from horus_supervisor.lifecycle import JobState
-from horus_supervisor.store import operations
 from horus_supervisor.store.rows import Found, Note, Packed
 
 HISTORY = (
@@ -37,7 +35,7 @@ def show(asked: Asked, job_id: str) -> None:
     The stack is shown from the job's code on; --json has all of it.
     """
     with open_store(asked) as store:
-        found = _find(store, job_id, quiet=asked.json)
+        found = ids.find_job(store, job_id, quiet=asked.json)
     row = whole_row(found)
     if asked.json:
         output.print_json(job=row)
@@ -45,28 +43,6 @@ def show(asked: Asked, job_id: str) -> None:
     print_job(found, row)
     if found.state is JobState.DEAD:
         output.say(f"Next: {store.place.again} retry {found.job_id}")
-
-
-def _find(store: Store, typed: str, *, quiet: bool) -> Found:
-    """Find a job by its id, or by that of a crash of its."""
-    try:
-        return ids.find_job(store, typed)
-    except Failure as failure:
-        if failure.code is not Exit.NOT_FOUND or len(ids.crash_ids(store, typed)) != 1:
-            raise
-    from horus_supervisor.cli import crash
-
-    record, _ = crash.find(store, typed)
-    job_id, hint = record.get("job_id"), f"{store.place.again} crash {typed}"
-    if not job_id:
-        raise Failure(f"{typed} is a crash, and no job was in flight", Exit.NOT_FOUND, hint)
-    found = store.run(operations.find(store.namespace, job_id))
-    if found.state is JobState.UNKNOWN:
-        why = f"{typed} is a crash, and its job {job_id} is not known any more"
-        raise Failure(why, Exit.NOT_FOUND, hint)
-    if not quiet:
-        output.note(f"{typed} is a crash of this job: {hint}")
-    return found
 
 
 def print_job(found: Found, row: dict[str, Any]) -> None:

@@ -86,6 +86,17 @@ def test_a_crash_is_found_by_its_job_and_a_job_by_its_crash(horus: Horus, scene:
     assert "order-19 is a job, and no crash of it is known" in told
 
 
+@pytest.mark.parametrize(("verb", "state"), [("retry", "ready"), ("discard", "discarded")])
+def test_a_job_is_acted_on_by_the_id_of_its_crash(
+    horus: Horus, scene: Scene, verb: str, state: str
+) -> None:
+    scene.kill("order-17", 1)
+    [crash] = horus.json("crashes")["crashes"]
+    yes = ["--yes"] if verb == "discard" else []
+    assert horus.json(verb, crash["crash_id"][:12], *yes)["done"] == ["order-17"]
+    assert scene.state("order-17") == state
+
+
 def test_a_crash_whose_job_is_gone_is_named_by_show(horus: Horus, scene: Scene) -> None:
     scene.kill("order-17", 1)
     horus("discard", "order-17", "--yes")
