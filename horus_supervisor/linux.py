@@ -27,6 +27,14 @@ DUMP_SIGNAL = int(getattr(signal, "SIGRTMIN", signal.SIGUSR1)) + (1 if LINUX els
 """Supervisor to runner: write the stack of every thread into your memory file (faulthandler)."""
 
 
+def signal_name(number: int) -> str:
+    """Name a signal; real-time ones by their number. signal(7)."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"
+
+
 @functools.cache
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)

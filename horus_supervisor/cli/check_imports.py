@@ -10,7 +10,6 @@ import contextlib
 import importlib
 import os
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -150,7 +149,7 @@ def _words(ours: socket.socket, child: subprocess.Popen[bytes]) -> Iterator[Word
 
 def _end(status: int) -> str:
     if status < 0:
-        return f"it killed the process with {signal.Signals(-status).name}"
+        return f"it killed the process with {linux.signal_name(-status)}"
     return f"it ended the process with exit status {status}"
 
 

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from horus_supervisor import linux
+
 _Socket = tuple[int, int]
 """Descriptor and inode: a number alone may be another's by now."""
 
@@ -35,20 +37,32 @@ def look() -> Process:
 
 
 def left_since(before: Process) -> str:
-    """Name what is there by now, ``a thread (pool-1), a handler of SIGTERM``; '': nothing."""
-    now = look()
-    found = [f"a thread ({thread.name})" for thread in now.threads - before.threads]
-    found += [peer for fd, _ in now.sockets - before.sockets if (peer := _peer(fd))]
-    found += [
-        f"a handler of {signal.Signals(number).name}"
-        for number, handler in now.handlers.items()
-        if handler != before.handlers[number]
-    ]
-    return ", ".join(sorted(found))
+    """Name what is there by now, ``a thread (pool-1), a handler of SIGTERM``; '': nothing.
+
+    Never raises: an import does not fail because its threads have no name that could be told.
+    """
+    try:
+        return ", ".join(sorted(_found(before, look())))
+    except Exception as error:
+        return f"what can't be told ({type(error).__name__})"
+
+
+def _found(before: Process, now: Process) -> Iterator[str]:
+    for thread in now.threads - before.threads:
+        yield f"a thread ({thread.name})"
+    for fd, _ in now.sockets - before.sockets:
+        if peer := _peer(fd):
+            yield peer
+    for number, handler in now.handlers.items():
+        if handler is not before.handlers[number]:
+            yield f"a handler of {linux.signal_name(number)}"
 
 
 def _sockets() -> Iterator[_Socket]:
-    for name in os.listdir("/dev/fd"):
+    names: list[str] = []
+    with suppress(OSError):  # no descriptor is free, or /dev is not there
+        names = os.listdir("/dev/fd")
+    for name in names:
         with suppress(OSError):  # the descriptor by which the folder was read
             status = os.fstat(int(name))
             if stat.S_ISSOCK(status.st_mode):

@@ -134,7 +134,7 @@ def _read(fd: int) -> bytes:
 def _ended(status: int, report: bytes, duration_s: float) -> Ended:
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
-        return Ended("crashed", duration_s, {}, signal=signal.Signals(-code).name)
+        return Ended("crashed", duration_s, {}, signal=linux.signal_name(-code))
     if not report:  # it left without a word: os._exit in the job
         return Ended("crashed", duration_s, {}, exit_code=code)
     told = msgspec.json.decode(report, type=dict[str, str])

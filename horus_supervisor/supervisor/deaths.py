@@ -29,7 +29,6 @@ from horus_supervisor.supervisor.diagnose import (
     how,
     left_in_order,
     left_unheard,
-    signal_name,
 )
 from horus_supervisor.supervisor.oom import OomWatch
 from horus_supervisor.supervisor.orphans import Orphans
@@ -50,7 +49,7 @@ def left_open(state_dir: Path) -> list[str]:
 def in_words(status: int) -> str:
     """Say an exit status."""
     if os.WIFSIGNALED(status):
-        return f"killed by {signal_name(os.WTERMSIG(status))}"
+        return f"killed by {linux.signal_name(os.WTERMSIG(status))}"
     return f"exited with {os.WEXITSTATUS(status)}"
 
 

@@ -8,6 +8,7 @@ import resource
 import signal
 from dataclasses import dataclass
 
+from horus_supervisor import linux
 from horus_supervisor.clock import rfc3339
 from horus_supervisor.crash_record import CrashRecord, crash_id
 from horus_supervisor.lifecycle import DEATH_OF_CAUSE, Cause, Death
@@ -99,7 +100,7 @@ def diagnose(ended: Ended, row: Row, identity: Identity) -> CrashRecord:
         group=ended.group,
         pid=ended.pid,
         cause=cause,
-        signal=signal_name(os.WTERMSIG(ended.status)) if signaled else None,
+        signal=linux.signal_name(os.WTERMSIG(ended.status)) if signaled else None,
         exit_code=None if signaled else os.WEXITSTATUS(ended.status),
         core_dumped=os.WCOREDUMP(ended.status) if signaled else False,
         job_id=row.job_id if flying else None,
@@ -124,11 +125,3 @@ def diagnose(ended: Ended, row: Row, identity: Identity) -> CrashRecord:
 
 
 _TORN = "the slot was torn: its writer died while it wrote"
-
-
-def signal_name(number: int) -> str:
-    """Name a signal; real-time ones by their number."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"SIG{number}"
