@@ -216,12 +216,19 @@ _HEAD = b'{"timestamp":"'
 
 
 def are_lines(lines: bytes) -> bool:
-    """Tell whether each of these lines is one JSON object, and none too long. 0.5 µs a line."""
+    """Tell whether each of these lines is one JSON object, and none too long. 0.5 µs a line.
+
+    The decoder wants no newline between objects, and none within a string: so where each but the
+    last stands between two braces no line is without an object, and counting them tells.
+    """
     if len(lines) > MAX_LINE_BYTES and max(map(len, lines.split(b"\n"))) >= MAX_LINE_BYTES:
+        return False
+    newlines = lines.count(b"\n")
+    if newlines > 1 and lines.count(b"}\n{") != newlines - 1:
         return False
     try:
         lines.decode()  # the decoder passes over what is no UTF-8
-        return len(_objects(lines)) == lines.count(b"\n")
+        return len(_objects(lines)) == newlines
     except (ValueError, RecursionError):
         return False
 

@@ -34,7 +34,8 @@ class Told:
         with self._path.open("rb") as log:
             log.seek(self._read)
             whole, end, _ = log.read().rpartition(b"\n")
-        self._lines += [json.loads(line) for line in whole.split(b"\n") if line]
+        if end:
+            self._lines += map(json.loads, whole.split(b"\n"))  # an empty one is none either
         self._read += len(whole + end)
         return self._lines
 

@@ -219,6 +219,23 @@ def test_what_is_no_line_of_ours_is_a_stray_and_hides_none(
     assert ends.strays == [junk, b"half", b"{", b'"n":4}']
 
 
+@pytest.mark.parametrize(
+    ("junk", "told"),
+    [
+        (b'{"n":9}{"n":9}\n\n', [b'{"n":9}{"n":9}']),
+        (b'\n{"n":9}{"n":9}\n', [b'{"n":9}{"n":9}']),
+        (b'{"n":9}{"n":9}\n \n', [b'{"n":9}{"n":9}', b" "]),
+        (b'{"n":[9\n]}{"n":9}\n', [b'{"n":[9', b']}{"n":9}']),
+    ],
+)
+def test_as_many_objects_as_newlines_make_no_lines_of_ours(
+    reader: Reader, outlet: Outlet, ends: Ends, junk: bytes, told: list[bytes]
+) -> None:
+    ends.write(line(1) + junk + line(2), ends.lines.drain)
+    assert numbers(reader.read_all(outlet)) == [1, 2]
+    assert ends.strays == told
+
+
 def test_a_flood_of_strays_is_bounded_and_what_was_dropped_is_counted(
     reader: Reader, outlet: Outlet, ends: Ends
 ) -> None:
