@@ -92,15 +92,18 @@ class Household:
                 os.close(fd)
 
     def restore(self) -> str | None:
-        """Put back what a job changed; tells what could not be put back, or None."""
-        try:
-            self._restore_process()
-            self._restore_descriptors()
-        except BaseException as error:  # what stands in the place of ours may raise anything
-            told = describe(error)
-            why = f"{told['error_type']}: {told['error_message']}"
-            return f"the job left this process in a state that can't be put back: {why}"
-        return None
+        """Put back what a job changed; tells what could not be put back first, or None.
+
+        All is tried: a runner that leaves says its last words to these descriptors.
+        """
+        why = None
+        for put_back in (self._restore_process, self._restore_descriptors, self._limits.restore):
+            try:
+                put_back()
+            except BaseException as error:  # what stands in the place of ours may raise anything
+                told = describe(error)
+                why = why or f"{told['error_type']}: {told['error_message']}"
+        return why and f"the job left this process in a state that can't be put back: {why}"
 
     def _restore_process(self) -> None:
         # timers before handlers: a signal that nobody handles any more would kill us
@@ -109,7 +112,6 @@ class Household:
                 signal.setitimer(timer, 0)
         if os.environ is not self._environ or self._data != self._variables:
             self._restore_environment()
-        self._limits.restore()
         os.umask(self._umask)  # the folder was put back by check
         if _setlocale(_ALL, None) != self._locale:
             locale.setlocale(locale.LC_ALL, self._locale)

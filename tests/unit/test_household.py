@@ -1,0 +1,31 @@
+"""What a job changed in its process is put back, also where something of it can't be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+NICE = """
+import os, resource, signal
+from horus_supervisor.runner import household, limits
+
+limits.notice_changes()
+home = household.Household()
+os.nice(3)
+os.umask(0)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+if os.geteuid() == 0:
+    os.seteuid(65534)  # else root could
+resource.setrlimit(resource.RLIMIT_NICE, (0, 0))
+told = home.restore()
+assert told and "PermissionError" in told, told
+print(oct(os.umask(0o22)), signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
+"""
+
+
+def test_what_can_not_be_put_back_holds_nothing_else_up() -> None:
+    command = [sys.executable, "-c", NICE]
+    run = subprocess.run(command, umask=0o27, capture_output=True, text=True, check=False)
+    assert (run.stdout, run.stderr) == ("0o27 True\n", "")
