@@ -38,8 +38,7 @@ def in_words(error: BaseException, path: Sequence[str]) -> tuple[str, str]:
     for link in _chain(told):
         frames = [frame for frame in link.stack if not frame.filename.startswith(_MACHINERY)]
         link.stack = traceback.StackSummary.from_list(frames[-_MOST_FRAMES:])
-    last = list(told.format_exception_only())[-1].strip().removeprefix(f"{HorusError.__module__}.")
-    reason = last[:_MOST_LETTERS]
+    reason = _reason(told)
     if isinstance(error, SyntaxError) and error.filename:
         return reason + _shown((error.filename, error.lineno), path), "".join(told.format())
     if told.stack:
@@ -48,6 +47,13 @@ def in_words(error: BaseException, path: Sequence[str]) -> tuple[str, str]:
     if isinstance(error, ModuleNotFoundError):  # the very module that was asked for
         return f"{reason}; looked in {_looked_in(path)}", ""
     return reason, "" if isinstance(error, HorusError) else whole
+
+
+def _reason(told: traceback.TracebackException) -> str:
+    """Tell type and message, which a syntax error's lines stand before, and notes behind."""
+    lines = list(told.format_exception_only())
+    first = next((line for line in lines if not line.startswith(" ")), lines[0])
+    return first.strip().removeprefix(f"{HorusError.__module__}.")[:_MOST_LETTERS]
 
 
 def _own(places: Sequence[Place], path: Sequence[str]) -> Place:
