@@ -3,9 +3,9 @@
 Working folder, environment, umask, locale, signal handlers and mask, timers, descriptors 0 to 2,
 ``sys.stdin`` to ``sys.stderr`` and faulthandler are looked at after every job (6 microseconds,
 while Redis works on the reply) and put back where a job changed them. What can't be put back says
-so: the runner is recycled then. Limits are put back where a call of Python's changed them
-(``limits.py``). Not seen: what C code changes behind Python's back, ``os.putenv`` included (a list
-of C's environment after each job would cost as much as all the rest).
+so: the runner is recycled then. Limits are put back too (``limits.py``). Not seen: what C code
+changes behind Python's back, ``os.putenv`` included (a list of C's environment after each job would
+cost as much as all the rest).
 
 Left alone, on purpose: what libraries and the interpreter keep for themselves (``sys.path``,
 loggers, warning filters, the decimal context, the sockets' default timeout, a seed). Much of it is

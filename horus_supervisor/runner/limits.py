@@ -2,7 +2,8 @@
 
 A job that lowers one would slow or kill the next. Asking for them all after each job costs 12
 microseconds, as much again as all else that is put back: so the calls that change them are noticed
-instead, and only then is it asked. Not seen is what C code changes, as elsewhere.
+in a template, and its runners ask only then. Not seen is what C code changes, as elsewhere. A process
+that is not ours (``start_runner``) keeps its calls as they are: there it is asked after each job.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ _CALLS = (
 
 _LIMITS = sorted({value for name, value in vars(resource).items() if name.startswith("RLIMIT_")})
 
+_noticing = False
 _touched = False
 
 
 def notice_changes() -> None:
     """Notice calls from now on. For a template, before job code can take them by name."""
+    global _noticing
+    _noticing = True
     for module, name in _CALLS:
         if call := getattr(module, name, None):  # not every system has all
             setattr(module, name, _noticed(call))
@@ -53,7 +57,7 @@ class Limits:
     def restore(self) -> None:
         """Put back what was changed. Raises ``OSError``, ``ValueError`` where that needs root."""
         global _touched
-        if not _touched:
+        if _noticing and not _touched:
             return
         for which, limit in self._limits.items():
             if resource.getrlimit(which) != limit:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
+
+from horus_supervisor.runner.limits import Limits
 
 
 NICE = """
@@ -29,3 +32,12 @@ def test_what_can_not_be_put_back_holds_nothing_else_up() -> None:
     command = [sys.executable, "-c", NICE]
     run = subprocess.run(command, umask=0o27, capture_output=True, text=True, check=False)
     assert (run.stdout, run.stderr) == ("0o27 True\n", "")
+
+
+def test_limits_are_put_back_where_no_call_is_wrapped() -> None:
+    limits = Limits()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft - 1, hard))
+    limits.restore()
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (soft, hard)
+    assert not hasattr(resource.setrlimit, "__wrapped__")
