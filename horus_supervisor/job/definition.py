@@ -26,6 +26,7 @@ from horus_supervisor.job.fields import (
     is_plain,
     owner_of,
     refuse_init_vars,
+    type_name,
 )
 
 MAX_ATTEMPTS = 12
@@ -289,32 +290,30 @@ def _check_method(cls: type[Job], name: str, given: tuple[str, ...]) -> None:
 
 
 def _check_values(cls: type[Job]) -> None:
-    """Refuse a value without an annotation: it is no field, and who wrote it thinks it is one.
+    """Refuse a value without an annotation where it would do nothing: a field's, or an option's.
 
-    Constants in capitals and private names are let be, and what stands in for a mixin's.
+    Any other is an attribute that all jobs share, as in every class.
     """
+    fields = vars(cls)["__dataclass_fields__"]
     for name, value in vars(cls).items():
-        if name.startswith("_") or name.isupper() or not is_plain(value):
+        if not is_plain(value) or (name in fields and _is_own(cls, fields[name])):
             continue
-        if _is_own(cls, name) or any(hasattr(mixin, name) for mixin in _mixins(cls)):
-            continue
-        kind, shown = type(value).__name__, describe(value)
-        where = f"{_path(cls)}.{name} = {shown.rpartition(' (')[0]}"
-        if name in _OPTIONS:
+        where = f"{_path(cls)}.{name} = {describe(value).rpartition(' (')[0]}"
+        if name in fields:
+            kind = fields[name].type
+            remedy = f"write {name}: {kind if isinstance(kind, str) else type_name(kind)} = ..."
+            raise JobDefinitionError(
+                f"{where} has no annotation, so the field's default stays as it is: {remedy}"
+            )
+        if name in _OPTIONS and not any(hasattr(mixin, name) for mixin in _mixins(cls)):
             remedy = f"write class {cls.__name__}(Job, {name}=...)"
             raise JobDefinitionError(f"{where} is no option there: {remedy}")
-        raise JobDefinitionError(
-            f"{where} has no annotation, so it is no field: write {name}: {kind} = ..., "
-            f"or {name}: ClassVar[{kind}] = ... where all jobs share it"
-        )
 
 
-def _is_own(cls: type[Job], name: str) -> bool:
+def _is_own(cls: type[Job], field: dataclasses.Field[Any]) -> bool:
     """Tell whether a name is annotated in a class, or as a class variable in one of its bases."""
-    field = vars(cls)["__dataclass_fields__"].get(name)
-    return field is not None and (
-        field._field_type.name == "_FIELD_CLASSVAR" or owner_of(cls, field) is cls
-    )
+    class_variable: bool = field._field_type.name == "_FIELD_CLASSVAR"  # type: ignore[attr-defined]
+    return class_variable or owner_of(cls, field) is cls
 
 
 def _mixins(cls: type[Job]) -> list[type]:
