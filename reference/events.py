@@ -44,7 +44,7 @@ OF_A_JOB = {
     "job_id": "its id",
     "job": "its name",
     "queue": "its queue",
-    "attempt": "1 at the first start",
+    "attempt": "1 at the first start; 0 where it was never started",
     "args": "its arguments as JSON; only with `[log] args = true`",
 }
 

@@ -90,10 +90,9 @@ class Teller:
 
     def expired(self, jobs: Sequence[Expired]) -> None:
         """Say which jobs were discarded by a claim of ours, as they were past their expiry."""
-        for job_id, queue, name in jobs:
-            self._voice.log.info(
-                Event.JOB_DISCARDED, job_id=job_id, job=name, queue=queue, reason="expired"
-            )
+        for job_id, queue, attempt, name in jobs:
+            fields = {"job_id": job_id, "job": name, "queue": queue, "attempt": attempt}
+            self._voice.log.info(Event.JOB_DISCARDED, **fields, reason="expired")
         self._voice.flush()
 
     def timed_out(self, claimed: Claimed, timeout_s: float | None) -> None:

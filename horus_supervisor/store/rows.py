@@ -83,6 +83,8 @@ class Expired(NamedTuple):
 
     job_id: str
     queue: str
+    attempt: int
+    """How many attempts it had had."""
     name: str
 
 
@@ -269,12 +271,17 @@ def _read_longer(done: str, word: str, rest: list[Any]) -> Turned:
     expired: tuple[Expired, ...] = ()
     if rest and isinstance(rest[-1], list):
         *rest, late = rest
-        expired = tuple(Expired(*text(one).split(" ", 2)) for one in late)
+        expired = tuple(map(_expired, late))
     if word != "job":
         return Turned(done, None, word == "more", expired)
     job_id, queue, started_ms, packed, last = rest
     claimed = Claimed(text(job_id), text(queue), int(started_ms), _readable(packed), last)
     return Turned(done, claimed, False, expired)
+
+
+def _expired(late: bytes) -> Expired:
+    job_id, queue, attempts, name = text(late).split(" ", 3)
+    return Expired(job_id, queue, int(attempts), name)
 
 
 def _readable(packed: bytes) -> Packed | None:

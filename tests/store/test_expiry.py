@@ -25,7 +25,7 @@ def test_an_expired_job_is_discarded_instead_of_started(store: Store) -> None:
     turn = store.run(store.claim(slot))
     assert claimed(turn).job_id == "next"
     assert isinstance(turn, Turned)
-    assert turn.expired == (Expired("late", QUEUE, "shop.Mail"),)
+    assert turn.expired == (Expired("late", QUEUE, 0, "shop.Mail"),)
     assert store.state("late") == JobState.DISCARDED
     assert store.counts()["discarded"] == 1
     again = store.without_effect(store.claim(slot))
@@ -57,7 +57,7 @@ def test_a_retry_that_comes_too_late_is_discarded_too(store: Store) -> None:
     expire(store, "job")
     store.promote()
     turn = store.run(store.claim(slot, 3))
-    assert turn == Turned("-", None, False, (Expired("job", QUEUE, "shop.Mail"),))
+    assert turn == Turned("-", None, False, (Expired("job", QUEUE, 1, "shop.Mail"),))
     assert store.state() == JobState.DISCARDED
     assert not store.found().history
 
@@ -69,7 +69,7 @@ def test_a_claim_discards_a_hundred_and_asks_to_be_called_again(store: Store) ->
     expire(store, *ids)
     store.add("job")
     turn = store.run(store.claim(slot))
-    late = tuple(Expired(job_id, QUEUE, "shop.Mail") for job_id in ids)
+    late = tuple(Expired(job_id, QUEUE, 0, "shop.Mail") for job_id in ids)
     assert turn == Turned("-", None, True, late)
     assert store.without_effect(store.claim(slot)) == Turned("-", None, True)
     assert claimed(store.run(store.claim(slot, 2))).job_id == "job"

@@ -39,7 +39,7 @@ local function claim_next(done, first)
           return reply
         end
         give_up(id, queue)
-        late[#late + 1] = id .. ' ' .. queue .. ' ' .. name
+        late[#late + 1] = id .. ' ' .. queue .. ' ' .. (attempts == '' and '0' or attempts) .. ' ' .. name
         if #late == 100 then -- enough for one call
           note_slot('idle ' .. done .. ' more')
           return {done, 'more', late}
