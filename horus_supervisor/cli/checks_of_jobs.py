@@ -38,7 +38,7 @@ def _gone(missing: int) -> str:
 
 
 def unserved(house: House) -> Iterator[Finding]:
-    """Find work that no runner will take, and queues that are paused."""
+    """Find work that no runner will take, though there is a service, and queues that are paused."""
     found = False
     for queue in house.queues:
         work = queue.ready + queue.scheduled
@@ -46,12 +46,12 @@ def unserved(house: House) -> Iterator[Finding]:
             found = True
             what = f"{queue.queue} is paused, and {count(work, 'job')} wait{'s' * (work == 1)}"
             yield warning("queues", what, "somebody did that", f"horus resume {queue.queue}")
-        elif work and not queue.places:
+        elif work and house.alive and not house.serves(queue.queue):
             found = True
             what = f"{queue.queue}: {count(work, 'job')} that no runner serves"
             hint = f'[queues] {queue.queue} = 1 in the file, or horus work -q "{queue.queue}"'
             yield error("queues", what, "it waits for ever", hint)
-    if not found:
+    if not (found or house.nobody):
         yield ok("queues", f"{count(len(house.queues), 'queue')}, none with work unserved")
 
 
@@ -67,16 +67,17 @@ def strangers(house: House, waiting: Mapping[str, Iterable[str]]) -> Iterator[Fi
         yield ok("classes", "no job waits whose class nobody imports")
 
 
-def silent(house: House) -> Iterator[Finding]:
-    """Find services of which only a row in Redis is left."""
+def services(house: House) -> Iterator[Finding]:
+    """Find services of which only a row in Redis is left, and whether one lives."""
     for one in house.supervisors:
         if one.silent:
             what = f"{one.told.host}: the service {one.supervisor} says nothing"
             why = "its jobs wait until another service takes them over, after the lease"
             yield warning("services", what, why, "horus status")
-    alive = [one for one in house.supervisors if not one.silent]
-    if alive:
-        yield ok("services", f"{count(len(alive), 'service')} alive")
+    why, start = "nothing is worked off", "horus-supervisor -c FILE"
+    if house.alive:
+        yield ok("services", f"{count(len(house.alive), 'service')} alive")
+    elif house.nobody:
+        yield error("services", house.nobody, why, start)
     else:
-        why = "nothing is worked off"
-        yield warning("services", "no service is alive", why, "horus-supervisor -c FILE")
+        yield warning("services", "no service runs", why, start)

@@ -95,7 +95,7 @@ def _look_at_redis(store: Store) -> Iterator[Finding]:
         why = "its version, memory and persistence are unknown"
         yield warning("redis", str(refused), why, "permit INFO to this user")
     yield from _clock(store)
-    yield from checks_of_jobs.silent(house)
+    yield from checks_of_jobs.services(house)
     yield from checks_of_jobs.unserved(house)
     yield from checks_of_jobs.strangers(house, names_waiting(store, house.queues, LOOKED_AT))
     yield from checks_of_jobs.conservation(overview)

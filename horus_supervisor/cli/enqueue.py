@@ -114,7 +114,7 @@ def _who_takes(store: Store, order: Enqueue) -> tuple[str, str] | None:
     except Failure:
         return None  # the job is on its queue all the same
     place, queue = store.place, order.queue
-    if all(one.silent for one in house.supervisors):
+    if not house.alive:
         return f"no service runs: the job waits in {queue}", place.start
     if not house.serves(queue):
         served = [one.queue for one in house.queues if house.serves(one.queue)]

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from horus_supervisor.cli.output import count
 from horus_supervisor.clock import rfc3339
 from horus_supervisor.lifecycle import ON_CRASH
 from horus_supervisor.store.rows import Holding, Overview, QueueRow, SupervisorRow
@@ -173,13 +174,25 @@ class House:
     queues: tuple[Queue, ...]
     supervisors: tuple[Supervisor, ...]
 
+    @property
+    def alive(self) -> list[Supervisor]:
+        """Give the services that live."""
+        return [one for one in self.supervisors if not one.silent]
+
+    @property
+    def nobody(self) -> str:
+        """Say that no service runs though there is work; nothing where that isn't so."""
+        left = sum(queue.ready + queue.scheduled + queue.running for queue in self.queues)
+        if self.alive or not left:
+            return ""
+        return f"no service runs, and {count(left, 'job')} wait{'s' * (left == 1)}"
+
     def serves(self, queue: str) -> bool:
         """Tell whether a service that lives has runners for a queue, or may yet tell of some."""
         return any(
             queue in (told for runner in one.runners for told in runner.told.queues)
             or (not one.runners and one.wanted > 0 and queue in one.told.queues)
-            for one in self.supervisors
-            if not one.silent
+            for one in self.alive
         )
 
     def strangers(self, waiting: Mapping[str, Iterable[str]]) -> list[tuple[str, str]]:
@@ -189,11 +202,7 @@ class House:
         """
         found = []
         for queue, names in waiting.items():
-            serving = [
-                one.told.jobs
-                for one in self.supervisors
-                if not one.silent and queue in _served(one)
-            ]
+            serving = [one.told.jobs for one in self.alive if queue in _served(one)]
             if serving and all(jobs is not None for jobs in serving):
                 known = {ON_CRASH, *(name for jobs in serving for name in jobs or ())}
                 found += [(queue, name) for name in sorted({*names} - known)]

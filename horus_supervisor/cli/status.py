@@ -183,7 +183,7 @@ def _queue_row(house: House, crashes: Sequence[Record], at: int) -> tuple[str, .
     queue = house.queues[at]
     oldest = "-" if queue.oldest_ready_s is None else age(queue.oldest_ready_s)
     counts = (f"{queue.running}/{queue.places}", str(queue.scheduled), str(queue.dead))
-    return queue.queue, str(queue.ready), oldest, *counts, verdict.state_of(queue, crashes)
+    return queue.queue, str(queue.ready), oldest, *counts, verdict.state_of(house, queue, crashes)
 
 
 def _host_row(house: House, one: Supervisor) -> tuple[str, ...]:

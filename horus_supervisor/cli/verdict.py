@@ -77,10 +77,8 @@ Found = list[tuple[str, str]]
 
 def _unattended(house: House) -> Found:
     """Find work that no runner will take, but for what an operator paused."""
-    left = sum(queue.ready + queue.scheduled + queue.running for queue in house.queues)
-    if not any(not one.silent for one in house.supervisors):
-        text = f"no service runs, and {count(left, 'job')} wait{'s' * (left == 1)}"
-        return [(text, "")] if left else []
+    if not house.alive:
+        return [(house.nobody, "")] if house.nobody else []
     found: Found = []
     for queue in house.queues:
         if queue.paused:
@@ -121,8 +119,8 @@ def _empty(house: House) -> Found:
             f"{one.told.host}: none of its {count(one.wanted, 'runner')} lives; see its log",
             "crashes",
         )
-        for one in house.supervisors
-        if one.wanted and not (one.alive or one.silent)
+        for one in house.alive
+        if one.wanted and not one.alive
     ]
 
 
@@ -143,7 +141,7 @@ def _overdue(house: House) -> Found:
             "doctor",
         )
         for queue in house.queues
-        if queue.overdue_s >= OVERDUE_S and any(not one.silent for one in house.supervisors)
+        if queue.overdue_s >= OVERDUE_S and house.alive
     ]
 
 
@@ -178,7 +176,7 @@ def _census(house: House) -> str:
     return f"{where}, {running} running, {ready} ready"
 
 
-def state_of(queue: Queue, crashes: Sequence[Record]) -> str:
+def state_of(house: House, queue: Queue, crashes: Sequence[Record]) -> str:
     """Say in a word how a queue does."""
     died = sum(record.get("queue") == queue.queue for record in crashes)
     late = queue.oldest_ready_s is not None and queue.oldest_ready_s >= LATE_S
@@ -187,9 +185,9 @@ def state_of(queue: Queue, crashes: Sequence[Record]) -> str:
             return "paused"
         case _ if died >= MANY_CRASHES:
             return "crashing"
-        case Queue(places=0) if queue.ready or queue.scheduled:
+        case _ if (queue.ready or queue.scheduled) and not house.serves(queue.queue):
             return "unserved"
-        case _ if queue.runners < queue.places:
+        case _ if queue.runners < max(queue.places, queue.ready > 0):
             return "restarting"
         case _ if late:
             return "late"

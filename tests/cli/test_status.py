@@ -185,6 +185,18 @@ def test_scheduled_jobs_of_a_queue_that_no_runner_serves_are_not_well(
     ]
 
 
+def test_a_queue_whose_service_tells_of_no_runner_yet_is_served(
+    horus: Horus, scene: Scene, keeper: str
+) -> None:
+    scene.beat(keeper, groups={"emails": 1}, queues=["emails"], runners=[])
+    scene.add("a", delay_ms=3_600_000)
+    assert "unserved" not in horus("status").stdout
+    scene.add("b")
+    assert reasons(horus)[0] == "emails: 1 ready, its runners are restarting"
+    [row] = [line for line in horus("status").stdout.splitlines() if line.startswith("emails ")]
+    assert row.endswith("restarting")
+
+
 def test_jobs_whose_class_no_runner_imports_are_not_well(
     horus: Horus, scene: Scene, keeper: str, redis_url: str
 ) -> None:

@@ -110,10 +110,27 @@ def test_waiting_jobs_that_nobody_imports_are_found(
 
 
 def test_work_that_nobody_serves_and_paused_queues_are_found() -> None:
-    assert troubles(checks_of_jobs.unserved(house())) == []
-    assert troubles(checks_of_jobs.unserved(house(places=0))) == [("error", "queues")]
-    assert troubles(checks_of_jobs.unserved(house(places=0, ready=0))) == []
-    assert troubles(checks_of_jobs.unserved(house(paused=True))) == [("warning", "queues")]
+    starting, other = Told(queues=("q",), groups={"q": 1}), Told(queues=("r",), groups={"r": 1})
+
+    def found(told: Told, **counts: Any) -> list[tuple[str, str]]:
+        services = (Supervisor("s", told, 0, 30.0, False, ()),)
+        seen = dataclasses.replace(house(places=0, **counts), supervisors=services)
+        return troubles([*checks_of_jobs.services(seen), *checks_of_jobs.unserved(seen)])
+
+    assert found(starting) == []
+    assert found(other) == [("error", "queues")]
+    assert found(other, ready=0) == []
+    assert found(starting, paused=True) == [("warning", "queues")]
+
+
+def test_that_no_service_runs_is_told_once_and_an_error_where_work_waits() -> None:
+    def found(seen: House) -> list[Finding]:
+        looked = [*checks_of_jobs.services(seen), *checks_of_jobs.unserved(seen)]
+        return [one for one in looked if one.level is not Level.OK]
+
+    [nobody] = found(house())
+    assert (nobody.level, nobody.what) == (Level.ERROR, "no service runs, and 1 job waits")
+    assert troubles(found(house(ready=0))) == [("warning", "services")]
 
 
 def config(folder: Path, text: str = "", url: str = "redis://r1") -> Config:
