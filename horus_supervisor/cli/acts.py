@@ -197,7 +197,7 @@ def _dead(store: Store, chosen: Chosen) -> list[Target]:
     overview = store.run(operations.overview(store.namespace))
     since_ms = None if chosen.since_s is None else overview.now_ms - chosen.since_s * 1000
     calls = [
-        operations.list_jobs(store.namespace, JobState.DEAD, row.queue, row.dead)
+        operations.list_jobs(store.namespace, JobState.DEAD, row.queue, row.dead, heads=True)
         for row in overview.queues
         if row.dead and chosen.queue in (None, row.queue)
     ]

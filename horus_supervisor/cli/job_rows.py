@@ -107,7 +107,8 @@ def list_jobs(
             if queue in (None, name) and count:
                 total += count
                 most = limit + 1 if tag else limit
-                calls.append(operations.list_jobs(store.namespace, state, name, most, tag))
+                ask = operations.list_jobs(store.namespace, state, name, most, tag, heads=True)
+                calls.append(ask)
     replies = store.run_many(calls)
     ranked = [(rank, item) for reply in replies for rank, item in enumerate(reply)]
     ranked.sort(key=lambda pair: (states.index(pair[1].state), _order(*pair)))
@@ -117,7 +118,7 @@ def list_jobs(
 def names_waiting(store: Store, queues: Iterable[Queue], most: int) -> dict[str, set[str]]:
     """Tell the names of the jobs that are next, by queue: ``most`` of each state are looked at."""
     calls = [
-        (queue.queue, operations.list_jobs(store.namespace, state, queue.queue, most))
+        (queue.queue, operations.list_jobs(store.namespace, state, queue.queue, most, heads=True))
         for queue in queues
         for state, number in ((JobState.READY, queue.ready), (JobState.SCHEDULED, queue.scheduled))
         if number

@@ -129,7 +129,7 @@ def look(store: Store) -> tuple[House, list[Record]]:
     overview = store.run(operations.overview(store.namespace))
     names: dict[str, str] = {}
     if any(overview.slots.values()):
-        call = operations.list_jobs(store.namespace, JobState.RUNNING, None, NAMED)
+        call = operations.list_jobs(store.namespace, JobState.RUNNING, None, NAMED, heads=True)
         names = {item.job_id: item.job.name for item in store.run(call)}
     within_ms = round(verdict.CRASHES_WITHIN_S * 1000)
     records = operations.crashes(store.namespace, verdict.CRASHES_READ, within_ms)

@@ -304,13 +304,20 @@ def find(namespace: str, job_id: str) -> Operation[Found]:
 
 
 def list_jobs(
-    namespace: str, state: JobState, queue: str | None, limit: int, tag: str = ""
+    namespace: str,
+    state: JobState,
+    queue: str | None,
+    limit: int,
+    tag: str = "",
+    *,
+    heads: bool = False,
 ) -> Operation[list[Listed]]:
     """List jobs that are ready, scheduled, running or dead; the newest dead first.
 
-    With a ``tag`` the first 10,000 of each queue are looked through for it.
+    With a ``tag`` the first 10,000 of each queue are looked through for it; with ``heads`` all
+    payloads are empty: who only looks fetches no megabytes.
     """
-    args = (state, queue or "", limit, tag)
+    args = (state, queue or "", limit, tag, int(heads))
     return _call("list", namespace, args, lambda reply: read_listed(state, reply))
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from horus_supervisor.cli.crash_rows import FIELDS
 from tests.support.horus import Horus, Scene
+from tests.support.redis_server import RedisServer
 from tests.support.store import HOUR_MS
 
 JOB_FIELDS = {
@@ -18,6 +21,27 @@ def narrow(text: str) -> None:
     """Assert that tables fit 80 columns; a command to type next is as long as it is."""
     lines = [line for line in text.splitlines() if not line.startswith("Next: ")]
     assert [line for line in lines if len(line) > 80] == []
+
+
+@pytest.mark.parametrize(
+    "words", [("status",), ("jobs",), ("dead",), ("retry", "--all", "--dry-run")]
+)
+def test_who_only_looks_fetches_no_payload(
+    own_redis: RedisServer, namespace: str, words: tuple[str, ...]
+) -> None:
+    scene, large = Scene.open(own_redis, namespace), b'"' + b"x" * 200_000 + b'"'
+    scene.fall("dead", 1, payload=large)
+    scene.start("running", 2, payload=large)
+    scene.add("ready", payload=large)
+    scene.add("scheduled", payload=large, delay_ms=HOUR_MS)
+
+    def sent() -> int:
+        return int(scene.raw.info("stats")["total_net_output_bytes"])
+
+    before = sent()
+    Horus(own_redis.url, namespace).json(*words)
+    assert sent() - before < len(large)
+    scene.raw.close()
 
 
 # --- jobs, dead, show ------------------------------------------------------------------------

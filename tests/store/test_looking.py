@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import msgspec
 import pytest
 
 from horus_supervisor.lifecycle import JobState
@@ -50,6 +53,16 @@ def test_each_state_is_listed(store: Store, slot: Slot, queue: str | None) -> No
         assert [row.job_id for row in rows] == expected.get(state, [state.value])
         assert all(row.state == state and row.job.queue == QUEUE for row in rows)
         assert store.run(operations.list_jobs(store.namespace, state, "other", 10)) == []
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_list_of_heads_has_all_but_the_payloads(
+    store: Store, slot: Slot, state: JobState
+) -> None:
+    whole = store.run(operations.list_jobs(store.namespace, state, QUEUE, 10))
+    heads = store.run(operations.list_jobs(store.namespace, state, QUEUE, 10, heads=True))
+    bare = [replace(row, job=msgspec.structs.replace(row.job, payload=b"")) for row in whole]
+    assert heads == bare != whole
 
 
 def test_a_list_ends_at_its_limit(store: Store, slot: Slot) -> None:

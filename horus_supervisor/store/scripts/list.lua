@@ -2,7 +2,7 @@
 -- list: jobs of one state, the oldest claim on attention first: the next to run, the newest dead.
 -- KEYS  1 namespace
 -- ARGV  1 state: ready scheduled running dead 2 queue, or '' for all 3 at most so many
---       4 a tag, or '': of 10,000 jobs a queue, those that have it
+--       4 a tag, or '': of 10,000 jobs a queue, those that have it 5 1: records without their payload
 -- REPLY four for each: id, packed, due or dead since ms or '', "slot own" where it runs or ''
 -- include: base
 local state, limit = ARGV[1], ARGV[3] + 0
@@ -13,6 +13,7 @@ local function row(id, since, slot)
   local job = #reply < 4 * limit and call('HGET', ns .. 'jobs', id)
   local tags = tag ~= '' and job and string.match(job, '^[^\n]* !?(%S+)\n')
   if job and (tag == '' or tags and string.find(',' .. tags .. ',', ',' .. tag .. ',', 1, true)) then
+    if ARGV[5] == '1' then job = string.match(job, '^[^\n]*\n') or '' end
     for _, value in ipairs({id, job, since, slot}) do reply[#reply + 1] = value end
   end
 end
