@@ -105,5 +105,8 @@ ON_CRASH = "horus.on_crash"
 KEEP_FINISHED_S = 60
 """Seconds for which a finished or discarded job's id is known, at least; at most twice that."""
 
+NEVER_MS = 2**53 - 1
+"""When a job of a class that is held back is due (``pieces/hold.lua``): it waits for a word."""
+
 LEASE_S = 30.0
 """Default seconds without a heartbeat after which a supervisor counts as gone."""

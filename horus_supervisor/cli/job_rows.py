@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from horus_supervisor.clock import rfc3339
-from horus_supervisor.lifecycle import JobState
+from horus_supervisor.lifecycle import NEVER_MS, JobState
 from horus_supervisor.store import operations
 from horus_supervisor.store.rows import Found, Listed, Note, Overview
 
@@ -24,7 +24,7 @@ def job_row(item: Listed | Found) -> dict[str, Any]:
     """Write a job as the interface's row; null where only its end is known."""
     job, state = item.job, item.state
     due_ms = (item.since_ms if state is JobState.SCHEDULED else job.due_ms if job else 0) or 0
-    waits = state in (JobState.READY, JobState.SCHEDULED)
+    waits = state in (JobState.READY, JobState.SCHEDULED) and not parked(item)
     return {
         "job_id": item.job_id,
         "job": job.name if job else None,
@@ -37,6 +37,11 @@ def job_row(item: Listed | Found) -> dict[str, Any]:
         "expires_at": rfc3339(job.expires_ms / 1000) if job and job.expires_ms else None,
         "tags": list(job.tags) if job else [],
     }
+
+
+def parked(item: Listed | Found) -> bool:
+    """Tell whether a job waits for its class, which is held back, and for no time."""
+    return item.state is JobState.SCHEDULED and item.since_ms == NEVER_MS
 
 
 def whole_row(found: Found) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import time
 import click
 
 from horus_supervisor.cli import completing, ids, names, output
-from horus_supervisor.cli.job_rows import LISTED, job_row, known_queues, list_jobs, why
+from horus_supervisor.cli.job_rows import LISTED, job_row, known_queues, list_jobs, parked, why
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, clock
 from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
@@ -31,7 +31,7 @@ ENDED = (JobState.SUCCEEDED, JobState.DISCARDED)
 STATES = (*LISTED, *ENDED)
 
 COLUMNS = (
-    Column("ID", give=1),
+    Column("ID"),  # never cut: it is there to be typed
     Column("JOB", give=3),
     Column("QUEUE", give=2),
     Column("STATE"),
@@ -42,7 +42,7 @@ COLUMNS = (
 
 DEAD_COLUMNS = (
     Column("DIED"),
-    Column("ID", give=1),
+    Column("ID"),
     Column("JOB", give=3),
     Column("QUEUE", give=2),
     Column("TRY", right=True),
@@ -78,6 +78,8 @@ def jobs(asked: Asked, queue: str | None, tag: str | None, state: str | None, li
     elif found:
         _print(found)
         _tell_rest(len(found), total, "or more" if tag else "")
+        for name in list(dict.fromkeys(item.job.name for item in found if parked(item)))[:3]:
+            output.say(f"Next: {store.place.again} resume --job {output.clean(name)}")
     elif not set(states) <= set(ENDED):
         output.say(f"no such jobs{unknown}")
 
@@ -120,13 +122,17 @@ def _print(found: list[Listed]) -> None:
         name, queue = short_name(item.job.name), item.job.queue
         counts = (str(item.state), str(tries), str(item.job.crashes))
         rows.append((shown[item.job_id], name, queue, *counts, _when(item, now_ms)))
-    output.print_table(COLUMNS, rows)
+    crashed = any(item.job.crashes for item in found)  # else its room is the ids'
+    told = [at for at, column in enumerate(COLUMNS) if crashed or column.head != "CRASHES"]
+    output.print_table([COLUMNS[at] for at in told], [[row[at] for at in told] for row in rows])
 
 
 def _when(item: Listed, now_ms: float) -> str:
     match item.state:
         case JobState.RUNNING if item.holding:
             return f"for {age((now_ms - item.holding.started_ms) / 1000)}"
+        case JobState.SCHEDULED if parked(item):
+            return "held back"
         case JobState.SCHEDULED:
             return f"in {age(((item.since_ms or 0) - now_ms) / 1000)}"
         case JobState.DEAD:

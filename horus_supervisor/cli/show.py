@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from horus_supervisor.cli import completing, ids, output, stacks
-from horus_supervisor.cli.job_rows import whole_row, why
+from horus_supervisor.cli.job_rows import parked, whole_row, why
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, clock
 from horus_supervisor.cli.wiring import Asked, common_options, open_store
@@ -41,6 +41,8 @@ def show(asked: Asked, job_id: str) -> None:
         output.print_json(job=row)
         return
     print_job(found, row)
+    if parked(found) and found.job:
+        output.say(f"Next: {store.place.again} resume --job {output.clean(found.job.name)}")
     if found.state is JobState.DEAD:
         output.say(f"Next: {store.place.again} retry {found.job_id}")
 
@@ -85,6 +87,8 @@ def _state(found: Found, now_ms: float) -> str:
         return f"{state} for {age((now_ms - held.started_ms) / 1000)}, in slot {held.slot}"
     if since_ms is None:
         return state
+    if parked(found) and found.job:
+        return f"{state}, held back: horus resume --job {found.job.name}"
     if found.state is JobState.SCHEDULED:
         return f"{state}, due {clock(since_ms, now_ms)}, in {age((since_ms - now_ms) / 1000)}"
     return f"{state} since {clock(since_ms, now_ms)}, {age((now_ms - since_ms) / 1000)} ago"

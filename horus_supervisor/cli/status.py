@@ -61,7 +61,7 @@ BUSY = (
     Column("RUNNER", give=3),
     Column("STATE"),
     Column("JOB", give=4),
-    Column("ID", give=1),
+    Column("ID"),
     Column("FOR", right=True),
 )
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from horus_supervisor import ids
 from horus_supervisor.cli.crash_rows import FIELDS
 from tests.support.horus import Horus, Scene
 from tests.support.redis_server import RedisServer
@@ -65,7 +66,37 @@ def test_jobs_lists_what_runs_waits_and_is_dead(horus: Horus, scene: Scene) -> N
     assert {row["attempt"] for row in rows if row["state"] == "running"} == {1}
     text = horus("jobs").stdout
     narrow(text)
-    assert text.split()[:7] == ["ID", "JOB", "QUEUE", "STATE", "TRY", "CRASHES", "WHEN"]
+    assert text.split()[:6] == ["ID", "JOB", "QUEUE", "STATE", "TRY", "WHEN"]
+    scene.kill("c", 3)
+    assert "CRASHES" in horus("jobs").stdout
+
+
+def test_ids_that_begin_alike_are_shown_so_far_that_they_can_be_typed(
+    horus: Horus, scene: Scene
+) -> None:
+    made = ids.new_job_ids(3)
+    long = {"name": "shop.jobs.SendTheMonthlyInvoice", "queue": "a-queue-with-a-long-name"}
+    scene.add(*made[:2], **long)
+    scene.add(made[2], delay_ms=HOUR_MS, **long)
+    text = horus("jobs").stdout
+    narrow(text)
+    for job_id, line in zip(made, text.splitlines()[1:], strict=True):
+        assert job_id.startswith(line.split()[0])
+        assert horus.json("show", line.split()[0])["job"]["job_id"] == job_id
+
+
+def test_a_job_whose_class_is_held_back_is_told_as_such(horus: Horus, scene: Scene) -> None:
+    scene.hold()
+    resume = f"{horus.again} resume --job shop.Mail"
+    [row] = horus.json("jobs", "--state", "scheduled")["jobs"]
+    assert (row["job_id"], row["state"], row["due_at"]) == ("parked", "scheduled", None)
+    text = horus("jobs", "--state", "scheduled").stdout
+    assert "  held back" in text
+    assert text.endswith(f"\nNext: {resume}\n")
+    assert horus.json("show", "parked")["job"]["due_at"] is None
+    text = horus("show", "parked").stdout
+    assert "scheduled, held back: horus resume --job shop.Mail\n" in text
+    assert text.endswith(f"\nNext: {resume}\n")
 
 
 def test_jobs_may_be_chosen_by_queue_and_state_and_number(horus: Horus, scene: Scene) -> None:

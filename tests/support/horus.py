@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 from typing import Any
@@ -37,6 +38,11 @@ class Horus:
 
     def __init__(self, url: str, namespace: str) -> None:
         self.where = ["--url", url, "--namespace", namespace]
+
+    @property
+    def again(self) -> str:
+        """How it is told to be typed once more."""
+        return shlex.join(["horus", *self.where])
 
     def __call__(self, *words: str, code: int = 0) -> Result:
         """Run a verb; fails where it exits with another status than ``code``."""
@@ -90,6 +96,15 @@ class Scene(Store):
         told = {"runner": f"emails/{number}", "timestamp": rfc3339(time.time()), **facts}
         record = msgspec.json.encode({**RECORD, **told})
         self.run(self.crash(slot, record=record, death=Death.CRASHED))
+
+    def hold(self, number: int = 90) -> None:
+        """Have a crash hold shop.Mail back, and a runner park the job ``parked`` of it."""
+        slot = self.start("poison", number, max_attempts=1)
+        told = {"runner": "emails/1", "timestamp": rfc3339(time.time())}
+        record = msgspec.json.encode({**RECORD, **told})
+        death = Death.CRASHED
+        self.run(operations.crash(self.namespace, slot, 1, death, record, hold_after=1, code="c1"))
+        self.run(self.fail(self.start("parked", number + 1), what="held", queues=()))
 
     def fall(self, job_id: str, number: int = 0, life: int = 1, **options: Any) -> None:
         """Have a job fail its only attempt: it is dead."""
