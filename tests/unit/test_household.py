@@ -8,7 +8,6 @@ import sys
 
 from horus_supervisor.runner.limits import Limits
 
-
 NICE = """
 import os, resource, signal
 from horus_supervisor.runner import household, limits

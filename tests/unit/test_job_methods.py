@@ -89,7 +89,7 @@ def test_what_is_no_field_by_its_looks_is_let_be() -> None:
         _seen = 0
         color = "blue"
         template = "welcome.html"
-        names = ["a"]
+        names = ["a"]  # noqa: RUF012  # what people write
         parent = None
         log = logging.getLogger()
 
