@@ -67,6 +67,16 @@ def strangers(house: House, waiting: Mapping[str, Iterable[str]]) -> Iterator[Fi
         yield ok("classes", "no job waits whose class nobody imports")
 
 
+def held(house: House) -> Iterator[Finding]:
+    """Find classes whose jobs are left alone, as they brought down runner after runner."""
+    for name, jobs in sorted(house.held.items()):
+        what = f"{name} is held back: {count(jobs, 'job')} wait{'s' * (jobs == 1)}"
+        why = (
+            "it brought down runner after runner: none starts before other code comes, or your word"
+        )
+        yield error("classes", what, why, f"horus resume --job {name}")
+
+
 def services(house: House) -> Iterator[Finding]:
     """Find services of which only a row in Redis is left, and whether one lives."""
     for one in house.supervisors:

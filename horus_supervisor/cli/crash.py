@@ -38,10 +38,14 @@ def crash(asked: Asked, crash_id: str) -> None:
         record, newest = find(store, crash_id)
         job_id = record.get("job_id")
         state = store.run(operations.state(store.namespace, job_id)) if job_id else None
+        held = store.run(operations.overview(store.namespace)).held
     if asked.json:
         output.print_json(crash=crash_rows.whole(record))
         return
     _print(record, crash_rows.alike(record, newest[:ALIKE]))
+    if record.get("job") in held:
+        text = f"{record['job']} is held back: {store.place.again} resume --job {record['job']}"
+        output.fact("class", text)
     _print_end(record, state, store.place.again)
 
 

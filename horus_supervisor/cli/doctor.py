@@ -98,6 +98,7 @@ def _look_at_redis(store: Store) -> Iterator[Finding]:
     yield from checks_of_jobs.services(house)
     yield from checks_of_jobs.unserved(house)
     yield from checks_of_jobs.strangers(house, names_waiting(store, house.queues, LOOKED_AT))
+    yield from checks_of_jobs.held(house)
     yield from checks_of_jobs.conservation(overview)
 
 

@@ -114,6 +114,9 @@ def _who_takes(store: Store, order: Enqueue) -> tuple[str, str] | None:
     except Failure:
         return None  # the job is on its queue all the same
     place, queue = store.place, order.queue
+    if order.name in house.held:
+        hint = f"{place.again} resume --job {order.name}, once it is mended"
+        return f"{order.name} is held back, as it brings down runners: the job waits", hint
     if not house.alive:
         return f"no service runs: the job waits in {queue}", place.start
     if not house.serves(queue):

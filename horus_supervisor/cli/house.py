@@ -7,7 +7,7 @@ a slot holds in Redis, and who is connected to it, is of this moment, and wins.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -173,6 +173,8 @@ class House:
     now_ms: int
     queues: tuple[Queue, ...]
     supervisors: tuple[Supervisor, ...]
+    held: Mapping[str, int] = field(default_factory=dict)
+    """Classes that are held back -> how many jobs wait for that to end."""
 
     @property
     def alive(self) -> list[Supervisor]:
@@ -222,7 +224,7 @@ def see(overview: Overview, names: Mapping[str, str], heard: Heard) -> House:
     queues = [
         _queue(name, known.get(name), overview, supervisors) for name in sorted({*known, *served})
     ]
-    return House(overview.now_ms, tuple(queues), tuple(supervisors))
+    return House(overview.now_ms, tuple(queues), tuple(supervisors), overview.held)
 
 
 def _supervisor(

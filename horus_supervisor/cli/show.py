@@ -14,6 +14,7 @@ from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, clock
 from horus_supervisor.cli.wiring import Asked, common_options, open_store
 from horus_supervisor.lifecycle import JobState
+from horus_supervisor.store import operations
 from horus_supervisor.store.rows import Found, Note, Packed
 
 HISTORY = (
@@ -36,14 +37,17 @@ def show(asked: Asked, job_id: str) -> None:
     """
     with open_store(asked) as store:
         found = ids.find_job(store, job_id, quiet=asked.json)
+        held = store.run(operations.overview(store.namespace)).held
     row = whole_row(found)
     if asked.json:
         output.print_json(job=row)
         return
     print_job(found, row)
-    if parked(found) and found.job:
+    if found.job and found.job.name in held and not parked(found):
+        output.fact("class", "held back: none of its jobs starts")
+    if found.job and (parked(found) or found.job.name in held):
         output.say(f"Next: {store.place.again} resume --job {output.clean(found.job.name)}")
-    if found.state is JobState.DEAD:
+    elif found.state is JobState.DEAD:
         output.say(f"Next: {store.place.again} retry {found.job_id}")
 
 

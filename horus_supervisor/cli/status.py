@@ -117,6 +117,7 @@ def _show(store: Store, asked: Asked) -> Verdict:
             reasons=list(judged.reasons),
             queues=[queue.row() for queue in house.queues],
             supervisors=[one.row() for one in house.supervisors],
+            held=[{"job": name, "parked": jobs} for name, jobs in sorted(house.held.items())],
         )
     else:
         next_ = f"{store.place.again} {judged.next}" if judged.next else store.place.start

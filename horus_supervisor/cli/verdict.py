@@ -54,9 +54,10 @@ def judge(
     crashing = _crashing(crashes)
     unserved = _unattended(house) or _empty(house)
     late = [*_stalled(house), *_overdue(house)]
-    found = [*unserved, *_strange(strangers), *late, *crashing, *_silent(house)]
+    held = _held(house)
+    found = [*unserved, *held, *_strange(strangers), *late, *crashing, *_silent(house)]
     if found:
-        cause = crashing or found  # what crashes is mostly why the rest waits
+        cause = held or crashing or found  # what crashes is mostly why the rest waits
         return Verdict(False, tuple(reason for reason, _ in found), cause[0][1])
     said, next_ = [_census(house)], "jobs"
     if paused := [queue.queue for queue in house.queues if queue.paused]:
@@ -95,6 +96,17 @@ def _unattended(house: House) -> Found:
 def _waiting(queue: Queue) -> str:
     counts = {"ready": queue.ready, "scheduled": queue.scheduled}
     return " and ".join(f"{number} {state}" for state, number in counts.items() if number)
+
+
+def _held(house: House) -> Found:
+    """Find classes whose jobs are left alone, as they brought down runner after runner."""
+    return [
+        (
+            f"{name} is held back: {count(jobs, 'job')} wait{'s' * (jobs == 1)}",
+            f"resume --job {name}",
+        )
+        for name, jobs in sorted(house.held.items())
+    ]
 
 
 def _strange(strangers: Sequence[tuple[str, str]]) -> Found:

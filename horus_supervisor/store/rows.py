@@ -217,6 +217,8 @@ class Overview:
     queues: tuple[QueueRow, ...]
     supervisors: tuple[SupervisorRow, ...]
     slots: dict[str, Holding | None] = field(default_factory=dict)
+    crashing: frozenset[str] = frozenset()  # classes that crashed since their last success
+    held: dict[str, int] = field(default_factory=dict)  # those held back -> jobs parked
 
 
 class _Numbers(dict[bytes, int]):
@@ -313,13 +315,8 @@ def _holding(value: bytes) -> Holding | None:
 def read_note(line: bytes) -> Note:
     """Read a line of a job's history."""
     at_ms, what, attempt, fence, facts = line.split(b" ", 4)
-    return Note(
-        int(at_ms),
-        text(what),
-        int(attempt),
-        int(fence),
-        msgspec.json.decode(facts, type=dict[str, Any]),
-    )
+    told = msgspec.json.decode(facts, type=dict[str, Any])
+    return Note(int(at_ms), text(what), int(attempt), int(fence), told)
 
 
 def read_found(job_id: str, reply: Reply) -> Found:
@@ -344,12 +341,14 @@ def read_listed(state: JobState, reply: Reply) -> list[Listed]:
 
 def read_overview(reply: Reply) -> Overview:
     """Read the reply of overview."""
-    now_ms, queues, supervisors, own = reply
+    now_ms, queues, supervisors, own, classes = reply
     return Overview(
         int(now_ms),
         tuple(_queue_row(queues[i : i + 11]) for i in range(0, len(queues), 11)),
         tuple(read_supervisors(supervisors)),
         {text(k): read_holding(text(k), text(v)) for k, v in zip(own[::2], own[1::2], strict=True)},
+        frozenset(map(text, classes[::3])),
+        {text(classes[i]): classes[i + 2] for i in range(0, len(classes), 3) if classes[i + 1]},
     )
 
 

@@ -251,6 +251,27 @@ def test_many_crashes_are_not_well_and_a_few_are(horus: Horus, scene: Scene, kee
     assert text.splitlines()[-1].endswith("crashes --since 10m")
 
 
+def test_a_class_that_is_held_back_is_not_well(horus: Horus, scene: Scene, keeper: str) -> None:
+    service(scene, keeper, runner(0))
+    scene.hold()
+    assert reasons(horus) == ["shop.Mail is held back: 1 job waits"]
+    assert horus.json("status")["held"] == [{"job": "shop.Mail", "parked": 1}]
+    resume = "resume --job shop.Mail"
+    assert horus("status").stdout.splitlines()[-1] == f"Next: {horus.again} {resume}"
+    doctor = horus("doctor", code=1).stdout
+    assert "shop.Mail is held back: 1 job waits" in doctor
+    assert resume in doctor
+    for words in (("crash", "poison"), ("show", "poison")):
+        text = horus(*words).stdout
+        assert "held back" in text
+        assert resume in text
+    warned = horus("enqueue", "shop.Mail", "-q", "emails").stderr
+    assert "shop.Mail is held back" in warned
+    assert resume in warned
+    horus("resume", "--job", "shop.Mail")
+    assert "held" not in well(horus)
+
+
 def test_dead_jobs_are_named_and_well(horus: Horus, scene: Scene, keeper: str) -> None:
     service(scene, keeper, runner(0))
     scene.fall("d", 9)

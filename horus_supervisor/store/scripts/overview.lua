@@ -7,6 +7,7 @@
 --         when the next scheduled one is due or ''
 --       supervisors: pairs id, text
 --       own: pairs slot, text
+--       classes that crashed since their last success: three for each: name, 1 where it is held back, jobs parked
 -- include: base
 local function pairs_of(all)
   local found, names = {}, {}
@@ -41,4 +42,10 @@ for _, queue in ipairs(names) do
     queues[#queues + 1] = value
   end
 end
-return {whole(now_ms()), queues, call('HGETALL', ns .. 'supervisors'), call('HGETALL', ns .. 'own')}
+local classes = {}
+for _, name in ipairs(call('HKEYS', ns .. 'crashing')) do
+  for _, value in ipairs({name, call('HEXISTS', ns .. 'held', name), call('LLEN', ns .. 'parked:' .. name)}) do
+    classes[#classes + 1] = value
+  end
+end
+return {whole(now_ms()), queues, call('HGETALL', ns .. 'supervisors'), call('HGETALL', ns .. 'own'), classes}
