@@ -167,7 +167,7 @@ class Died(Message, frozen=True):
     death: Death
     record: msgspec.Raw
     hold_after: int = 0
-    """So many crashes in a row hold the job's class back; 0 for never."""
+    """So many crashes with no success between hold the job's class back; 0 for never."""
     code: str = ""
     """Which code the runner ran: a class is held until there is other code."""
 
@@ -203,6 +203,12 @@ class RedisRefusedUs(Message, frozen=True):
     error: str
 
 
+class Held(Message, frozen=True):
+    """A class is held back from now on: it brings down no more runners."""
+
+    job: str
+
+
 class Recorded(Message, frozen=True):
     """Redis has a death: what became of the job."""
 
@@ -219,7 +225,7 @@ class Recorded(Message, frozen=True):
 ToTemplate = Boot | Spawn
 FromTemplate = TemplateReady | TemplateFailed | Spawned | SpawnFailed
 ToKeeper = KeeperBoot | Facts | Born | Gone | Died | Close
-FromKeeper = Registered | Expelled | RedisLost | RedisRefusedUs | Recorded
+FromKeeper = Registered | Expelled | RedisLost | RedisRefusedUs | Held | Recorded
 
 to_template = msgspec.json.Decoder(ToTemplate)
 from_template = msgspec.json.Decoder(FromTemplate)

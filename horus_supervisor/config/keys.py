@@ -141,7 +141,7 @@ LIMITS = (
         "hold_after",
         Count(most=1_000_000),
         10,
-        "jobs that crashed, with no success between, that hold their class back; 0: never",
+        "so many crashes with no success between hold a class back; 0: never",
     ),
     _key(
         "crash_delay",

@@ -306,6 +306,7 @@ class Keeper:
         for name in told.held:
             if name not in self._held:
                 self.log.error(Event.CRASH_LOOP, job=name, message=_HELD.format(name=name))
+                self.channel.send(messages.Held(job=name))
             self._let_go(name)
         self._held = set(told.held)
 

@@ -57,3 +57,7 @@ class Credits:
         credit = self._of.setdefault(group, Credit(1))
         credit.most = 2 * max(runners, 1)
         return credit.charge(now)
+
+    def forgive(self) -> None:
+        """Let every group begin anew: what brought its runners down is out of the way."""
+        self._of.clear()

@@ -257,6 +257,11 @@ class Crew:
         ended = row.jobs_done - life.done_unheard
         return ended == 0 if row.phase == Phase.EXECUTING else ended == 1 and bool(row.job_id)
 
+    def ready(self) -> None:
+        """Have no seat wait by the restart policy any longer."""
+        for seat in self.seats.values():
+            seat.ready_at = 0.0
+
     def seats_of(self, runners: Collection[str]) -> list[Seat]:
         """Give the seats of these runners."""
         return [seat for name, seat in self.seats.items() if name in runners]

@@ -341,12 +341,13 @@ class Supervisor:
                 self._start_anew()
             case messages.RedisLost():
                 self._standing.redis_lost(message.error)  # logged by the keeper; runners go on
-            case messages.Registered():
-                pass  # of an id that we had before
             case messages.RedisRefusedUs():
                 if not self._standing.was_ready:
                     self._failed = True
                     self.stop("Redis refuses us", self._clock.monotonic())
+            case messages.Held():
+                self._credits.forgive()
+                self._crew.ready()
             case messages.Recorded():
                 self._deaths.recorded(message)
 

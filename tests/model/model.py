@@ -188,7 +188,7 @@ class Model:
             seq = place.seq if place.incarnation == slot.incarnation else 0
             self.places[slot.key] = Place(slot.incarnation, seq, "crashed")
         self.deaths[slot.key] = slot.incarnation, answer
-        if death == Death.CRASHED and answer[1] and self.jobs[answer[1]].crashes == 1:
+        if death == Death.CRASHED and answer[1]:
             self.crashing += 1
             self.held = self.held or self.crashing >= hold_after
         if death != Death.INTERRUPTED:

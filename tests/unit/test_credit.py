@@ -71,6 +71,13 @@ def test_all_of_a_group_that_die_in_a_delay_wait_for_its_end() -> None:
     ] * 2
 
 
+def test_what_is_forgiven_was_never_charged() -> None:
+    group_credits = Credits()
+    assert [group_credits.charge("g", 1, 100.0) for _ in range(3)] == [0.0, 0.0, FIRST_DELAY_S]
+    group_credits.forgive()
+    assert [group_credits.charge("g", 1, 100.1) for _ in range(3)] == [0.0, 0.0, FIRST_DELAY_S]
+
+
 def test_a_group_that_grows_may_restart_more() -> None:
     credit = Credit(2)
     crash_loop(credit, 2, now=100.0)

@@ -5,7 +5,7 @@
 -- KEYS  1 namespace
 -- ARGV  1 slot 2 incarnation 3 supervisor 4 executing: seq of the claim whose job was in `execute`, or 0
 --       5 crashed | killed | interrupted: no record 6 record, JSON
---       7 so many crashes in a row hold a class back, 0 for never 8 which code it ran
+--       7 so many crashes with no success between hold a class back, 0 for never 8 which code it ran
 -- REPLY ok or again, disposition, job id or '', queue or '', attempt
 --       | stale: a later death is recorded | wait: an earlier life in the slot is not settled
 --       | no member: its supervisor was retired, which settled the slot

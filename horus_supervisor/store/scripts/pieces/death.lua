@@ -43,8 +43,7 @@ local function settle(own, executing, death, record, now)
     local limit = string.match(job, '^%d* %d* %d* %d* %d* %d+ (%d+)') or crashes
     flight.disposition = fate(n, death, limit + 0)
   end
-  -- a job that crashes again says nothing new of its class; who calls on_crash stands for many classes
-  flight.blamed = death == 'crashed' and n.crashes == 1 and flight.name ~= 'horus.on_crash'
+  flight.blamed = death == 'crashed' and flight.name ~= 'horus.on_crash' -- which stands for many classes
   place(id, queue, job, n, flight.disposition, delay + 0, now)
   note(id, now, death, attempt, fence, record)
   return flight
