@@ -142,7 +142,7 @@ class Generations:
         template.failures += 1
         facts: dict[str, object] = {"failures": template.failures}
         if delay_s is not None:
-            when = f"in {delay_s} s" if delay_s else "now"
+            when = f"in {delay_s} s, at once on SIGHUP" if delay_s else "now"
             facts["delay_s"] = delay_s
             text = f"job code can't be imported: {error}; failure {template.failures}"
             facts["message"] = f"{text}, next try {when}"

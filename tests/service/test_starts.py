@@ -101,6 +101,11 @@ def test_an_import_that_fails_is_told_with_its_reason_and_once_with_its_stack(
     assert ["traceback" in line for line in failed] == [True, *[False] * (len(failed) - 1)]
     assert [line["failures"] for line in failed] == [*range(1, len(failed) + 1)]
     assert [line["delay_s"] for line in failed[:4]] == [0, 0, 0.1, 0.2]
+    says = [line["message"].partition("; ")[2] for line in failed[1:3]]
+    assert says == [
+        "failure 2, next try now",
+        "failure 3, next try in 0.1 s, at once on SIGHUP",
+    ]
     write_with_module(service, "import another\n")  # another reason has another stack
     reason = "ModuleNotFoundError: No module named 'another' (extra.py:1)"
     assert "line 1, in <module>" in service.wait_for("template.failed", error=reason)["traceback"]
