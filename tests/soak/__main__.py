@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import signal
 import sys
 import time
@@ -35,6 +36,8 @@ def main() -> int:
             faults = operator.run(parse_duration(options.duration))
     for fault in faults:
         print(f"FAULT {fault}")
+    if not faults:
+        shutil.rmtree(folder, ignore_errors=True)
     tell(f"{len(faults)} faults" if faults else "all is accounted for")
     return 1 if faults else 0
 

@@ -13,8 +13,9 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from horus_supervisor.supervisor import probe
@@ -85,11 +86,11 @@ class Operator:
             self._mends.remove(mend)
             mend[1]()
         self.books.work("work", WORK)
-        if now >= self._next_at:
+        if now >= self._next_at and self.unit.runs:
             weights = [weight for weight, _, _ in self._faults]
             [(_, name, fault)] = self._choose.choices(self._faults, weights)
             self._next_at = now + self._choose.uniform(*self._apart_s)
-            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            with contextlib.suppress(ProcessLookupError):  # there is none now: nothing was done
                 fault()
                 self.done[name] += 1
         return now >= end
@@ -100,12 +101,11 @@ class Operator:
     # --- faults --------------------------------------------------------------------------------
 
     def _fault_runner(self) -> None:
-        if pids := processes.runners(self.unit.pid):
-            number = self._choose.choice([*DEADLY, signal.SIGSTOP, signal.SIGTERM])
-            os.kill(self._choose.choice(pids), number)
+        number = self._choose.choice([*DEADLY, signal.SIGSTOP, signal.SIGTERM])
+        os.kill(self._choose.choice(self._runners()), number)
 
     def _fault_all_runners(self) -> None:
-        for pid in processes.runners(self.unit.pid):
+        for pid in self._runners():
             os.kill(pid, signal.SIGKILL)
 
     def _fault_keeper(self) -> None:
@@ -115,46 +115,46 @@ class Operator:
         self._strike("horus-template", [*DEADLY, signal.SIGTERM, signal.SIGSTOP])
 
     def _fault_guard(self) -> None:
-        if self._strike("horus-redis", [*DEADLY, signal.SIGTERM]):
-            return
-        self._freeze(processes.program(self.unit.pid, "horus-redis"))
+        if self._choose.random() < 0.8:
+            self._strike("horus-redis", [*DEADLY, signal.SIGTERM])
+        else:
+            self._freeze(partial(os.kill, self._program("horus-redis")))
 
-    def _strike(self, name: str, numbers: list[signal.Signals]) -> bool:
-        pid = processes.program(self.unit.pid, name)
-        if pid and self._choose.random() < 0.8:
-            os.kill(pid, self._choose.choice(numbers))
-            return True
-        return False
+    def _runners(self) -> list[int]:
+        return _some(processes.runners(self.unit.pid))
 
-    def _freeze(self, pid: int | None) -> None:
-        """Stop a process, and have it go on seconds later, if it is there yet."""
-        if pid:
-            os.kill(pid, signal.SIGSTOP)
-            self._mend((0.5, 5.0), lambda: _go_on(pid))
+    def _program(self, name: str) -> int:
+        return _some(filter(None, [processes.program(self.unit.pid, name)]))[0]
+
+    def _strike(self, name: str, numbers: list[signal.Signals]) -> None:
+        os.kill(self._program(name), self._choose.choice(numbers))
+
+    def _freeze(self, send: Callable[[int], None]) -> None:
+        """Stop the process that ``send`` signals; it goes on seconds later, if it is there yet."""
+        send(signal.SIGSTOP)
+        self._mend((0.5, 5.0), lambda: _go_on(send))
 
     def _fault_supervisor(self) -> None:
-        os.kill(self.unit.pid, self._choose.choice([*DEADLY, signal.SIGTERM, signal.SIGINT]))
+        self.unit.signal(self._choose.choice([*DEADLY, signal.SIGTERM, signal.SIGINT]))
 
     def _fault_supervisor_stands_still(self) -> None:
-        self._freeze(self.unit.pid)
+        self._freeze(self.unit.signal)
 
     def _fault_supervisor_and_keeper(self) -> None:
-        pids = [processes.program(self.unit.pid, "horus-keeper"), self.unit.pid]
-        self._choose.shuffle(pids)
-        for pid in filter(None, pids):
-            os.kill(pid, signal.SIGKILL)
+        keeper = partial(os.kill, self._program("horus-keeper"))
+        both: list[Callable[[int], None]] = [keeper, self.unit.signal]
+        self._choose.shuffle(both)
+        for send in both:
+            send(signal.SIGKILL)
 
-    def _redis(self) -> int | None:
-        guard = processes.program(self.unit.pid, "horus-redis")
-        found = processes.offspring(guard) if guard else []
-        return found[0] if found else None
+    def _redis(self) -> int:
+        return _some(processes.offspring(self._program("horus-redis")))[0]
 
     def _fault_redis_ends(self) -> None:
-        if pid := self._redis():
-            os.kill(pid, self._choose.choice([signal.SIGKILL, signal.SIGTERM]))
+        os.kill(self._redis(), self._choose.choice([signal.SIGKILL, signal.SIGTERM]))
 
     def _fault_redis_stands_still(self) -> None:
-        self._freeze(self._redis())
+        self._freeze(partial(os.kill, self._redis()))
 
     def _fault_file(self) -> None:
         most, risky = self._choose.randint(1, 6), self._choose.randint(0, 4)
@@ -176,10 +176,10 @@ class Operator:
     def _sighup(self) -> None:
         """Ask for new code; who just starts takes that anyway, and may not hear yet."""
         if self._hears():
-            os.kill(self.unit.pid, signal.SIGHUP)
+            self.unit.signal(signal.SIGHUP)
 
     def _fault_reader_stands_still(self) -> None:
-        self._freeze(self.unit.reader)
+        self._freeze(self.unit.reader.send_signal)
 
     def _fault_full_disk(self) -> None:
         self.unit.fill_disk()
@@ -286,9 +286,16 @@ class Operator:
             yield f"the service ended by itself, with {by_itself}\n{self.unit.service.tail()}"
 
 
-def _go_on(pid: int) -> None:
+def _some(pids: Iterable[int]) -> list[int]:
+    """Give processes to signal; fails as a signal would where there is none."""
+    if not (found := list(pids)):
+        raise ProcessLookupError
+    return found
+
+
+def _go_on(send: Callable[[int], None]) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGCONT)
+        send(signal.SIGCONT)
 
 
 EXPECTED_ENDS = {0, 2, *(-number for number in (*DEADLY, signal.SIGTERM, signal.SIGINT))}

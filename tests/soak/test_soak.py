@@ -8,6 +8,8 @@ import pytest
 
 from tests.soak import deaths, operator
 
+pytestmark = pytest.mark.timeout(900)  # more than all that one waits for
+
 
 @pytest.mark.slow
 def test_many_deaths_and_reloads_leave_nothing_behind(tmp_path: Path) -> None:
@@ -17,7 +19,6 @@ def test_many_deaths_and_reloads_leave_nothing_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_service_on_which_faults_are_let_loose_needs_no_hand(tmp_path: Path) -> None:
     with operator.operating(tmp_path, 4, print, short=True) as let_loose:
         assert let_loose.run(4) == []

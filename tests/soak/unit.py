@@ -6,6 +6,7 @@ What an operator may change of it lies in a folder: the file, the job code, the 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -19,6 +20,8 @@ from tests.soak.apps import jobs
 from tests.support.service import ROOT, Service
 
 RESTART_S = 0.2
+CLONE_NEWNS = 0x20000
+"""unshare(2); ``os.unshare`` needs Python 3.12."""
 
 GROUPS = """
 [defaults]
@@ -75,9 +78,9 @@ class Unit:
         self._readers: list[subprocess.Popen[bytes]] = []
 
     @property
-    def reader(self) -> int:
+    def reader(self) -> subprocess.Popen[bytes]:
         """The process that reads what the service says now."""
-        return self._readers[-1].pid
+        return self._readers[-1]
 
     def _read(self) -> list[str]:
         """Have another process read what a service says; a command that runs one so.
@@ -103,12 +106,21 @@ class Unit:
         """The supervisor's."""
         return self.service.pid
 
-    def look(self) -> bool:
-        """Start it where it does not run; whether it did. Its exit status is kept."""
+    @property
+    def runs(self) -> bool:
+        """Whether it did not end, as far as was seen."""
+        return self._process is not None
+
+    def signal(self, number: int) -> None:
+        """Signal the supervisor; nobody where it has ended."""
+        self.service.signal(number)
+
+    def look(self) -> None:
+        """Start it where it does not run. Its exit status is kept."""
         if self._process is not None:
             status = self._process.poll()
             if status is None:
-                return True
+                return
             self.ends.append(status)
             self._process, self._again_at = None, time.monotonic() + RESTART_S
         if time.monotonic() >= self._again_at:
@@ -120,7 +132,6 @@ class Unit:
                 within=self._read(),
             )
             self._process = self.service._process
-        return False
 
     def stop(self) -> int:
         """Stop it in order; its exit status."""
@@ -128,7 +139,9 @@ class Unit:
 
     def close(self) -> None:
         """End everything, however it is."""
-        for pid in (*processes.tagged(self.tag), *(reader.pid for reader in self._readers)):
+        for reader in self._readers:
+            reader.send_signal(signal.SIGCONT)
+        for pid in processes.tagged(self.tag):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
         with contextlib.suppress(AssertionError):
@@ -168,8 +181,15 @@ class Unit:
         return str(self._versions)
 
     def _mount(self) -> bool:
-        """Give its state a small disk of its own, where we may."""
+        """Give its state a small disk of its own, where we may.
+
+        Mounts of this process and its children are their own: a disk ends with the last of them,
+        however that ends.
+        """
         self._disk.mkdir()
+        if ctypes.CDLL(None).unshare(CLONE_NEWNS) != 0:
+            return False
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
         mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "horus-soak", str(self._disk)]
         return subprocess.run(mount, check=False, capture_output=True).returncode == 0
 

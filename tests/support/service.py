@@ -138,8 +138,9 @@ format = "json"
         return self._process.pid
 
     def signal(self, number: int) -> None:
-        """Signal the supervisor."""
-        os.kill(self.pid, number)
+        """Signal the supervisor; where it has ended, nobody."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def wait(self, within_s: float = 45) -> int:
         """Wait for the supervisor's end; its exit status."""
