@@ -137,7 +137,7 @@ def import_jobs(boot: Boot) -> TemplateReady:
         before = leavings.look()
         modules.append(importlib.import_module(name))
         left[name] = leavings.left_since(before)
-    definition.refuse_unfinished()
+    definition.refuse_unfinished(boot.imports)
     codec.make_ready()  # once, and shared by all runners
     for name in ("join", "claim", "finish", "fail", "release"):
         operation.load_script(name)

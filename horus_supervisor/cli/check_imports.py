@@ -180,7 +180,7 @@ def main(fd: int) -> None:
             whence = {cls: whence.get(cls, whole) for cls in definition.heirs(Job)}
             if what := leavings.left_since(before):
                 left[module] = what
-        for cls in definition.unfinished():
+        for cls in definition.unfinished(ask.imports):
             if came_from := whence[cls]:
                 _tell(asker, Broken(came_from, definition.why_unfinished(cls)))
         refused = [_refusal(sample, ask.max_payload_bytes) for sample in ask.samples]

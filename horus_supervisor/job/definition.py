@@ -10,7 +10,7 @@ import dataclasses
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, dataclass_transform
@@ -142,19 +142,25 @@ def registry() -> dict[str, type[Job]]:
     return dict(_registry)
 
 
-def refuse_unfinished() -> None:
+def refuse_unfinished(modules: Collection[str]) -> None:
     """Refuse what ``unfinished`` finds. Raises: ``JobDefinitionError`` that names them all."""
-    if found := unfinished():
+    if found := unfinished(modules):
         raise JobDefinitionError("; ".join(map(why_unfinished, found)))
 
 
-def unfinished() -> list[type[Job]]:
+def unfinished(modules: Collection[str]) -> list[type[Job]]:
     """Find classes without an ``execute`` that are nobody's base: forgotten, or misspelt.
 
-    For who has imported all job code. A base without heirs says that it is one by ``ABC`` among its
-    bases, or by an abstract method of its own.
+    For who has imported all job code. Of ``modules`` and what lies below them only: a library may
+    bring a base that nobody here needs. Another base without heirs says that it is one by ``ABC``
+    among its bases, or by an abstract method of its own.
     """
-    return [cls for cls in heirs(Job) if _is_abstract(cls) and _is_leaf(cls)]
+    below = tuple(f"{module}." for module in modules)
+    return [
+        cls
+        for cls in heirs(Job)
+        if f"{cls.__module__}.".startswith(below) and _is_abstract(cls) and _is_leaf(cls)
+    ]
 
 
 def why_unfinished(cls: type[Job]) -> str:
@@ -165,12 +171,19 @@ def why_unfinished(cls: type[Job]) -> str:
     )
 
 
-def heirs(base: type) -> Iterator[type[Job]]:
-    """Give all job classes of this process, those without an ``execute`` too."""
+def heirs(base: type) -> list[type[Job]]:
+    """Give all job classes of this process, those without an ``execute`` too, each once."""
+    found: dict[type[Job], None] = {}
+    _note_heirs(base, found)
+    return list(found)
+
+
+def _note_heirs(base: type, found: dict[type[Job], None]) -> None:
     heir: type[Job]
     for heir in base.__subclasses__():
-        yield heir
-        yield from heirs(heir)
+        if heir not in found:  # by another of its bases
+            found[heir] = None
+            _note_heirs(heir, found)
 
 
 def _is_leaf(cls: type[Job]) -> bool:

@@ -123,9 +123,32 @@ def test_a_class_without_execute_that_is_nobodys_base_is_found() -> None:
         def excute(self) -> None: ...
 
     ours: list[type] = [Used, Real, Marked, Shaped, Bad]
-    [found] = [cls for cls in definition.unfinished() if cls in ours]
+    [found] = [cls for cls in definition.unfinished([__name__]) if cls in ours]
     assert found.__name__ == "Bad"
     line = inspect.getsourcelines(Bad)[1]
     assert f"no execute(self), so no runner could run it ({__file__}:{line})" in (
         definition.why_unfinished(found)
     )
+
+
+def test_only_what_was_to_be_imported_must_be_finished() -> None:
+    def make(module: str) -> type[Job]:
+        return type("Lame", (Job,), {"__module__": module})
+
+    ours = {make("shop_a"), make("shop_a.jobs")}
+    others = make("shop_abc"), make("library")
+    found = definition.unfinished(["shop_a", "shop_b.jobs"])
+    assert (set(found), len(found)) == (ours, 2)
+    definition.refuse_unfinished([])
+    assert {*ours, *others} <= set(definition.heirs(Job))
+
+
+def test_an_heir_by_two_ways_is_one() -> None:
+    class Left(Job): ...
+
+    class Right(Job): ...
+
+    class Lame(Left, Right): ...
+
+    found: list[type] = [*definition.heirs(Job)]
+    assert found.count(Lame) == 1
