@@ -28,7 +28,8 @@ from pathlib import Path
 from horus_supervisor import linux, messages
 from horus_supervisor.address import parse_url
 from horus_supervisor.ids import sha1_hex
-from horus_supervisor.job import aftermath, blame, codec, definition, leavings  # noqa: F401
+from horus_supervisor.imports import blame, leavings
+from horus_supervisor.job import aftermath, codec, definition  # noqa: F401
 from horus_supervisor.lifecycle import ON_CRASH
 from horus_supervisor.messages import (
     Boot,

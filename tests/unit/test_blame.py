@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from horus_supervisor.errors import JobDefinitionError
-from horus_supervisor.job import blame
+from horus_supervisor.imports import blame
 
 
 @pytest.mark.parametrize(

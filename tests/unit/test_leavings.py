@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 
-from horus_supervisor.job import leavings
+from horus_supervisor.imports import leavings
 
 
 def test_a_thread_a_connection_and_a_handler_are_named() -> None:
