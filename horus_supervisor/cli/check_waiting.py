@@ -13,7 +13,8 @@ from horus_supervisor.config.schema import Config
 from horus_supervisor.errors import HorusError
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
-from horus_supervisor.store.rows import Listed, QueueRow
+from horus_supervisor.store.overview import QueueRow
+from horus_supervisor.store.rows import Listed
 from horus_supervisor.store.wire import Wire
 
 MOST_JOBS = 1000

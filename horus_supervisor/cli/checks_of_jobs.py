@@ -8,7 +8,7 @@ from horus_supervisor.cli.findings import Finding, error, ok, warning
 from horus_supervisor.cli.house import House
 from horus_supervisor.cli.output import count
 from horus_supervisor.cli.typed import RELOAD
-from horus_supervisor.store.rows import Overview
+from horus_supervisor.store.overview import Overview
 
 
 def conservation(overview: Overview) -> Iterator[Finding]:

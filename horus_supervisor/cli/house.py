@@ -15,7 +15,8 @@ import msgspec
 from horus_supervisor.cli.output import count
 from horus_supervisor.clock import rfc3339
 from horus_supervisor.lifecycle import ON_CRASH
-from horus_supervisor.store.rows import Holding, Overview, QueueRow, SupervisorRow
+from horus_supervisor.store.overview import Overview, QueueRow, SupervisorRow
+from horus_supervisor.store.rows import Holding
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from horus_supervisor.clock import rfc3339
 from horus_supervisor.lifecycle import NEVER_MS, JobState
 from horus_supervisor.store import operations
-from horus_supervisor.store.rows import Found, Listed, Note, Overview
+from horus_supervisor.store.overview import Overview
+from horus_supervisor.store.rows import Found, Listed, Note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,7 +15,7 @@ from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
 from horus_supervisor.store import operations
 
 if TYPE_CHECKING:
-    from horus_supervisor.store.rows import Overview, QueueRow
+    from horus_supervisor.store.overview import Overview, QueueRow
 
 queue_argument = click.argument(
     "queue", metavar="Q", callback=names.queue, shell_complete=completing.queues

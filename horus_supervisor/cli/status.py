@@ -25,7 +25,7 @@ from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
 from horus_supervisor.errors import RedisRefused
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
-from horus_supervisor.store.rows import Overview
+from horus_supervisor.store.overview import Overview
 
 BUSY_SHOWN = 20
 """Most runners that are listed with their job; ``--json`` has all."""

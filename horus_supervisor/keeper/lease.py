@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from horus_supervisor.store.rows import SupervisorRow
+from horus_supervisor.store.overview import SupervisorRow
 
 
 @dataclass(slots=True)

@@ -11,22 +11,19 @@ from typing import Any
 
 from horus_supervisor.lifecycle import KEEP_FINISHED_S, Death, Disposition, JobState
 from horus_supervisor.store.operation import Operation, Reply, load_script
+from horus_supervisor.store.overview import Overview, SupervisorRow, read_overview, read_supervisors
 from horus_supervisor.store.rows import (
     Crash,
     CrashReply,
     Found,
     Joined,
     Listed,
-    Overview,
     Slot,
-    SupervisorRow,
     Turn,
     read_crashes,
     read_found,
     read_joined,
     read_listed,
-    read_overview,
-    read_supervisors,
     read_turn,
     text,
 )

@@ -14,7 +14,7 @@ from horus_supervisor.errors import HorusError
 from horus_supervisor.ids import new_job_id
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
-from horus_supervisor.store.rows import Overview
+from horus_supervisor.store.overview import Overview
 from tests.soak.apps import jobs
 
 Kind = Callable[..., Job]

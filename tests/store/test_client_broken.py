@@ -221,7 +221,7 @@ def test_what_is_known_of_many_is_told_and_a_repeat_with_their_ids_settles_it(
     monkeypatch.setattr(tries, "CHUNK", 10)
     jobs = [EmailJob("a@example.com", n) for n in range(30)]
     with make(proxy.url, namespace=namespace, timeout=TIMEOUT_S) as client:
-        client.status("warm")
+        client.enqueue(jobs[0], queue="warm")  # the server knows the script from now on
         proxy.next(fault, spare=1, gone=True)
         with pytest.raises(EnqueueUnknown, match="of 30 jobs 10 are on their queues") as told:
             client.enqueue_many(jobs)

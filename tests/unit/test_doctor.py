@@ -16,7 +16,8 @@ from horus_supervisor.cli.findings import Finding, Level
 from horus_supervisor.cli.house import House, Queue, Supervisor, Told
 from horus_supervisor.config.load import parse
 from horus_supervisor.config.schema import Config
-from horus_supervisor.store.rows import Holding, Overview, QueueRow
+from horus_supervisor.store.overview import Overview, QueueRow
+from horus_supervisor.store.rows import Holding
 
 GOOD = {
     "redis_version": "7.2.4",

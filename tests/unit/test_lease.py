@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from horus_supervisor.keeper.lease import Observer, Pulse
-from horus_supervisor.store.rows import SupervisorRow
+from horus_supervisor.store.overview import SupervisorRow
 
 
 def row(name: str, beat: int, lease_s: float = 30) -> SupervisorRow:

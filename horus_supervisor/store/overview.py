@@ -1,0 +1,88 @@
+"""What a namespace holds as a whole, as typed rows: queues, supervisors, who runs what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from horus_supervisor.store.operation import Reply
+from horus_supervisor.store.rows import Holding, read_holding, text, unpack
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """A queue: counters since its first job, and what is in it now."""
+
+    queue: str
+    enqueued: int
+    succeeded: int
+    discarded: int
+    ready: int
+    scheduled: int
+    dead: int
+    oldest_ready_ms: int | None
+    paused: bool = False
+    next_due_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorRow:
+    """A registered supervisor and what it last told of itself (``facts``)."""
+
+    supervisor: str
+    beat: int
+    lease_ms: int
+    started_ms: int
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything at one moment of Redis's clock."""
+
+    now_ms: int
+    queues: tuple[QueueRow, ...]
+    supervisors: tuple[SupervisorRow, ...]
+    slots: dict[str, Holding | None] = field(default_factory=dict)
+    crashing: frozenset[str] = frozenset()  # classes that crashed since their last success
+    held: dict[str, int] = field(default_factory=dict)  # those held back -> jobs parked
+
+
+def read_overview(reply: Reply) -> Overview:
+    """Read the reply of overview."""
+    now_ms, queues, supervisors, own, classes = reply
+    return Overview(
+        int(now_ms),
+        tuple(_queue_row(queues[i : i + 11]) for i in range(0, len(queues), 11)),
+        tuple(read_supervisors(supervisors)),
+        {text(k): read_holding(text(k), text(v)) for k, v in zip(own[::2], own[1::2], strict=True)},
+        frozenset(map(text, classes[::3])),
+        {text(classes[i]): classes[i + 2] for i in range(0, len(classes), 3) if classes[i + 1]},
+    )
+
+
+def _queue_row(row: Reply) -> QueueRow:
+    head = unpack(row[7]) if row[7] else None
+    oldest = (head.due_ms or head.enqueued_ms) if head else None
+    enqueued, succeeded, discarded, ready, scheduled, dead = (int(value) for value in row[1:7])
+    counts = (enqueued, succeeded, discarded, ready, scheduled, dead)
+    next_due = int(row[10]) if row[10] else None
+    return QueueRow(text(row[0]), *counts, oldest, bool(row[9]), next_due)
+
+
+def _supervisor_row(supervisor: str, value: bytes) -> SupervisorRow:
+    beat, lease, started, facts = value.split(b" ", 3)
+    return SupervisorRow(
+        supervisor,
+        int(beat),
+        int(lease),
+        int(started),
+        msgspec.json.decode(facts, type=dict[str, Any]),
+    )
+
+
+def read_supervisors(reply: Reply) -> list[SupervisorRow]:
+    """Read the reply of supervisors."""
+    return [_supervisor_row(text(i), s) for i, s in zip(reply[::2], reply[1::2], strict=True)]
