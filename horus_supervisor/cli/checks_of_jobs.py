@@ -8,6 +8,7 @@ from horus_supervisor.cli.findings import Finding, error, ok, warning
 from horus_supervisor.cli.house import House
 from horus_supervisor.cli.output import count
 from horus_supervisor.cli.typed import RELOAD
+from horus_supervisor.cli.verdict import refusal
 from horus_supervisor.store.overview import Overview
 
 
@@ -84,10 +85,18 @@ def services(house: House) -> Iterator[Finding]:
             what = f"{one.told.host}: the service {one.supervisor} says nothing"
             why = "its jobs wait until another service takes them over, after the lease"
             yield warning("services", what, why, "horus status")
+        elif one.lacking and one.told.not_ready:
+            what = f"{one.told.host}: {one.lacking}"
+            hint = "horus crashes" if one.told.imported else "horus-supervisor -c FILE --check"
+            yield error("services", what, "it works nothing off", hint)
+        if one.told.refused and one.serving:
+            what = f"{one.told.host}: {refusal(one, house.now_ms)}"
+            why = "the code from before it serves until the next SIGHUP"
+            yield warning("code", what, why, "horus-supervisor -c FILE --check")
     why, start = "nothing is worked off", "horus-supervisor -c FILE"
     if house.alive:
         yield ok("services", f"{count(len(house.alive), 'service')} alive")
     elif house.nobody:
         yield error("services", house.nobody, why, start)
     else:
-        yield warning("services", "no service runs", why, start)
+        yield warning("services", house.absent, why, start)

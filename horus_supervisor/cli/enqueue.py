@@ -118,7 +118,7 @@ def _who_takes(store: Store, order: Enqueue) -> tuple[str, str] | None:
         hint = f"{place.again} resume --job {order.name}, once it is mended"
         return f"{order.name} is held back, as it brings down runners: the job waits", hint
     if not house.alive:
-        return f"no service runs: the job waits in {queue}", place.start
+        return f"{house.absent}: the job waits in {queue}", place.start
     if not house.serves(queue):
         served = [one.queue for one in house.queues if house.serves(one.queue)]
         hint = f"[queues] {queue} = 1 in the service's file, or {place.again} work -q {queue}"

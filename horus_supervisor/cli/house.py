@@ -62,6 +62,13 @@ class ToldRunner(msgspec.Struct, frozen=True):
     since: str | None = None
 
 
+class Refused(msgspec.Struct, frozen=True):
+    """New code that a service did not take."""
+
+    at: str | None = None
+    error: str = "?"
+
+
 class Told(msgspec.Struct, frozen=True):
     """What a supervisor tells with a heartbeat. Another version may tell less."""
 
@@ -74,6 +81,10 @@ class Told(msgspec.Struct, frozen=True):
     groups: dict[str, int] = {}
     queues: tuple[str, ...] = ()
     runners: tuple[ToldRunner, ...] = ()
+    not_ready: str | None = None
+    imported: bool = True
+    stopping: bool = False
+    refused: Refused | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +127,18 @@ class Supervisor:
     lease_s: float
     silent: bool
     runners: tuple[Runner, ...]
+
+    @property
+    def serving(self) -> bool:
+        """Whether it may take a job yet: it lives, and does not stop."""
+        return not (self.silent or self.told.stopping)
+
+    @property
+    def lacking(self) -> str:
+        """Say why none of its runners lives, where one should; else nothing."""
+        if not self.wanted or self.alive or not self.serving:
+            return ""
+        return self.told.not_ready or f"none of its {count(self.wanted, 'runner')} lives"
 
     @property
     def wanted(self) -> int:
@@ -179,16 +202,24 @@ class House:
 
     @property
     def alive(self) -> list[Supervisor]:
-        """Give the services that live."""
-        return [one for one in self.supervisors if not one.silent]
+        """Give the services that live, and do not stop."""
+        return [one for one in self.supervisors if one.serving]
+
+    @property
+    def absent(self) -> str:
+        """Say how it is that none lives, where none does."""
+        stops = any(not one.silent for one in self.supervisors)
+        return "the service stops" if stops else "no service runs"
 
     @property
     def nobody(self) -> str:
         """Say that no service runs though there is work; nothing where that isn't so."""
-        left = sum(queue.ready + queue.scheduled + queue.running for queue in self.queues)
+        left = sum(queue.ready + queue.scheduled for queue in self.queues)
+        if all(one.silent for one in self.supervisors):  # else it may be finished yet
+            left += sum(queue.running for queue in self.queues)
         if self.alive or not left:
             return ""
-        return f"no service runs, and {count(left, 'job')} wait{'s' * (left == 1)}"
+        return f"{self.absent}, and {count(left, 'job')} wait{'s' * (left == 1)}"
 
     def serves(self, queue: str) -> bool:
         """Tell whether a service that lives has runners for a queue, or may yet tell of some."""
@@ -297,7 +328,7 @@ def _queue(
     serving = [
         runner
         for one in supervisors
-        if not one.silent
+        if one.serving
         for runner in one.runners
         if name in runner.told.queues
     ]

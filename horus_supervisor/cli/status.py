@@ -120,7 +120,9 @@ def _show(store: Store, asked: Asked) -> Verdict:
             held=[{"job": name, "parked": jobs} for name, jobs in sorted(house.held.items())],
         )
     else:
-        next_ = f"{store.place.again} {judged.next}" if judged.next else store.place.start
+        next_ = f"{store.place.again} {judged.next}"
+        if not judged.next or judged.next.startswith("-"):
+            next_ = f"{store.place.start} {judged.next}".rstrip()
         print_house(house, crashes, judged, next_)
     return judged
 
@@ -202,7 +204,8 @@ def _now(one: Supervisor) -> str:
     if one.silent:
         return "silent: its keeper is not connected"
     counts = Counter("restarting" if not r.alive else r.state for r in one.runners)
-    return ", ".join(f"{count} {state}" for state, count in counts.most_common()) or "-"
+    told = ", ".join(f"{count} {state}" for state, count in counts.most_common()) or "-"
+    return f"stopping: {told}" if one.told.stopping else told
 
 
 def _print_busy(house: House, busy: list[tuple[Supervisor, Runner]]) -> None:

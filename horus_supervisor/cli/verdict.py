@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from horus_supervisor.cli.crash_rows import Record
-from horus_supervisor.cli.house import House, Queue
+from horus_supervisor.cli.house import House, Queue, Supervisor
 from horus_supervisor.cli.job_rows import how
 from horus_supervisor.cli.jobs import short_name
 from horus_supervisor.cli.output import count
-from horus_supervisor.cli.times import age
+from horus_supervisor.cli.times import age, clock, milliseconds
 
 LATE_S = 60.0
 """A queue whose oldest job waits so long is ``late``."""
@@ -31,12 +31,14 @@ MANY_CRASHES = 4
 
 CRASHES_READ = 200
 
+CHECK = "--check"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """``reasons`` why it isn't well, else what there is; ``next``: the verb to type next.
 
-    Without one it is the service that has to be started.
+    Without one it is the service that has to be started, or asked with an option.
     """
 
     well: bool
@@ -52,10 +54,13 @@ def judge(
     ``strangers``: queue and name of waiting jobs that nobody who serves it imports.
     """
     crashing = _crashing(crashes)
-    unserved = _unattended(house) or _empty(house)
+    unserved, empty = _unattended(house), _empty(house)
+    if not unserved or any(next_ == CHECK for _, next_ in empty):
+        unserved = [*empty, *unserved]  # without its code no runner is born
     late = [*_stalled(house), *_overdue(house)]
     held = _held(house)
-    found = [*unserved, *held, *_strange(strangers), *late, *crashing, *_silent(house)]
+    refused = [*_silent(house), *_refused(house)]
+    found = [*unserved, *held, *_strange(strangers), *late, *crashing, *refused]
     if found:
         cause = held or crashing or found  # what crashes is mostly why the rest waits
         return Verdict(False, tuple(reason for reason, _ in found), cause[0][1])
@@ -127,13 +132,28 @@ def _few(names: Sequence[str]) -> str:
 def _empty(house: House) -> Found:
     """Find services without a living runner: job code is imported for long, or can't be."""
     return [
-        (
-            f"{one.told.host}: none of its {count(one.wanted, 'runner')} lives; see its log",
-            "crashes",
-        )
-        for one in house.alive
-        if one.wanted and not one.alive
+        (f"{one.told.host}: {one.lacking}", "crashes" if one.told.imported else CHECK)
+        for one in house.supervisors
+        if one.lacking
     ]
+
+
+def _refused(house: House) -> Found:
+    """Find services that were asked to take new code, and did not."""
+    return [
+        (f"{one.told.host}: {refusal(one, house.now_ms)}", CHECK)
+        for one in house.supervisors
+        if one.told.refused and one.serving
+    ]
+
+
+def refusal(one: Supervisor, now_ms: float) -> str:
+    """Say when and why a service did not take new code."""
+    refused = one.told.refused
+    assert refused
+    at_ms = milliseconds(refused.at)
+    when = f" at {clock(at_ms, now_ms)}" if at_ms else ""
+    return f"new code refused{when}: {refused.error}"
 
 
 def _stalled(house: House) -> Found:

@@ -66,9 +66,11 @@ class Duty:
     due: float = 0.0
 
 
-def _pids(facts: dict[str, object]) -> list[object]:
+def _news(facts: dict[str, object]) -> list[object]:
+    """Give what of the facts is told at once where it changed."""
     runners = facts.get("runners")
-    return [runner.get("pid") for runner in runners] if isinstance(runners, list) else []
+    pids = [runner.get("pid") for runner in runners] if isinstance(runners, list) else []
+    return [facts.get("not_ready"), facts.get("refused"), *pids]
 
 
 class Keeper:
@@ -193,7 +195,7 @@ class Keeper:
 
     def _take_facts(self, facts: dict[str, object]) -> None:
         """Keep what the next heartbeat tells; tell it at once where runners came or went."""
-        if _pids(facts) != _pids(self._facts):
+        if _news(facts) != _news(self._facts):
             for duty in self._duties:
                 if duty.do == self._beat:
                     duty.due = 0.0

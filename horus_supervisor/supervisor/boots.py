@@ -10,6 +10,7 @@ from horus_supervisor import __version__, messages
 from horus_supervisor.config.schema import Config, GroupConfig
 from horus_supervisor.messages import Identity
 from horus_supervisor.supervisor.programs import Template
+from horus_supervisor.supervisor.standing import Standing
 
 
 def identity(config: Config) -> Identity:
@@ -92,7 +93,7 @@ def keeper(
 def facts(
     config: Config,
     identity: Identity,
-    started_at: str,
+    standing: Standing,
     template: Template,
     runners: list[dict[str, object]],
 ) -> dict[str, object]:
@@ -106,9 +107,10 @@ def facts(
         "version": __version__,
         "app_version": template.app_version,
         "code": template.code,
-        "started_at": started_at,
+        "started_at": standing.started_at,
         "groups": {group.name: group.runners for group in config.groups},
         "jobs": template.jobs,
         "queues": sorted({queue for group in config.groups for queue in group.queues}),
         "runners": runners,
+        **standing.facts,
     }

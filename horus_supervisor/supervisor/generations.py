@@ -55,6 +55,7 @@ class Generations:
         self._next: tuple[messages.Boot, float] | None = None  # a SIGHUP during a roll
         self._last = 0
         self.in_force = self._add(boot)
+        self.refused: str | None = None  # why the last new code is not taken
 
     def _add(self, boot: messages.Boot) -> Template:
         self._last += 1
@@ -104,7 +105,7 @@ class Generations:
             return
         if at:
             self._retire(at.template)
-        template = self._add(boot)
+        template, self.refused = self._add(boot), None
         self._reload = Reload(template, now, now + within_s)
         modules = ", ".join(boot.imports)
         self.log.info(Event.RELOAD_BEGUN, modules=modules, generation=template.generation)
@@ -209,6 +210,7 @@ class Generations:
         new = {"generation": template.generation, "app_version": template.app_version}
         self.log.error(Event.RELOAD_FAILED, error=error, **new, **facts)
         self._retire(template)
+        self.refused = error
         at.failed = True
         if not at.rolling:
             self._reload = None

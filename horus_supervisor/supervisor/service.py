@@ -288,8 +288,7 @@ class Supervisor:
         self._programs.start_guard(str(self.config.redis.folder), fds)
 
     def _start_template(self, template: Template) -> None:
-        board_fd, lock_fd = self._board.fd, self._lock_fd
-        self._programs.start_template(template, board_fd, lock_fd, self._hear_template)
+        self._programs.start_template(template, self._board.fd, self._lock_fd, self._hear_template)
 
     def _start_keeper(self) -> None:
         fds = [self._board.fd, self._lock_fd, *(self._lifeline[1:] if self._lifeline else ())]
@@ -366,21 +365,22 @@ class Supervisor:
 
     def _facts(self) -> dict[str, object]:
         code, rows = self._generations.in_force, roster.rows(self._crew)
-        return boots.facts(self.config, self.identity, self._standing.started_at, code, rows)
+        return boots.facts(self.config, self.identity, self._standing, code, rows)
 
     def _tell(self, now: float) -> None:
-        if not (self._stop or self._programs.keeper_lags) and self._facts_due.look(now):
-            self._programs.tell_keeper(messages.Facts(facts=self._facts()))
-        seats = self._wanted_seats()
         seen = Seen(
             registered=self._registered,
             imported=bool(self._generations.ready),
-            alive=self._crew.alive(seats),
-            wanted=len(seats),
+            alive=self._crew.alive(self._wanted_seats()),
+            wanted=len(self._wanted_seats()),
             stopping=self._stop is not None,
             reloading=self._generations.busy,
+            refused=self._generations.refused,
         )
-        self._standing.look(seen, self.identity.supervisor, self._log, now)
+        if self._standing.look(seen, self.identity.supervisor, self._log, now):
+            self._facts_due.soon()
+        if not self._programs.keeper_lags and self._facts_due.look(now):
+            self._programs.tell_keeper(messages.Facts(facts=self._facts()))
         if self._outlet.dropped and not self._outlet.full:
             self._log.error(Event.LOG_DROPPED, count=self._outlet.dropped)
             self._outlet.dropped = 0

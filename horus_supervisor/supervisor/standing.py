@@ -14,6 +14,9 @@ from horus_supervisor.supervisor.status import Status, StatusFile
 
 WRITE_EVERY_S = 1.0
 
+REASON_MAX = 300
+"""Characters of a reason that heartbeats tell; the log has all of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -25,6 +28,7 @@ class Seen:
     wanted: int  # runners
     stopping: bool
     reloading: bool
+    refused: str | None = None  # why new code is not taken
 
 
 def why_not(seen: Seen, away: str | None) -> str | None:
@@ -52,8 +56,12 @@ class Standing:
         self._notifier = Notifier()
         self._reloading = False
         self._away: str | None = None
+        self._refused: str | None = None
+        self._refused_at = ""
         self._told = ""
         self._written_at = 0.0
+        self.facts: dict[str, object] = {"not_ready": "it starts", "imported": False}
+        """What heartbeats tell of it."""
         self._told_fault = False
 
     def redis_lost(self, error: str) -> None:
@@ -75,9 +83,19 @@ class Standing:
         self._reloading = False
         self._notifier.say("STOPPING=1")
 
-    def look(self, seen: Seen, supervisor: str, log: Logger, now: float) -> None:
-        """Tell how the service stands after a turn; log it when it is ready for the first time."""
+    def look(self, seen: Seen, supervisor: str, log: Logger, now: float) -> bool:
+        """Tell how the service stands after a turn; log it when it is ready for the first time.
+
+        Gives whether heartbeats have to tell something new.
+        """
         why = why_not(seen, self._away)
+        before = self.facts
+        self.facts = {
+            "not_ready": why,
+            "imported": seen.imported,
+            "stopping": seen.stopping,
+            "refused": self._refusal(seen.refused),
+        }
         text = why or f"serving {counted(seen.wanted, 'runner', 'runners')}"
         if why is None and not self.was_ready:
             self.was_ready = True
@@ -90,7 +108,7 @@ class Standing:
             self._notifier.say(f"STATUS={' '.join(text.split())}")
         self._notifier.turned(now)
         if text == self._told and now - self._written_at < WRITE_EVERY_S:
-            return
+            return before != self.facts
         self._told, self._written_at = text, now
         told = Status(os.getpid(), supervisor, self.started_at, now, why is None, text)
         try:
@@ -99,3 +117,10 @@ class Standing:
             if not self._told_fault:
                 self._told_fault = True
                 log.error(Event.SPOOL_FAULT, file=str(self._file.path), error=str(error))
+        return before != self.facts
+
+    def _refusal(self, error: str | None) -> dict[str, str] | None:
+        """Tell since when new code is refused, and why."""
+        if error != self._refused:
+            self._refused, self._refused_at = error, rfc3339(self._clock.wall())
+        return {"at": self._refused_at, "error": error[:REASON_MAX]} if error else None

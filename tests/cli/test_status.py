@@ -221,6 +221,40 @@ def test_a_queue_whose_runners_are_all_down_is_not_well(
     assert reasons(horus) == ["emails: 1 ready, its runners are restarting"]
 
 
+def test_a_service_whose_code_is_not_imported_is_not_well(
+    horus: Horus, scene: Scene, keeper: str
+) -> None:
+    why = "0 of 1 runner, as the job code is not imported"
+    down = [runner(0, pid=None, state="backoff")]
+    scene.beat(keeper, groups={"emails": 1}, runners=down, imported=False, not_ready=why)
+    scene.add("a")
+    assert reasons(horus) == [f"w1: {why}", "emails: 1 ready, its runners are restarting"]
+    assert horus("status").stdout.endswith("\nNext: horus-supervisor -c FILE --check\n")
+    told = horus("doctor", code=1).stdout
+    assert f"w1: {why}" in told
+    assert "horus-supervisor -c FILE --check" in told
+
+
+def test_new_code_that_was_refused_is_not_well(horus: Horus, scene: Scene, keeper: str) -> None:
+    refused = {"at": "2026-08-24T02:14:07.000000Z", "error": "its import failed: KeyError: 'X'"}
+    scene.beat(keeper, groups={"emails": 1}, runners=[runner(0)], refused=refused)
+    told = "w1: new code refused at 08-24 02:14:07Z: its import failed: KeyError: 'X'"
+    assert reasons(horus) == [told]
+    assert horus("status").stdout.endswith("\nNext: horus-supervisor -c FILE --check\n")
+    findings = horus.json("doctor", code=None)["findings"]
+    assert [one["level"] for one in findings if one["what"] == told] == ["warning"]
+
+
+def test_a_service_that_stops_serves_nothing(horus: Horus, scene: Scene, keeper: str) -> None:
+    scene.beat(keeper, groups={"emails": 1}, runners=[runner(0)], stopping=True)
+    assert "stopping: 1 idle" in well(horus)
+    scene.start("r", 7)
+    warned = horus("enqueue", "shop.Mail", "-q", "emails").stderr
+    assert "the service stops: the job waits in emails" in warned
+    assert reasons(horus) == ["the service stops, and 1 job waits"]
+    assert horus.json("status")["queues"][0]["runners"] == 0
+
+
 def test_a_job_that_waits_too_long_is_not_well(horus: Horus, scene: Scene, keeper: str) -> None:
     service(scene, keeper, runner(0))
     scene.add("a", due_ms=1_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -9,6 +10,8 @@ import sys
 
 import pytest
 
+from horus_supervisor import Client
+from horus_supervisor.store import operations
 from horus_supervisor.supervisor.probe import ask
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, children
@@ -65,11 +68,16 @@ def test_a_file_that_was_saved_with_mistakes_ends_no_service_that_lives(service:
     assert probe(service, "live")[0] == probe(service, "ready")[0] == 0
 
 
-def test_a_service_is_live_and_not_ready_while_job_code_is_imported(service: Service) -> None:
+def test_a_service_is_live_and_not_ready_while_job_code_is_imported(
+    service: Service, client: Client
+) -> None:
     (service.folder / "slow.py").write_text("import time\ntime.sleep(60)\n")
     service.write(ONE, imports="slow", path=str(service.folder))
     service.start(ready=False)
-    wait_for(service, "ready", 1, "0 of 1 runner, as the job code is not imported")
+    why = "0 of 1 runner, as the job code is not imported"
+    wait_for(service, "ready", 1, why)
+    listed = functools.partial(client.connection.run, operations.supervisors(service.namespace))
+    wait_until(lambda: listed()[0].facts["not_ready"] == why, "status is told as much")
     assert probe(service, "live")[0] == 0
 
 

@@ -73,7 +73,7 @@ def test_a_module_and_a_path_that_the_file_names_anew_are_imported(
     ],
 )
 def test_an_import_that_fails_changes_nothing(
-    app: App, service: Service, more: str, why: str
+    app: App, service: Service, horus: Horus, more: str, why: str
 ) -> None:
     app.serve("[queues]\nq = 2\n", supervisor='import_timeout = "1s"')
     before = service.runner_pids()
@@ -82,7 +82,9 @@ def test_an_import_that_fails_changes_nothing(
     app.reload()
     failed = service.wait_for("template.failed")
     assert why in f"{failed['error']}\n{failed.get('traceback')}"
-    assert failed["error"] in service.wait_for("reload.failed", level="error")["error"]
+    error = service.wait_for("reload.failed", level="error")["error"]
+    assert failed["error"] in error
+    wait_until(lambda: error[:60] in " ".join(horus("status")["reasons"]), "status tells it")
     os.kill(before[0], signal.SIGKILL)
     service.wait_for("runner.started", count=3)
     assert app.says() == "1"
@@ -91,6 +93,7 @@ def test_an_import_that_fails_changes_nothing(
     app.write("3")
     app.reload()
     assert app.done()["app_version"] == "3"
+    wait_until(lambda: horus("status")["reasons"][0].startswith("2 runners"), "it is well again")
     assert service.events("child.exited") == []
 
 
