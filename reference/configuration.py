@@ -45,9 +45,9 @@ _AFTER = """
 ## When a change is taken
 
 Saving the file is enough for groups, `[queues]` and `[defaults]`: runners appear or leave within
-two seconds, each after its current job, and only those whose settings changed are replaced. What
-the log's `supervisor.reloaded` names in `needs_restart` is in force after a restart. A file with
-mistakes changes nothing (`supervisor.config_rejected`).
+two seconds, each after its current job, and only those whose settings changed are replaced. The
+keys that the log's `supervisor.reloaded` names in `needs_restart` hold from the next start on. A
+file with mistakes changes nothing (`supervisor.config_rejected`).
 
 ## The environment
 

@@ -152,7 +152,7 @@ MEANING = {
     "module": "a module of `imports`",
     "modules": "the modules that are imported",
     "name": "the program's name",
-    "needs_restart": "what changed in the file and is not in force yet",
+    "needs_restart": "keys that were edited and hold from the next start on",
     "queues": "the queues that it serves",
     "reason": "why",
     "retry_at": "when it is tried again; null where it is not",

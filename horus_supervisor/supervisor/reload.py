@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from horus_supervisor.config import keys
 from horus_supervisor.config.load import load
 from horus_supervisor.config.schema import Config, GroupConfig, SupervisorConfig
 from horus_supervisor.errors import ConfigError
@@ -17,6 +18,9 @@ STILL_S = 0.25
 
 RECENT_S = 2.0
 """Seconds after a change in which stamps prove nothing: two edits may fall into one tick."""
+
+_AT_START = {"redis": keys.REDIS, "supervisor": keys.SUPERVISOR, "log": keys.LOG}
+"""Tables that are in force from a start to the end."""
 
 _BY_SIGHUP = "supervisor.imports, supervisor.path (or SIGHUP)"
 
@@ -107,14 +111,18 @@ class Settings:
         except ConfigError as error:
             log.warning(Event.CONFIG_REJECTED, config=file, mistakes=error.mistakes)
             return False
-        kept = {name: getattr(before, name) for name in restart}
+        kept = {name: getattr(before, name) for name in _AT_START}
         kept["supervisor"] = _with_code(before.supervisor, (config if at_once else before))
         if not (at_once or _same_code(before, config)):
             restart.append(_BY_SIGHUP)
         self._put_in_force(dataclasses.replace(config, **kept))
-        fields = {"needs_restart": restart} if restart else {}
         told = changes(before, self.config) if edited else "nothing was edited"
-        log.info(Event.SUPERVISOR_RELOADED, config=file, changes=told, **fields)
+        if restart:
+            text = f"{file} taken: {told}; from the next start on: {', '.join(restart)}"
+            fields = {"needs_restart": restart, "message": text}
+            log.warning(Event.SUPERVISOR_RELOADED, config=file, changes=told, **fields)
+        else:
+            log.info(Event.SUPERVISOR_RELOADED, config=file, changes=told)
         return True
 
 
@@ -129,15 +137,20 @@ def _same_code(one: Config, other: Config) -> bool:
 
 
 def read(path: Path, in_force: Config) -> tuple[Config, list[str]]:
-    """Read the file again; give it with what of it needs a restart. Raises ``ConfigError``."""
+    """Read the file again; give it with its keys that need a restart. Raises ``ConfigError``."""
     config = load(path)
     code_as_it_is = _with_code(config.supervisor, in_force)
     as_it_is = dataclasses.replace(config, supervisor=code_as_it_is)
     return config, [
-        name
-        for name in ("redis", "supervisor", "log")
-        if getattr(as_it_is, name) != getattr(in_force, name)
+        f"{table}.{key.name}"
+        for table, known in _AT_START.items()
+        for key in known
+        if _value(as_it_is, table, key) != _value(in_force, table, key)
     ]
+
+
+def _value(config: Config, table: str, key: keys.Key) -> object:
+    return getattr(getattr(config, table), key.field, None)  # `url_file` is read into `url`
 
 
 def changes(before: Config, after: Config) -> str:

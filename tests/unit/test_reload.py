@@ -154,7 +154,9 @@ def test_what_needs_a_restart_is_named(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     in_force = parse(BEFORE, path)
     path.write_text(BEFORE.replace("imports", 'lease = "9s"\nimports') + '[log]\nlevel = "debug"\n')
-    assert read(path, in_force)[1] == ["supervisor", "log"]
+    assert read(path, in_force)[1] == ["supervisor.lease", "log.level"]
+    path.write_text('[redis]\nurl = "redis://elsewhere"\n' + BEFORE)
+    assert read(path, in_force)[1] == ["redis.url"]
     path.write_text(BEFORE.replace('["app"]', '["other"]'))
     assert read(path, in_force)[1] == [], "what is imported needs a SIGHUP only"
     path.write_text(BEFORE.replace("a = 1", "a = 5"))
