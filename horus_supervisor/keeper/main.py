@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from horus_supervisor import errors, linux, logs, messages
 from horus_supervisor.address import parse_url
@@ -64,6 +64,13 @@ class Duty:
     do: Callable[[], object]
     every_s: float
     due: float = 0.0
+
+
+def _names(supervisor: str, facts: dict[str, Any]) -> dict[str, str | None]:
+    """Tell the names of another host's runners by their slots, as its last heartbeat had them."""
+    return {
+        f"{supervisor}/{row.get('slot')}": row.get("runner") for row in facts.get("runners") or ()
+    }
 
 
 def _news(facts: dict[str, object]) -> list[object]:
@@ -353,8 +360,10 @@ class Keeper:
             word, lost = self.ask(operation)
             if word == "ok":
                 kill_clients(self.wire, f"horus:{row.supervisor}:")
+                names = _names(row.supervisor, row.facts)
                 for crash in lost:
-                    rites.tell_lost(self.log, crash, host, row.supervisor, Cause.HOST_LOST)
+                    told = (names.get(crash.slot), host, row.supervisor)
+                    rites.tell_lost(self.log, crash, *told, Cause.HOST_LOST)
 
 
 def main(channel_fd: int, board_fd: int, log_fd: int, *_held: int) -> None:

@@ -165,6 +165,7 @@ def settle(keeper: Keeper, supervisor: str, testament: Testament) -> None:
     Safe to repeat. Raises what the connection raises while Redis is away.
     """
     namespace, host = keeper.boot.namespace, keeper.boot.identity.host
+    known = testament.known
     calls = sorted(keeper.spool.glob(f"{supervisor}.*.call"))
     for path in calls:
         hand_in(keeper, path)
@@ -178,13 +179,15 @@ def settle(keeper: Keeper, supervisor: str, testament: Testament) -> None:
         death=testament.death,
         record=lost_record(Cause.SUPERVISOR_LOST, host, supervisor),
         readable=testament.readable,
-        known=[(k.slot, k.executing, k.death, bytes(k.record)) for k in testament.known],
+        known=[(k.slot, k.executing, k.death, bytes(k.record)) for k in known],
     )
     word, lost = keeper.ask(operation)
     if word == "ok" and testament.death == Death.LOST:
         kill_clients(keeper.wire, f"horus:{supervisor}:")
+        names = {k.slot: msgspec.json.decode(k.record, type=CrashRecord).runner for k in known}
         for crash in lost:
-            tell_lost(keeper.log, crash, host, supervisor, Cause.SUPERVISOR_LOST)
+            told = (names.get(crash.slot), host, supervisor)
+            tell_lost(keeper.log, crash, *told, Cause.SUPERVISOR_LOST)
     halves = keeper.spool.glob(f"{supervisor}.*{pending.SCRATCH}")  # whoever wrote them is dead
     for path in (*calls, _open(keeper, supervisor), *halves):
         with contextlib.suppress(OSError):
@@ -242,15 +245,21 @@ def hand_in(keeper: Keeper, path: Path) -> None:
     keeper.ask(call)
 
 
-def tell_lost(log: Logger, crash: Crash, host: str, supervisor: str, cause: Cause) -> None:
-    """Log what became of a job whose supervisor is gone."""
+def tell_lost(
+    log: Logger, crash: Crash, runner: str | None, host: str, supervisor: str, cause: Cause
+) -> None:
+    """Log what became of a job whose supervisor is gone; ``runner`` where its name is known."""
     facts = {
         "job_id": crash.job_id,
         "job": crash.job,
         "queue": crash.queue,
         "attempt": crash.attempt,
     }
-    lost = {"runner": crash.slot, "cause": cause, "lost_host": host, "lost_supervisor": supervisor}
+    facts |= {"runner": runner} if runner else {}
+    who = "the supervisor died" if cause == Cause.SUPERVISOR_LOST else f"host {host} was lost"
+    where = f"{crash.job} ran on {runner}" if runner else f"{crash.job} ran"
+    text = f"{who} while {where}; the job is {crash.disposition}"
+    lost = {"cause": cause, "lost_host": host, "lost_supervisor": supervisor, "message": text}
     log.error(Event.JOB_CRASHED, disposition=crash.disposition, **facts, **lost)
     if crash.disposition in (Disposition.EXHAUSTED, Disposition.QUARANTINED):
         log.error(Event.JOB_DEAD, reason=crash.disposition, **facts)

@@ -86,6 +86,8 @@ def test_a_host_that_is_gone_gives_its_jobs_back_through_another_host(
         service.wait()
         line = other.wait_for("job.crashed", job_id=job.id, within_s=7)
         assert line["cause"] == "host_lost"
+        assert " was lost while " in line["message"]
+        assert f" ran on {line['runner']}; the job is requeued" in line["message"]
         wait_until(lambda: job.status() == "succeeded", "second run", on_failure=other.tail)
     finally:
         other.stop()
@@ -351,7 +353,11 @@ def test_what_became_of_the_jobs_of_a_killed_supervisor_is_told_by_its_successor
     service.kill()
     service.start()
     told = service.wait_for("job.crashed", job_id=again.id, cause="supervisor_lost")
-    assert told["disposition"] == "requeued"
+    assert told["message"] == (
+        f"the supervisor died while {jobs.HangOnce.__horus__.name} ran on {told['runner']};"
+        " the job is requeued"
+    )
+    assert told["runner"] in ("q/1", "q/2")
     service.wait_for("job.crashed", job_id=once.id, disposition="exhausted")
     service.wait_for("job.dead", job_id=once.id, reason="exhausted")
     wait_until(lambda: again.status() == "succeeded", "second run", on_failure=service.tail)
