@@ -128,15 +128,16 @@ def _show(store: Store, asked: Asked) -> Verdict:
 
 
 def look(store: Store) -> tuple[House, list[Record]]:
-    """Ask for everything that there is to see, and the crashes of late."""
+    """Ask for everything that there is to see, and the crashes of late that blame somebody."""
     overview = store.run(operations.overview(store.namespace))
     names: dict[str, str] = {}
     if any(overview.slots.values()):
         call = operations.list_jobs(store.namespace, JobState.RUNNING, None, NAMED, heads=True)
         names = {item.job_id: item.job.name for item in store.run(call)}
     within_ms = round(verdict.CRASHES_WITHIN_S * 1000)
-    records = operations.crashes(store.namespace, verdict.CRASHES_READ, within_ms)
-    return see(overview, names, _hear(store, overview)), store.run(records)
+    records = store.run(operations.crashes(store.namespace, verdict.CRASHES_READ, within_ms))
+    crashes = verdict.blaming(records, overview.crashing)
+    return see(overview, names, _hear(store, overview)), crashes
 
 
 def look_who_serves(store: Store) -> House:

@@ -6,7 +6,7 @@ Judges by how long work waits, not by how much of it there is: a queue of a mill
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from horus_supervisor.cli.crash_rows import Record
@@ -15,6 +15,7 @@ from horus_supervisor.cli.job_rows import how
 from horus_supervisor.cli.jobs import short_name
 from horus_supervisor.cli.output import count
 from horus_supervisor.cli.times import age, clock, milliseconds
+from horus_supervisor.lifecycle import DEATH_OF_CAUSE, Death
 
 LATE_S = 60.0
 """A queue whose oldest job waits so long is ``late``."""
@@ -49,7 +50,7 @@ class Verdict:
 def judge(
     house: House, crashes: Sequence[Record], strangers: Sequence[tuple[str, str]] = ()
 ) -> Verdict:
-    """Judge a house; ``crashes`` are those of the last ``CRASHES_WITHIN_S``, newest first.
+    """Judge a house; ``crashes`` are those that blame somebody, newest first: ``blaming``.
 
     ``strangers``: queue and name of waiting jobs that nobody who serves it imports.
     """
@@ -60,10 +61,9 @@ def judge(
     late = [*_stalled(house), *_overdue(house)]
     held = _held(house)
     refused = [*_silent(house), *_refused(house)]
-    found = [*unserved, *held, *_strange(strangers), *late, *crashing, *refused]
+    found = [*unserved, *held, *_strange(strangers), *crashing, *late, *refused]
     if found:
-        cause = held or crashing or found  # what crashes is mostly why the rest waits
-        return Verdict(False, tuple(reason for reason, _ in found), cause[0][1])
+        return Verdict(False, tuple(reason for reason, _ in found), found[0][1])
     said, next_ = [_census(house)], "jobs"
     if paused := [queue.queue for queue in house.queues if queue.paused]:
         several = "queues are" if len(paused) > 1 else "queue is"
@@ -177,13 +177,31 @@ def _overdue(house: House) -> Found:
     ]
 
 
+def blaming(crashes: Sequence[Record], crashing: Container[str]) -> list[Record]:
+    """Give the crashes that blame job code; ``crashing``: classes without a success since theirs.
+
+    A host that was lost blames none, and what has succeeded since is to blame no longer. Of what
+    the service killed for its time or its memory Redis counts no successes.
+    """
+    return [
+        record
+        for record, death in ((one, DEATH_OF_CAUSE.get(one.get("cause", ""))) for one in crashes)
+        if death is not Death.LOST
+        if death is not Death.CRASHED or not record.get("job") or record["job"] in crashing
+    ]
+
+
 def _crashing(crashes: Sequence[Record]) -> Found:
     if len(crashes) < MANY_CRASHES:
         return []
-    kinds = Counter((short_name(r.get("job") or "-"), how(r), str(r.get("host"))) for r in crashes)
+    kinds = Counter(
+        " ".join((short_name(r.get("job") or "-"), how(r), str(r.get("host")))) for r in crashes
+    )
     more = "+" if len(crashes) >= CRASHES_READ else ""
     minutes = round(CRASHES_WITHIN_S / 60)
-    text = f"{len(crashes)}{more} crashes/{minutes}m ({' '.join(kinds.most_common(1)[0][0])})"
+    rest = f", {len(kinds) - 2} more" if len(kinds) > 2 else ""
+    most = ", ".join(kind for kind, _ in kinds.most_common(2))
+    text = f"{len(crashes)}{more} crashes/{minutes}m ({most}{rest})"
     return [(text, f"crashes --since {minutes}m")]
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import signal
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from horus_supervisor.address import parse_url
+from horus_supervisor.store import operations
 from horus_supervisor.store.wire import Wire
-from tests.support.horus import COMMAND, Horus, Scene, environment
-from tests.support.redis_server import RedisServer
+from tests.support.horus import Horus, Scene
 
 QUEUE_FIELDS = {
     *("queue", "ready", "oldest_ready_s", "running", "scheduled", "dead", "paused", "runners"),
@@ -283,6 +280,27 @@ def test_many_crashes_are_not_well_and_a_few_are(horus: Horus, scene: Scene, kee
     text = horus("status").stdout
     assert "crashing" in text
     assert text.splitlines()[-1].endswith("crashes --since 10m")
+    scene.kill("j5", 5, name="shop.Pdf", cause="exit", signal=None, exit_code=3)
+    assert reasons(horus) == ["5 crashes/10m (Mail SIGSEGV w2, Pdf exit 3 w2)"]
+    scene.add("late", due_ms=1_000)
+    assert reasons(horus)[1].startswith("emails: oldest waits ")  # what crashes is mostly why
+    scene.add("r", queue="reports")
+    assert reasons(horus)[0] == "reports: 1 ready, no runner serves it"
+    assert horus("status").stdout.splitlines()[-1].endswith(" work -q reports")
+
+
+def test_crashes_that_blame_nobody_any_more_are_well(
+    horus: Horus, scene: Scene, keeper: str
+) -> None:
+    service(scene, keeper, runner(0))
+    for number in range(1, 5):
+        scene.kill(f"l{number}", number, cause="supervisor_lost", signal=None)
+    well(horus)
+    for number in range(5, 9):
+        scene.kill(f"j{number}", number)
+    assert reasons(horus) == ["4 crashes/10m (Mail SIGSEGV w2)"]
+    scene.run(operations.calm(scene.namespace, "shop.Mail"))  # as by its next success
+    well(horus)
 
 
 def test_a_class_that_is_held_back_is_not_well(horus: Horus, scene: Scene, keeper: str) -> None:
@@ -325,38 +343,6 @@ def test_what_an_operator_paused_is_well_and_said(horus: Horus, scene: Scene, ke
     assert "2 queues are paused (emails, reports)" in text
     assert len([line for line in text.splitlines() if line.endswith("  paused")]) == 2
     assert text.splitlines()[-1].endswith("resume emails")
-
-
-def watching(*where: str) -> subprocess.Popen[bytes]:
-    command = [*COMMAND, *where, "status", "--json", "--watch", "100ms"]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=environment(), stdout=pipe, stderr=pipe)
-
-
-def test_watching_shows_it_again_and_again_as_an_object_a_line(horus: Horus, scene: Scene) -> None:
-    with watching(*horus.where) as process:
-        assert process.stdout
-        first = json.loads(process.stdout.readline())
-        scene.add("a")
-        changed = (json.loads(line) for line in process.stdout)
-        assert next(told for told in changed if told["queues"])["queues"][0]["ready"] == 1
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=120)
-    assert (first["schema"], first["queues"], process.returncode, said) == (1, [], 130, b"")
-
-
-def test_watching_outlives_an_outage(own_redis: RedisServer) -> None:
-    with watching("--url", own_redis.url) as process:
-        assert process.stdout
-        assert process.stderr
-        assert process.stdout.readline()
-        own_redis.kill()
-        assert json.loads(process.stderr.readline())["error"]["code"] == 5
-        own_redis.start()
-        shown = iter(process.stdout)
-        assert all(json.loads(next(shown))["healthy"] for _ in range(10))
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=120)
 
 
 def test_what_another_version_tells_of_itself_does_not_hurt(
