@@ -15,7 +15,7 @@ import click
 from horus_supervisor.cli import ids, output, verdict
 from horus_supervisor.cli.crash_rows import Record
 from horus_supervisor.cli.errors import Exit, Failure, tell, usage
-from horus_supervisor.cli.house import Heard, House, Runner, Supervisor, see
+from horus_supervisor.cli.house import Heard, House, Queue, Runner, Supervisor, see
 from horus_supervisor.cli.job_rows import names_waiting
 from horus_supervisor.cli.jobs import short_name
 from horus_supervisor.cli.output import Column
@@ -160,10 +160,8 @@ def _hear(store: Store, overview: Overview) -> Heard:
 def print_house(house: House, crashes: Sequence[Record], judged: Verdict, next_: str) -> None:
     """Write all of it for people."""
     _print_verdict(judged)
-    if house.queues:
-        output.print_table(
-            QUEUES, [_queue_row(house, crashes, at) for at in range(len(house.queues))]
-        )
+    if shown := [queue for queue in house.queues if _is_worth_a_row(queue)]:
+        output.print_table(QUEUES, [_queue_row(house, queue, crashes) for queue in shown])
     if house.supervisors:
         output.print_table(HOSTS, [_host_row(house, one) for one in house.supervisors])
     busy = [(one, runner) for one in house.supervisors for runner in one.runners if runner.job_id]
@@ -183,8 +181,13 @@ def _print_verdict(judged: Verdict) -> None:
         output.say(" " * (len(word) + 2) + line)
 
 
-def _queue_row(house: House, crashes: Sequence[Record], at: int) -> tuple[str, ...]:
-    queue = house.queues[at]
+def _is_worth_a_row(queue: Queue) -> bool:
+    """Tell whether a queue shows anything: one that was used once is known for ever."""
+    holds = queue.ready or queue.scheduled or queue.running or queue.dead
+    return bool(holds or queue.places or queue.paused)
+
+
+def _queue_row(house: House, queue: Queue, crashes: Sequence[Record]) -> tuple[str, ...]:
     oldest = "-" if queue.oldest_ready_s is None else age(queue.oldest_ready_s)
     counts = (f"{queue.running}/{queue.places}", str(queue.scheduled), str(queue.dead))
     return queue.queue, str(queue.ready), oldest, *counts, verdict.state_of(house, queue, crashes)

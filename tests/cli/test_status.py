@@ -169,6 +169,18 @@ def test_a_queue_that_no_runner_serves_is_not_well(horus: Horus, scene: Scene, k
     assert "unserved" in horus("status").stdout
 
 
+def test_a_queue_that_is_over_and_served_by_nobody_has_no_row(
+    horus: Horus, scene: Scene, keeper: str
+) -> None:
+    service(scene, keeper, runner(0))
+    scene.run(scene.finish(scene.start("a", 3, queue="once"), queues=()))
+    assert [row["queue"] for row in horus.json("status")["queues"]] == ["emails", "once"]
+    assert "once" not in well(horus)
+    assert "\nemails " in well(horus)
+    horus("pause", "once")
+    assert "\nonce " in well(horus)
+
+
 def test_scheduled_jobs_of_a_queue_that_no_runner_serves_are_not_well(
     horus: Horus, scene: Scene, keeper: str
 ) -> None:

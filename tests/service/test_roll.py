@@ -77,8 +77,7 @@ def test_an_import_that_fails_changes_nothing(
     app: App, service: Service, horus: Horus, more: str, why: str
 ) -> None:
     app.serve("[queues]\nq = 2\n", supervisor='import_timeout = "1s"')
-    before = service.runner_pids()
-    template = app.template()
+    before, template = service.runner_pids(), app.template()
     app.write("2", more)
     app.reload()
     failed = service.wait_for("template.failed")
