@@ -19,6 +19,7 @@ from tests.support.horus import COMMAND, Horus, Scene, environment
         ("reload", "systemctl reload horus, or kill -HUP the pid of horus-supervisor"),
         ("start", "horus-supervisor -c 'my file.toml'"),
         ("queues", "horus -c 'my file.toml' status"),
+        ("worker", "horus-supervisor -c 'my file.toml'; here: horus -c 'my file.toml' work"),
         ("list", "horus -c 'my file.toml' jobs"),
         ("cancel", "horus -c 'my file.toml' discard ID"),
         ("requeue", "horus -c 'my file.toml' retry ID"),
