@@ -97,7 +97,7 @@ def _print(record: Record, alike: list[Record]) -> None:
 
 
 def _head(record: Record, now_ms: float) -> str:
-    who = short_name(record["job"]) if record.get("job") else f"idle runner {record.get('runner')}"
+    who = short_name(record["job"]) if record.get("job") else f"runner {record.get('runner')}"
     at_ms = milliseconds(record.get("timestamp"))
     parts = [f"{who} {_died(record)} on {record.get('host')}"]
     if record.get("pid"):
@@ -116,7 +116,7 @@ def _died(record: Record) -> str:
                 ", core dumped" if record.get("core_dumped") else ""
             )
         case "exit":
-            return f"ended its runner with {how(record)}"
+            return f"ended {'its runner ' if record.get('job') else ''}with {how(record)}"
         case "timeout" | "memory" | "oom" | "stuck":
             return f"killed: {record['cause']}"
         case "supervisor_lost" | "host_lost":
@@ -150,7 +150,9 @@ def _usage(record: Record) -> str:
 def _print_end(record: Record, state: JobState | None, again: str) -> None:
     """Say what became of the job, and what to type next."""
     if state is None:
-        output.say("No job was in flight.")
+        early = not (record.get("job") or record.get("jobs_done"))
+        when = "It had begun no job yet" if early else "No job was in flight"
+        output.say(f"{when}. Next: {again} crashes --by cause")
         return
     became = f"{str(record.get('disposition')).capitalize()} after attempt {record.get('attempt')}"
     now = state_now(record, state)

@@ -259,6 +259,17 @@ def see(overview: Overview, names: Mapping[str, str], heard: Heard) -> House:
     return House(overview.now_ms, tuple(queues), tuple(supervisors), overview.held)
 
 
+def runner_of(overview: Overview, slot: str) -> str:
+    """Name the runner in a slot, ``oven/2 on w1``, where its service has told of it."""
+    supervisor, _, number = slot.rpartition("/")
+    for row in overview.supervisors:
+        told = _told(row)
+        if row.supervisor == supervisor:
+            names = [one.runner for one in told.runners if str(one.slot) == number]
+            return f"{names[0]} on {told.host}" if names else ""
+    return ""
+
+
 def _supervisor(
     row: SupervisorRow,
     overview: Overview,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from horus_supervisor.clock import rfc3339
@@ -83,8 +84,13 @@ def why(line: Note) -> str:
     """Say in a few words what went wrong: an error, or how a runner died."""
     facts = line.facts
     if facts.get("error_type"):
-        return f"{facts['error_type']}: {facts.get('error_message') or ''}".rstrip(": ")
+        return f"{short_kind(facts['error_type'])}: {facts.get('error_message') or ''}".rstrip(": ")
     return how(facts) if facts.get("cause") else line.what
+
+
+def short_kind(name: str) -> str:
+    """Name an error without the module, where that is ours or Python's own."""
+    return re.sub(r"^(horus_supervisor|builtins)\.([\w.]*\.)?", "", name)
 
 
 def how(record: dict[str, Any]) -> str:

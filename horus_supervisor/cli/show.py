@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from horus_supervisor.cli import completing, ids, output, stacks
-from horus_supervisor.cli.job_rows import parked, whole_row, why
+from horus_supervisor.cli.house import runner_of
+from horus_supervisor.cli.job_rows import parked, short_kind, whole_row, why
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, clock
 from horus_supervisor.cli.wiring import Asked, common_options, open_store
@@ -37,12 +38,13 @@ def show(asked: Asked, job_id: str) -> None:
     """
     with open_store(asked) as store:
         found = ids.find_job(store, job_id, quiet=asked.json)
-        held = store.run(operations.overview(store.namespace)).held
+        overview = store.run(operations.overview(store.namespace))
     row = whole_row(found)
     if asked.json:
         output.print_json(job=row)
         return
-    print_job(found, row)
+    held = overview.held
+    print_job(found, row, runner_of(overview, found.holding.slot) if found.holding else "")
     if found.job and found.job.name in held and not parked(found):
         output.fact("class", "held back: none of its jobs starts")
     if found.job and (parked(found) or found.job.name in held):
@@ -51,17 +53,18 @@ def show(asked: Asked, job_id: str) -> None:
         output.say(f"Next: {store.place.again} retry {found.job_id}")
 
 
-def print_job(found: Found, row: dict[str, Any]) -> None:
-    """Write a job for people."""
+def print_job(found: Found, row: dict[str, Any], runner: str = "") -> None:
+    """Write a job for people; ``runner``: who runs it."""
     now_ms = time.time() * 1000
     output.say(f"{output.clean(found.job.name) if found.job else 'job'} {found.job_id}")
-    output.fact("state", _state(found, now_ms))
+    output.fact("state", _state(found, now_ms, runner))
     if found.job is None:
         output.say("finished: only its id is kept, for a minute or two")
         return
     _print_record(found.job, row, now_ms)
     if row["error_type"] or row["error_message"]:
-        output.fact("error", ": ".join(filter(None, (row["error_type"], row["error_message"]))))
+        kind = short_kind(row["error_type"] or "")
+        output.fact("error", ": ".join(filter(None, (kind, row["error_message"]))))
     if row["traceback"]:
         output.fact("stack", stacks.of_job(row["traceback"]))
     if found.history:
@@ -84,11 +87,11 @@ def _print_record(job: Packed, row: dict[str, Any], now_ms: float) -> None:
     output.fact("args", text if len(text) <= 2000 else f"{text[:2000]}… (all: --json)")
 
 
-def _state(found: Found, now_ms: float) -> str:
+def _state(found: Found, now_ms: float, runner: str) -> str:
     state, since_ms = str(found.state), found.since_ms
     if found.holding:
         held = found.holding
-        return f"{state} for {age((now_ms - held.started_ms) / 1000)}, in slot {held.slot}"
+        return f"{state} for {age((now_ms - held.started_ms) / 1000)}, in {runner or held.slot}"
     if since_ms is None:
         return state
     if parked(found) and found.job:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from horus_supervisor import ids
 from horus_supervisor.cli.crash_rows import FIELDS
-from tests.support.horus import Horus, Scene
+from horus_supervisor.cli.job_rows import short_kind
+from horus_supervisor.lifecycle import Death
+from tests.support.horus import RECORD, Horus, Scene
 from tests.support.redis_server import RedisServer
 from tests.support.store import HOUR_MS
 
@@ -255,6 +258,31 @@ def test_people_are_shown_the_jobs_part_of_a_stack_and_programs_all_of_it(
         assert "/shop/pdf.py" in text
         assert "horus_supervisor" not in text
         assert horus.json(*words)[noun]["traceback"] == stack
+
+
+def test_who_runs_a_job_is_named_as_its_service_names_him(horus: Horus, scene: Scene) -> None:
+    told = [{"runner": "oven/2", "slot": 1}]
+    scene.start("r", 1)
+    assert f", in {scene.namespace}/1\n" in horus("show", "r").stdout
+    scene.beat(scene.namespace, runners=told)
+    assert ", in oven/2 on w1\n" in horus("show", "r").stdout
+
+
+def test_a_runner_that_dies_without_a_job_is_told_as_such(horus: Horus, scene: Scene) -> None:
+    slot = scene.member(1, 1, scene.namespace)
+    told = {**RECORD, "runner": "oven/1", "cause": "exit", "signal": None, "exit_code": 1}
+    record = msgspec.json.encode({**told, "jobs_done": 0})
+    scene.run(scene.crash(slot, 0, record=record, death=Death.CRASHED))
+    [row] = horus.json("crashes")["crashes"]
+    text = horus("crash", row["crash_id"]).stdout
+    assert text.startswith("runner oven/1 ended with exit 1 on w2 pid 811")
+    assert text.endswith(f"It had begun no job yet. Next: {horus.again} crashes --by cause\n")
+
+
+def test_errors_of_ours_and_of_python_are_named_without_their_module() -> None:
+    assert short_kind("horus_supervisor.errors.JobTimeout") == "JobTimeout"
+    assert short_kind("builtins.ValueError") == "ValueError"
+    assert short_kind("shop.errors.NoSuchPage") == "shop.errors.NoSuchPage"
 
 
 def test_times_are_utc(horus: Horus, scene: Scene) -> None:
