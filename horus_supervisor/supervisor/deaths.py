@@ -131,7 +131,7 @@ class Deaths:
         return ended.interrupted
 
     def _tell_exit(self, seat: Seat, life: Life, pid: int, jobs_done: int) -> None:
-        self.log.info(
+        self._crew.log.info(  # behind what it said itself; only a death goes before all lines
             Event.RUNNER_EXITED,
             runner=seat.runner,
             group=seat.group.name,

@@ -174,7 +174,10 @@ def test_a_runner_is_recycled_after_max_jobs(service: Service, client: Client) -
     wait_until(
         lambda: all(h.status() == "succeeded" for h in handles), "all", on_failure=service.tail
     )
+    service.wait_for("runner.exited", count=4)
     assert {line["jobs_done"] for line in service.events("runner.recycled")} == {5}
+    last = {line["pid"]: line["event"] for line in service.lines() if "runner" in line}
+    assert list(last.values())[:4] == ["runner.exited"] * 4  # behind all that they said
 
 
 def test_a_group_of_several_queues_claims_from_them_in_turn(
