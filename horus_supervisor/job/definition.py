@@ -6,6 +6,7 @@ runners find it: nothing that a payload says can cause an import. Knows no Redis
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import math
@@ -337,7 +338,24 @@ def _make_record(cls: type[Job]) -> None:
     try:
         dataclass(cls)
     except (TypeError, ValueError) as error:  # say: a field without a default after one with
-        raise JobDefinitionError(f"{_path(cls)}: {error}") from error
+        told = _shared_default(cls, str(error)) or f"{_path(cls)}: {error}"
+        raise JobDefinitionError(told) from None
+
+
+def _shared_default(cls: type[Job], why: str) -> str | None:
+    """Say what to write instead of a default that all jobs would share; None: it was not that."""
+    with contextlib.suppress(NameError):  # Python 3.14: an annotation names what is not there yet
+        for name, annotation in inspect.get_annotations(cls).items():
+            default = vars(cls).get(name)
+            if f" for field {name} " in why and isinstance(default, list | dict | set):
+                kind = annotation if isinstance(annotation, str) else type_name(annotation)
+                named = type(default).__name__
+                make = f"lambda: {describe(default).rpartition(' (')[0]}" if default else named
+                return (
+                    f"{_path(cls)}.{name}: all jobs would share this {named}: write "
+                    f"{name}: {kind} = field(default_factory={make}), with field from dataclasses"
+                )
+    return None
 
 
 def _check_fields(cls: type[Job]) -> None:

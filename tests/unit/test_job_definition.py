@@ -287,10 +287,19 @@ def test_a_field_without_a_default_after_one_with_is_refused() -> None:
 
 
 def test_a_shared_mutable_default_is_refused() -> None:
-    with pytest.raises(JobDefinitionError, match="default_factory"):
+    remedy = r"\.names: all .* write names: list\[str\] = field\(default_factory=list\), with field from"
+    with pytest.raises(JobDefinitionError, match=remedy) as refused:
 
         class Bad(Job):
             names: list[str] = []  # noqa: RUF012
+
+            def execute(self) -> None: ...
+
+    assert refused.value.__suppress_context__  # nothing is told but this
+    with pytest.raises(JobDefinitionError, match=r"default_factory=lambda: \{'a': 1\}\)"):
+
+        class Filled(Job):
+            counts: dict[str, int] = {"a": 1}  # noqa: RUF012
 
             def execute(self) -> None: ...
 
