@@ -121,7 +121,7 @@ def _in_words(address: Address, progress: Progress, error: Exception) -> HorusEr
             return words.unreachable(address, None, f"all {CONNECTIONS} connections are in use")
         cause = _system_error(error)
         if progress.sent:
-            return words.lost(address, progress.what, cause)
+            return words.lost(address, cause)
         return words.unreachable(address, cause)
     return RedisRefused(
         words.without_password(address, f"redis-py refused {progress.what}: {error}")

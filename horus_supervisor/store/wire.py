@@ -263,9 +263,8 @@ class Wire:
         return self._receive()
 
     def _lost(self, error: OSError) -> HorusError:
-        what = self._owes
         self.close()
-        return words.lost(self.address, what, error)
+        return words.lost(self.address, error)
 
     def _refused(self, what: str, reply: _ErrorReply) -> HorusError:
         error = words.refusal(self.address, what, str(reply))

@@ -136,7 +136,7 @@ def test_a_call_that_was_sent_and_not_answered_is_lost_and_never_repeated_by_its
 
     assert proxy.struck
     assert time.monotonic() - started < 2
-    assert f"lost Redis at unix:{proxy.path} before it answered probe: " in str(caught.value)
+    assert f"lost Redis at unix:{proxy.path} before it answered: " in str(caught.value)
     assert driver.run(operation(READ, namespace)) == before + happened
 
 
