@@ -70,6 +70,7 @@ $(READY): pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 	  "Horus needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + \
 	  ": try make PYTHON=python3.13")'
+	@echo "Installing Horus and what it needs into $(VENV), once: about a minute"
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
 	$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
