@@ -6,6 +6,8 @@ over a stream of JSON lines.
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from horus_supervisor.lifecycle import Death, Disposition
@@ -245,11 +247,16 @@ def words_of(job: bytes, attempt: int) -> bytes:
     return b"%b%b\0%d\n" % (WORDS, job, attempt)
 
 
-def read_words(text: bytes) -> dict[str, str | int]:
-    """Tell whose words follow a mark, as a line's fields; nobody's in particular: none."""
-    job_id, *rest = text.decode("utf-8", "replace").split("\0")
-    if len(rest) != 3 or not rest[2].isdecimal():
+def read_words(text: bytes) -> dict[str, str | int] | None:
+    """Tell whose words follow a mark, as a line's fields; nobody's in particular: none.
+
+    None where it is no mark of ours: a job may print anything.
+    """
+    if not text:
         return {}
+    job_id, *rest = text.decode("utf-8", "replace").split("\0")
+    if len(rest) != 3 or not re.fullmatch("[0-9]{1,18}", rest[2]):
+        return None
     return {"job_id": job_id, "job": rest[0], "queue": rest[1], "attempt": int(rest[2])}
 
 

@@ -329,12 +329,15 @@ class OutputPipe(Pipe):
 
     def say(self, line: bytes, *, cut: bool = False) -> None:
         """Make ``output`` of it, several where it is long; ``cut``: it would have gone on."""
-        line, mark, whose = line.partition(messages.WORDS)
-        if line or not mark:
+        before, mark, whose = line.partition(messages.WORDS)
+        job = messages.read_words(whose) if mark else None
+        if job is None:
             self._say_all(line, cut=cut)
-        if mark:
-            self._job = messages.read_words(whose)
-            self.tail.clear()  # a crash record tells a job's own last words
+            return
+        if before:
+            self._say_all(before, cut=cut)
+        self._job = job
+        self.tail.clear()  # a crash record tells a job's own last words
 
     def _say_all(self, line: bytes, *, cut: bool) -> None:
         *pieces, rest = _pieces(line)

@@ -123,13 +123,18 @@ def test_words_between_marks_are_the_jobs(reader: Reader, outlet: Outlet, ends: 
     assert list(ends.output.tail) == ["after"]
 
 
-def test_a_mark_that_is_none_of_ours_names_nobody(
-    reader: Reader, outlet: Outlet, ends: Ends
+@pytest.mark.parametrize(
+    "whose", [b"a\0b", b"a\0b\0c\0" + b"1" * 5000, b"a\0b\0c\0-1", "a\0b\0c\0²".encode(), b"\0"]
+)
+def test_a_mark_that_is_none_of_ours_is_printed_as_it_is(
+    reader: Reader, outlet: Outlet, ends: Ends, whose: bytes
 ) -> None:
-    os.write(ends.writing, messages.WORDS + b"a\0b\nmine\n")
+    ours = messages.words_of(b"j1\0shop.Mail\0q", 2)
+    os.write(ends.writing, ours + messages.WORDS + whose + b"\nmine\n")
     ends.output.drain()
-    [line] = printed(reader, outlet)
-    assert (line["text"], line.get("job_id")) == ("mine", None)
+    found = printed(reader, outlet)
+    assert [line["text"] for line in found] == [(messages.WORDS + whose).decode(), "mine"]
+    assert [line.get("job_id") for line in found] == ["j1", "j1"]
 
 
 def test_the_end_of_a_pipe_is_noticed(ends: Ends) -> None:
