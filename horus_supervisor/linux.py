@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import functools
 import os
 import resource
@@ -74,14 +75,24 @@ def allow_descriptors(most: int = 16384) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def memory_file(name: str) -> int:
-    """Open a file that lives in memory only; closed at exec. memfd_create(2)."""
-    if LINUX:
-        return os.memfd_create(name, os.MFD_CLOEXEC)
-    import tempfile
+def memory_file(name: str, size: int = 0) -> int:
+    """Open a file that lives in memory only; closed at exec. memfd_create(2).
 
-    fd, path = tempfile.mkstemp(prefix=name)
-    os.unlink(path)
+    One with a size keeps it, whoever holds it: a mapping that lost its file kills who looks at it
+    (SIGBUS). fcntl(2), F_ADD_SEALS.
+    """
+    if not LINUX:
+        import tempfile
+
+        fd, path = tempfile.mkstemp(prefix=name)
+        os.unlink(path)
+        os.ftruncate(fd, size)
+        return fd
+    if not size:
+        return os.memfd_create(name, os.MFD_CLOEXEC)
+    fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, size)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     return fd
 
 

@@ -19,6 +19,7 @@ from enum import IntEnum
 
 SLOT_BYTES = 1024
 SLOTS = 4096  # sparse: a page that no runner touched costs nothing
+BYTES = SLOT_BYTES * (SLOTS + 1)
 _WORDS = SLOT_BYTES // 8
 _TEXT = 128  # where id, name and queue lie, parted by NUL
 _TEXT_MAX = 768
@@ -79,11 +80,10 @@ class Scoreboard:
     """All rows. Owns its mapping of the memory file, not the descriptor."""
 
     def __init__(self, fd: int) -> None:
-        size = SLOT_BYTES * (SLOTS + 1)
-        if os.fstat(fd).st_size < size:
-            os.ftruncate(fd, size)
+        if os.fstat(fd).st_size < BYTES:
+            os.ftruncate(fd, BYTES)
         self.fd = fd
-        self._map = mmap.mmap(fd, size)
+        self._map = mmap.mmap(fd, BYTES)
         self._bytes = memoryview(self._map)
         self._words = self._bytes.cast("q")
         self._turns = 0

@@ -17,7 +17,7 @@ from horus_supervisor.clock import Clock
 from horus_supervisor.config.schema import Config, GroupConfig
 from horus_supervisor.events import Event
 from horus_supervisor.lifecycle import Cause
-from horus_supervisor.scoreboard import Scoreboard
+from horus_supervisor.scoreboard import BYTES, Scoreboard
 from horus_supervisor.supervisor import boots, children, deaths, roster
 from horus_supervisor.supervisor.births import Births
 from horus_supervisor.supervisor.credit import Credit, Credits
@@ -59,7 +59,7 @@ class Supervisor:
         self._settings = Settings(config, watch)
         self._clock = clock
         self._lock_fd, self._folder_fd = held.lock_fd, held.folder_fd
-        self._board = Scoreboard(linux.memory_file("horus-scoreboard"))
+        self._board = Scoreboard(linux.memory_file("horus-scoreboard", BYTES))
         self._inbox = Inbox()
         self._outlet = Outlet(1, console=log_format == "console")
         self._name_ourselves()

@@ -75,6 +75,15 @@ def test_a_memory_file_is_on_no_disk_closed_at_exec_and_empty() -> None:
     os.close(fd)
 
 
+def test_a_memory_file_with_a_size_keeps_it() -> None:
+    fd = linux.memory_file("horus-test", 4096)
+    for size in (0, 4095, 8192):
+        with pytest.raises(PermissionError):
+            os.ftruncate(fd, size)
+    assert os.fstat(fd).st_size == 4096
+    os.close(fd)
+
+
 def test_a_pidfd_is_readable_once_the_process_has_ended() -> None:
     process = subprocess.Popen(["sleep", "60"])
     fd = linux.open_pidfd(process.pid)
