@@ -21,6 +21,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 # the C functions behind ``locale`` and ``signal``, whose own wrappers make an enum of every number
 from _locale import setlocale as _setlocale
@@ -85,6 +86,13 @@ class Household:
         """
         os.fchdir(self._folder)
 
+    def unbind(self) -> str | None:
+        """Put back what holds up a new connection, or a file that is read by others.
+
+        For a job's end that could not be handed in, before ``restore``. Tells as that does.
+        """
+        return _tried(self._restore_umask, self._limits.restore)
+
     def close(self) -> None:
         """Let go of what the state is kept in."""
         for fd in (self._folder, self._stdin, self._stdout, self._stderr):
@@ -96,14 +104,7 @@ class Household:
 
         All is tried: a runner that leaves says its last words to these descriptors.
         """
-        why = None
-        for put_back in (self._restore_process, self._restore_descriptors, self._limits.restore):
-            try:
-                put_back()
-            except BaseException as error:  # what stands in the place of ours may raise anything
-                told = describe(error)
-                why = why or f"{told['error_type']}: {told['error_message']}"
-        return why and f"the job left this process in a state that can't be put back: {why}"
+        return _tried(self._restore_process, self._restore_descriptors, self._limits.restore)
 
     def _restore_process(self) -> None:
         # timers before handlers: a signal that nobody handles any more would kill us
@@ -112,7 +113,7 @@ class Household:
                 signal.setitimer(timer, 0)
         if os.environ is not self._environ or self._data != self._variables:
             self._restore_environment()
-        os.umask(self._umask)  # the folder was put back by check
+        self._restore_umask()  # the folder was put back by check
         if _setlocale(_ALL, None) != self._locale:
             locale.setlocale(locale.LC_ALL, self._locale)
         if list(map(_getsignal, _SIGNALS)) != self._handlers:
@@ -121,6 +122,9 @@ class Household:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         if self._stacks_fd is not None:
             faulthandler.enable(self._stacks_fd)  # as cheap as asking whether it is
+
+    def _restore_umask(self) -> None:
+        os.umask(self._umask)
 
     def _restore_environment(self) -> None:
         os.environ = self._environ  # noqa: B003  # the very object, which clears it below
@@ -161,6 +165,18 @@ class Household:
         sys.stdin, sys.stdout, sys.stderr = self._streams
         streams = map(_usable, self._streams, range(3), "rww")
         sys.stdin, sys.stdout, sys.stderr = self._streams = tuple(streams)  # type: ignore[assignment]
+
+
+def _tried(*ways: Callable[[], None]) -> str | None:
+    """Put back in each of these ways; tells what could not be put back first, or None."""
+    why = None
+    for put_back in ways:
+        try:
+            put_back()
+        except BaseException as error:  # what stands in the place of ours may raise anything
+            told = describe(error)
+            why = why or f"{told['error_type']}: {told['error_message']}"
+    return why and f"the job left this process in a state that can't be put back: {why}"
 
 
 def tell_bereft(error: OSError) -> None:

@@ -314,7 +314,9 @@ class Runner:
                     meanwhile = None
                 reply = self._wire.receive(operation)
             except errors.HorusError as error:
-                if self._leaving():
+                bound = self._household.unbind() if ending else None
+                self._recycle = bound or self._recycle
+                if bound or self._leaving():
                     self._leave(AWAY, ending)
                 self._ears.hear(self._away.next_try_s(error))
             except OSError as error:

@@ -59,6 +59,15 @@ def test_what_can_not_be_put_back_gets_the_runner_recycled_and_the_job_is_done_o
     assert len(testjobs.marks(borrowed.path("ran"))) == 1
 
 
+def test_a_job_that_lets_no_connection_be_opened_is_handed_in_over_a_new_one(
+    borrowed: Service, borrower: Client
+) -> None:
+    job = borrower.enqueue(untidy.Untidy("cut off", borrowed.path("ran")))
+    wait_until(lambda: job.status() == "succeeded", "handed in", on_failure=borrowed.tail)
+    assert len(testjobs.marks(borrowed.path("ran"))) == 1
+    assert borrowed.events("runner.recycled") == []
+
+
 def test_a_job_that_writes_into_the_runners_log_breaks_no_line_of_it(
     borrowed: Service, borrower: Client
 ) -> None:

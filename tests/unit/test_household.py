@@ -33,6 +33,32 @@ def test_what_can_not_be_put_back_holds_nothing_else_up() -> None:
     assert (run.stdout, run.stderr) == ("0o27 True\n", "")
 
 
+UNBIND = """
+import os, resource
+from horus_supervisor.runner import household, limits
+
+limits.notice_changes()
+home = household.Household()
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 99))
+os.umask(0o777)
+assert home.unbind() is None
+print(oct(os.umask(0o22)), os.close(os.open(".", os.O_RDONLY)))
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 99))
+os.umask = None
+print(home.unbind().rpartition(": ")[2], os.close(os.open(".", os.O_RDONLY)))
+"""
+
+
+def test_a_job_holds_up_neither_a_connection_nor_a_file_that_its_end_is_kept_in() -> None:
+    command = [sys.executable, "-c", UNBIND.replace("99", str(hard_files()))]
+    run = subprocess.run(command, umask=0o27, capture_output=True, text=True, check=False)
+    assert (run.stdout, run.stderr) == ("0o27 None\n'NoneType' object is not callable None\n", "")
+
+
+def hard_files() -> int:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
 def test_limits_are_put_back_where_no_call_is_wrapped() -> None:
     limits = Limits()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +22,14 @@ from horus_supervisor.linux import WAKE_SIGNAL
 from tests.service.apps.testjobs import mark
 
 FORK = multiprocessing.get_context("fork")
+
+
+def cut_connections() -> None:
+    """Break each connection of this process to a server."""
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(fd)) as one:
+            if one.getpeername():  # else a pair's
+                one.shutdown(socket.SHUT_RDWR)
 
 
 class Untidy(Job, queue="q"):
@@ -52,7 +61,7 @@ class Untidy(Job, queue="q"):
                 asyncio.run(self.hear())
             case "umask":
                 os.umask = None  # type: ignore[assignment]
-            case "limit" | "nice" | "processors":
+            case "limit" | "nice" | "processors" | "cut off":
                 self.change_limits()
             case _:
                 self.change_signals()
@@ -64,6 +73,10 @@ class Untidy(Job, queue="q"):
                 resource.setrlimit(resource.RLIMIT_CPU, (3600, hard))
             case "nice":
                 os.nice(3)
+            case "cut off":
+                cut_connections()
+                _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
             case "processors":
                 os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
 
