@@ -21,13 +21,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 
 # the C functions behind ``locale`` and ``signal``, whose own wrappers make an enum of every number
 from _locale import setlocale as _setlocale
 from _signal import getitimer as _getitimer  # type: ignore[import-not-found]
 from _signal import getsignal as _getsignal
 from _signal import pthread_sigmask as _sigmask
+from collections.abc import Callable
 from typing import IO, TextIO
 
 from horus_supervisor import linux
