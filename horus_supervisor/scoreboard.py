@@ -20,6 +20,9 @@ from enum import IntEnum
 SLOT_BYTES = 1024
 SLOTS = 4096  # sparse: a page that no runner touched costs nothing
 BYTES = SLOT_BYTES * (SLOTS + 1)
+NOBODY_KNOWS = -1
+"""For the seq of a row that job code has written over: its job may have begun."""
+
 _WORDS = SLOT_BYTES // 8
 _TEXT = 128  # where id, name and queue lie, parted by NUL
 _TEXT_MAX = 768
@@ -72,7 +75,10 @@ class Row:
 
     @property
     def executing_seq(self) -> int:
-        """The claim whose job was in ``execute`` or is being handed in; 0 for none."""
+        """The claim whose job was in ``execute`` or is being handed in.
+
+        0 for none; below, or later than any claim, where job code wrote over it.
+        """
         return self.seq if self.phase in (Phase.EXECUTING, Phase.FINISHING) else 0
 
 
@@ -174,8 +180,9 @@ class Scoreboard:
         start = at * 8 + _TEXT
         parts = bytes(self._bytes[start : start + length]).decode("utf-8", "replace").split("\0")
         job_id, job, queue = (*parts, "", "", "")[:3]
-        phase = Phase(w[_PHASE]) if 0 <= w[_PHASE] <= Phase.LEFT else Phase.EMPTY
-        numbers = (w[_SEQ], w[_ATTEMPT], w[_FENCE], w[_SINCE], w[_DEADLINE], w[_DONE], w[_STARTED])
+        known = 0 <= w[_PHASE] <= Phase.LEFT
+        phase, seq = (Phase(w[_PHASE]), w[_SEQ]) if known else (Phase.EXECUTING, NOBODY_KNOWS)
+        numbers = (seq, w[_ATTEMPT], w[_FENCE], w[_SINCE], w[_DEADLINE], w[_DONE], w[_STARTED])
         return Row(w[_INCARNATION], w[_PID], phase, *numbers, job_id, job, queue, torn)
 
 

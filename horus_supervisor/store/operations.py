@@ -211,9 +211,9 @@ def crash(
 ) -> Operation[CrashReply]:
     """Record a runner's death and move its job.
 
-    ``executing`` is the seq of the claim whose job was in ``execute``, 0 for none. A class whose
-    jobs crash ``hold_after`` times without a success (0: never) is held back; ``code`` says what
-    code it ran.
+    ``executing`` is the seq of the claim whose job was in ``execute``, 0 for none, -1 where nobody
+    can know. A class whose jobs crash ``hold_after`` times without a success (0: never) is held
+    back; ``code`` says what code it ran.
     """
     args = (slot.key, slot.incarnation, slot.supervisor, executing, death, record, hold_after, code)
     return _call("crash", namespace, args, _read_crash)

@@ -19,7 +19,7 @@ from horus_supervisor.events import Event
 from horus_supervisor.lifecycle import Cause, Death
 from horus_supervisor.logs import Logger, shorten
 from horus_supervisor.messages import Born, Died, Gone, Recorded
-from horus_supervisor.scoreboard import Row
+from horus_supervisor.scoreboard import NOBODY_KNOWS, Row
 from horus_supervisor.supervisor import children, core
 from horus_supervisor.supervisor.crew import Crew, Life, Seat
 from horus_supervisor.supervisor.diagnose import (
@@ -152,7 +152,7 @@ class Deaths:
             slot=ended.slot,
             incarnation=ended.incarnation,
             supervisor=identity.supervisor,
-            executing=row.executing_seq if row.incarnation == ended.incarnation else 0,
+            executing=row.executing_seq if row.incarnation == ended.incarnation else NOBODY_KNOWS,
             death=fate,
             record=msgspec.Raw(bounded(record)),
             hold_after=life.group.hold_after,

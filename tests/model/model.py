@@ -183,7 +183,7 @@ class Model:
             return "wait", *nothing
         answer = nothing
         if place.incarnation == slot.incarnation and place.word == "held":
-            answer = self._settle(place, executing == place.seq, death)
+            answer = self._settle(place, not 0 <= executing < place.seq, death)
         if place.incarnation <= slot.incarnation:
             seq = place.seq if place.incarnation == slot.incarnation else 0
             self.places[slot.key] = Place(slot.incarnation, seq, "crashed")
@@ -217,7 +217,7 @@ class Model:
             self.deaths.pop(key, None)
             if place.word == "held":
                 executing, why = seen.get(key, (0, death))
-                began = executing == place.seq if readable else True
+                began = not 0 <= executing < place.seq if readable else True
                 disposition, job_id, _, attempt = self._settle(place, began, why)
                 if job_id:
                     lost.append((key, disposition, job_id, attempt))

@@ -55,8 +55,8 @@ BUGS = (
     Bug(
         "crash by job instead of by seq",
         "pieces/death.lua",
-        "if executing ~= '?' and executing ~= seq then",
-        "if executing == '0' then",
+        "if last and last >= 0 and last < seq + 0 then",
+        "if last == 0 then",
         seed=2,
     ),
     Bug(

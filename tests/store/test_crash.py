@@ -63,6 +63,16 @@ def test_a_claim_that_never_began_goes_back_to_the_head_uncounted(store: Store, 
     assert (record["job_id"], record["job"], record["attempt"]) == (None, None, None)
 
 
+@pytest.mark.parametrize("scribbled", [2, 77, 2**63 - 1, -1, -(2**63)])
+def test_a_claim_that_no_runner_had_was_written_by_a_job_that_had_begun(
+    store: Store, slot: Slot, scribbled: int
+) -> None:
+    assert fate(repeated(store, slot, executing=scribbled)) == (
+        *(Disposition.REQUEUED, "a"),
+        *(QUEUE, 1),
+    )
+
+
 def test_a_later_claim_than_the_one_in_execution_is_not_blamed(store: Store, slot: Slot) -> None:
     store.run(store.finish(slot, 2))  # its reply was lost: the runner died as if still in `a`
     assert fate(repeated(store, slot, executing=1)) == NOTHING

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from horus_supervisor import linux, logs, messages
-from horus_supervisor.scoreboard import Scoreboard, SlotWriter
+from horus_supervisor.scoreboard import NOBODY_KNOWS, Scoreboard, SlotWriter
 from horus_supervisor.supervisor import children
 from horus_supervisor.supervisor.births import Births
 from horus_supervisor.supervisor.crew import Crew, Seat
@@ -225,6 +225,20 @@ def test_redis_hears_of_one_that_was_given_up(house: House) -> None:
     [died] = house.deaths.all_again()
     assert isinstance(died, messages.Died)
     assert (died.incarnation, died.death, died.executing) == (1, "interrupted", 0)
+
+
+@pytest.mark.parametrize("word", [1, 3], ids=["incarnation", "phase"])
+def test_nobody_knows_what_began_where_a_job_wrote_over_its_row(
+    house: House, runner: int, word: int
+) -> None:
+    house.births.template_ended(house.template, 20.0)
+    house.write_pid(runner)
+    house.births.look()
+    SlotWriter(house.board, house.seat.slot)._words[word] = 77
+    house.deaths.of_runner(house.seat, runner, None)
+    [died] = house.deaths.all_again()
+    assert isinstance(died, messages.Died)
+    assert died.executing == NOBODY_KNOWS
 
 
 def test_a_template_that_falls_silent_is_ended_not_the_seat(house: House, runner: int) -> None:

@@ -19,7 +19,8 @@ end
 
 -- settle: move the job that a dead runner's slot holds; the caller closes the slot.
 --   own: the slot's text, '' where nothing of that life is in it
---   executing: seq of the claim whose job was in `execute`, 0 for none, '?' where nobody can know
+--   executing: seq of the claim whose job was in `execute`, 0 for none; nobody can know: '?', or one
+--     that no claim had yet, which a job wrote over its row
 -- Returns what was in flight: disposition, id ('' for none), queue, attempt, name, started, args.
 local function settle(own, executing, death, record, now)
   local flight = {disposition = 'none', id = '', queue = '', attempt = '0', name = '', started = '0', args = ''}
@@ -29,7 +30,8 @@ local function settle(own, executing, death, record, now)
   if not job then return flight end
   local n = counters(job)
   n.fence = fence + 0
-  if executing ~= '?' and executing ~= seq then -- claimed, never begun
+  local last = tonumber(executing)
+  if last and last >= 0 and last < seq + 0 then -- claimed, never begun
     to_head(id, queue, job, n, now)
     return flight
   end
