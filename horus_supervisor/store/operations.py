@@ -262,7 +262,7 @@ def supervisors(namespace: str) -> Operation[list[SupervisorRow]]:
 
 
 def promote(namespace: str, most: int) -> Operation[int]:
-    """Move what is due to its queue; tells how many, ``most``: call again."""
+    """Move what is due to its queue; tells how many, ``most``: there may be more, call again."""
     return _call("promote", namespace, (most,), lambda reply: int(reply[0]))
 
 

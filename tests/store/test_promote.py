@@ -50,6 +50,15 @@ def test_no_more_than_asked_for_is_moved_over_all_queues(store: Store) -> None:
     assert store.run(operations.promote(store.namespace, 3)) == 1
 
 
+def test_what_is_due_is_not_left_behind_queues_that_have_nothing_any_more(store: Store) -> None:
+    store.add("a", delay_ms=HOUR_MS)
+    store.make_due("a")
+    store.raw.zadd(store.prefix + "due", {f"a{number}": 0 for number in range(4)})
+    call = operations.promote(store.namespace, 2)
+    assert [store.run(call) for _ in range(3)] == [2, 2, 1]
+    assert store.ready() == ["a"]
+
+
 def test_a_kick_leaves_a_token_where_there_is_work_and_none_lies_there(store: Store) -> None:
     store.add("a", queue="work")
     store.add("b", queue="idle", delay_ms=HOUR_MS)
