@@ -26,6 +26,7 @@ PASSING = frozenset(
     (
         *("LOADING", "BUSY", "MASTERDOWN", "READONLY"),
         *("CLUSTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS"),
+        "UNBLOCKED",  # who waited is woken as the server becomes a replica
     )
 )
 """Refusals that end by themselves: the call did not happen, the server is as good as away."""

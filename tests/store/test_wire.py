@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import signal
 import subprocess
@@ -13,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from horus_supervisor.address import parse_url
-from horus_supervisor.errors import RedisRefused, ReplyLost
+from horus_supervisor.errors import RedisAway, RedisRefused, ReplyLost
 from horus_supervisor.lifecycle import Death
 from horus_supervisor.store.operation import Operation, Script
 from horus_supervisor.store.wire import Wire
 from tests.support.descriptors import open_descriptors
 from tests.support.proxy import Fault, Proxy
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
 
 ECHO = Script.of("echo", "return ARGV[1]")
 
@@ -108,6 +110,20 @@ def test_a_call_while_a_reply_is_owed_gets_its_own_reply_on_a_new_connection(
     assert wire.run(echo("own")) == b"own"
     redis_server.client().lpush(f"{namespace}:a", "token")
     assert redis_server.client().llen(f"{namespace}:a") == 1
+
+
+def test_a_pop_that_the_server_breaks_off_counts_as_its_being_away(
+    redis_server: RedisServer, redis_url: str, namespace: str
+) -> None:
+    """As a primary does that becomes a replica."""
+    raw = redis_server.client()
+    with contextlib.closing(Wire(parse_url(redis_url), name=namespace)) as wire:
+        wire.run(echo("warm"))
+        [ours] = [int(who["id"]) for who in raw.client_list() if who["name"] == namespace]
+        wire.send_raw("BLPOP", f"{namespace}:a", 0)
+        wait_until(lambda: raw.client_unblock(ours, error=True), "a pop that waits")
+        with pytest.raises(RedisAway, match="UNBLOCKED"):
+            wire.receive_reply()
 
 
 def test_a_refused_command_is_told_with_its_name(wire: Wire) -> None:
