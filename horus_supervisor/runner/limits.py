@@ -1,4 +1,4 @@
-"""What the kernel keeps of a process beside its state: resource limits, niceness, its processors.
+"""What the kernel keeps of a process beside its state: limits, niceness, policy, processors.
 
 A job that lowers one would slow or kill the next. Asking for them all after each job costs 12
 microseconds, as much again as all else that is put back: so the calls that change them are noticed
@@ -16,7 +16,8 @@ from typing import Any
 
 _CALLS = (
     *((resource, name) for name in ("setrlimit", "prlimit")),
-    *((os, name) for name in ("nice", "setpriority", "sched_setaffinity")),
+    *((os, name) for name in ("nice", "setpriority")),
+    *((os, f"sched_set{what}") for what in ("affinity", "scheduler", "param")),
 )
 
 _LIMITS = sorted({value for name, value in vars(resource).items() if name.startswith("RLIMIT_")})
@@ -52,7 +53,7 @@ class Limits:
     def __init__(self) -> None:
         self._limits = {which: resource.getrlimit(which) for which in _LIMITS}
         self._nice = os.getpriority(os.PRIO_PROCESS, 0)
-        self._processors = _processors()
+        self._processors, self._policy = _processors(), _policy()
 
     def restore(self) -> None:
         """Put back what was changed. Raises ``OSError``, ``ValueError`` where that needs root."""
@@ -64,6 +65,8 @@ class Limits:
                 resource.setrlimit(which, limit)
         if os.getpriority(os.PRIO_PROCESS, 0) != self._nice:
             os.setpriority(os.PRIO_PROCESS, 0, self._nice)
+        if _policy() != self._policy:
+            os.sched_setscheduler(0, *self._policy)
         if _processors() != self._processors:
             os.sched_setaffinity(0, self._processors)
         _touched = False
@@ -71,3 +74,8 @@ class Limits:
 
 def _processors() -> set[int]:
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+
+
+def _policy() -> Any:
+    known = hasattr(os, "sched_getscheduler")
+    return (os.sched_getscheduler(0), os.sched_getparam(0)) if known else ()

@@ -18,7 +18,8 @@ IMPORTS = untidy.__name__
     "what",
     [
         *("writer", "wrapper", "no stdout", "stderr", "stdin"),
-        *("environ", "zone", "profiler", "cpu limit", "every signal", "limit", "processors"),
+        *("environ", "zone", "profiler", "cpu limit", "every signal", "limit"),
+        *("processors", "policy"),
     ],
 )
 def test_what_a_job_leaves_behind_is_put_back_and_the_runner_lives_on(

@@ -61,7 +61,7 @@ class Untidy(Job, queue="q"):
                 asyncio.run(self.hear())
             case "umask":
                 os.umask = None  # type: ignore[assignment]
-            case "limit" | "nice" | "processors" | "cut off":
+            case "limit" | "nice" | "processors" | "policy" | "cut off":
                 self.change_limits()
             case _:
                 self.change_signals()
@@ -77,6 +77,8 @@ class Untidy(Job, queue="q"):
                 cut_connections()
                 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
                 resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+            case "policy":
+                os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
             case "processors":
                 os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
 
@@ -114,6 +116,7 @@ class State(Job, queue="q"):
         zone = time.strftime("%Z", time.localtime(0))
         limits = [resource.getrlimit(which) for which in range(16)]
         kernel = [limits, os.getpriority(os.PRIO_PROCESS, 0), os.sched_getaffinity(0)]
+        kernel.append(os.sched_getscheduler(0))
         handler = repr(signal.getsignal(WAKE_SIGNAL))
         mark(self.path, repr([os.getpid(), streams, zone, handler, kernel]))
         os.environ["HORUS_STATE"] = "a child sees it"
