@@ -157,6 +157,10 @@ def _split(url: str, known: tuple[str, ...]) -> tuple[str, str, str, dict[str, s
         raise AddressError(f"this Redis URL can't be read: {_ENCODE}") from None
     if parts.fragment or "@" in parts.path:
         raise AddressError(f"this Redis URL can't be read: {_ENCODE}")
+    if not _is_utf8(parts.netloc + parts.query):
+        raise AddressError(
+            "this Redis URL can't be read: it is no UTF-8; percent-encode what isn't"
+        )
     if any(name not in known for name, _ in pairs):
         raise AddressError(
             f"a {parts.scheme}:// URL knows the options {', '.join(known)}; {_ENCODE}"
@@ -174,7 +178,24 @@ def _place(place: str) -> tuple[str, int]:
     number = _number(port or "6379", "port")
     if not 0 < number < 65536:
         raise AddressError(f"a Redis URL's port lies between 1 and 65535; {_ENCODE}")
-    return unquote(host) or "localhost", number
+    host = unquote(host) or "localhost"
+    if not _is_host(host):
+        raise AddressError(f"a Redis URL's host is a name or an address; {_ENCODE}")
+    return host, number
+
+
+def _is_host(host: str) -> bool:
+    try:
+        return host.isascii() or bool(host.encode("idna"))  # as connecting would
+    except UnicodeError:
+        return False
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:  # what else a shell's bytes become
+        return False
 
 
 def _credentials(userinfo: str, options: dict[str, str]) -> tuple[str | None, str | None]:

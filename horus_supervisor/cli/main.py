@@ -90,6 +90,11 @@ class Verbs(click.Group):
             failure = errors.of_click(error)
         except HorusError as error:
             failure = errors.in_words(error)
+        except UnicodeEncodeError as error:  # Redis's protocol is UTF-8, as all text that we write
+            word = next((word for word in words if error.object[error.start] in word), None)
+            if word is None:
+                raise
+            failure = errors.usage(f"{word!r} is no UTF-8, so nothing here has such a name")
         except OSError as error:  # of Redis's nothing comes here: its errors are put in words
             where = f"{error.filename}: " if error.filename else ""
             failure = errors.Failure(f"{where}{error.strerror or error}", Exit.FAILED)

@@ -180,6 +180,10 @@ def test_every_mistake_of_a_file_is_told(tmp_path: Path) -> None:
 # --- as a process ----------------------------------------------------------------------------
 
 
+def test_a_word_that_is_no_text_exits_with_2(horus: Horus) -> None:
+    assert "'\\udcff' is no UTF-8" in horus("show", "\udcff", code=2).stderr
+
+
 @pytest.mark.parametrize(("more", "told"), [([], "horus: interrupted"), (["--json"], '{"schema":')])
 def test_ctrl_c_exits_with_130(
     redis_server: RedisServer, tmp_path: Path, more: list[str], told: str

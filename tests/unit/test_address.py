@@ -95,6 +95,16 @@ def test_a_port_or_database_that_is_none_is_refused(url: str) -> None:
         parse_url(url)
 
 
+@pytest.mark.parametrize("url", ["redis://\udcff/", "redis://:\udcff@r1/", "redis://%ff/"])
+def test_bytes_that_are_no_text_are_refused(url: str) -> None:
+    with pytest.raises(AddressError, match=r"no UTF-8|host"):
+        parse_url(url)
+
+
+def test_a_host_may_have_letters_of_all_languages() -> None:
+    assert parse_url("redis://b\u00fccher.example").host == "b\u00fccher.example"
+
+
 def test_an_address_error_is_both_a_horus_error_and_a_value_error() -> None:
     assert issubclass(AddressError, HorusError)
     assert issubclass(AddressError, ValueError)
