@@ -269,6 +269,11 @@ def in_seconds(value: object) -> str:
 
 def _check_methods(cls: type[Job]) -> None:
     """Refuse what looks right and would do nothing, or fail only when it is called."""
+    if "__dataclass_fields__" in vars(cls):  # a copy of a class that is one of ours already
+        raise JobDefinitionError(
+            f"{_path(cls)}: @dataclass(slots=True) would make a second class of it: "
+            "leave that away, as a job class is a dataclass without it"
+        )
     for name, given in _CALLED.items():
         _check_method(cls, name, given)
     if "__init__" in vars(cls):

@@ -61,9 +61,9 @@ def annotation_of(cls: type, field: dataclasses.Field[Any]) -> Any:
     """
     owner = owner_of(cls, field)
 
-    def stub() -> None: ...
-
-    stub.__annotations__ = {field.name: field.type}
+    stub = type(
+        "stub", (), {"__annotations__": {field.name: field.type}}
+    )  # a function has no Final
     module = sys.modules.get(owner.__module__)
     names = vars(module) if module else {}
     try:
@@ -204,6 +204,8 @@ def _is_key(annotation: Any) -> bool:
 
 
 def _advice(kind: Any) -> str:
+    if kind is typing.Final:
+        return "it names no type: write Final[...], or no annotation where all jobs share the value"
     if isinstance(kind, type) and issubclass(kind, collections.abc.Mapping):
         return "use dict"
     if kind in (collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection):

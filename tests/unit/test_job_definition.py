@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntFlag
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 import pytest
 
@@ -240,6 +240,8 @@ def test_a_bad_option_is_named(options: dict[str, Any], said: str) -> None:
         (list[Holder | None], "Holder.lock"),
         ("Callable[[], None]", "Callable[[], None]"),
         ("1 +", "can't be read"),
+        (Final, "no annotation where all jobs share"),
+        ("Final", "no annotation where all jobs share"),
         (5, "(5)"),
     ],
 )
@@ -316,6 +318,25 @@ def test_an_own_init_is_refused_with_the_remedy() -> None:
                 self.number = 5
 
             def execute(self) -> None: ...
+
+
+def test_a_second_class_made_for_slots_is_refused_with_the_remedy() -> None:
+    with pytest.raises(JobDefinitionError, match="slots=True"):
+
+        @dataclass(slots=True)
+        class Bad(Job):
+            number: int
+
+            def execute(self) -> None: ...
+
+
+def test_a_field_may_be_final_also_as_a_text() -> None:
+    class Fixed(Job):
+        number: Final[int] = 3
+
+        def execute(self) -> None: ...
+
+    assert encode(Fixed()) == b'{"number":3}'
 
 
 def test_a_field_named_as_a_method_of_jobs_is_refused() -> None:
