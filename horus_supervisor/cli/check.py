@@ -7,6 +7,7 @@ child. What waits in Redis is looked at by sample, and never a mistake of the fi
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 import sys
 import textwrap
@@ -19,6 +20,7 @@ from horus_supervisor.cli import output
 from horus_supervisor.cli.check_imports import Ask, Broken, Done, JobClass, Sample, try_imports
 from horus_supervisor.cli.check_waiting import Waiting, look
 from horus_supervisor.cli.output import Column
+from horus_supervisor.config.content import content
 from horus_supervisor.config.describe import notes, would_run
 from horus_supervisor.config.lines import scan
 from horus_supervisor.config.load import imports_of, load
@@ -63,7 +65,7 @@ def main(file: str, *, as_json: bool) -> int:
 def check(file: Path) -> Found:
     """Tell what a file would run. Raises: ``ConfigError`` with every mistake, its imports' too."""
     try:
-        config = load(file)
+        config = load(file, pipes=True)
     except ConfigError as error:
         imports, path = imports_of(file)
         broken, _ = try_imports(Ask(path, imports))
@@ -162,7 +164,10 @@ def _mistakes(file: Path, imports: Sequence[str], broken: Sequence[Broken]) -> l
     """Make a mistake of the file of each module that can't be imported, with its line."""
     if not broken:
         return []
-    lines = scan(file.read_text("utf-8-sig"))
+    text = ""
+    with contextlib.suppress(OSError):  # a pipe, which was read
+        text = content(file).decode("utf-8-sig")
+    lines = scan(text)
     return [
         Mistake(
             str(file),

@@ -242,7 +242,7 @@ def _in_file(asked: Asked, name: str, named_by: str, whole: bool) -> Place:
     config, mistakes = None, 0
     with errors_in_words():
         try:
-            config = load(file)
+            config = load(file, pipes=True)
             redis = config.redis
         except ConfigError as error:
             if whole:
@@ -273,11 +273,12 @@ def _at_url(asked: Asked, url: str, origin: str) -> Place:
 
 def _line_of_url(file: Path) -> str:
     """Tell where the URL stands: ``config.toml:3``; the file alone where it isn't there."""
+    from horus_supervisor.config.content import content
     from horus_supervisor.config.lines import scan
 
     found = None
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        lines = scan(file.read_text()).found
+        lines = scan(content(file).decode("utf-8-sig")).found
         found = lines.get(("redis", "url"), lines.get(("redis", "url_file")))
     return f"{file}:{found}" if found else str(file)
 

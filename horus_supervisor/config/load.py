@@ -16,6 +16,7 @@ from typing import Any
 
 from horus_supervisor.address import parse_url
 from horus_supervisor.config import keys
+from horus_supervisor.config.content import content
 from horus_supervisor.config.keys import REQUIRED, Key
 from horus_supervisor.config.lines import Lines, scan
 from horus_supervisor.config.lines import Path as Place
@@ -38,9 +39,12 @@ Values = dict[str, Any]
 """Field -> value, checked by its kind; None also where there was a mistake."""
 
 
-def load(path: Path) -> Config:
-    """Read a file. Raises: ``ConfigError`` with every mistake, a missing file included."""
-    return parse(_read(path), path)
+def load(path: Path, *, pipes: bool = False) -> Config:
+    """Read a file; ``pipes``: one that can be read only once, too.
+
+    Raises: ``ConfigError`` with every mistake, a missing file included.
+    """
+    return parse(_read(path, pipes=pipes), path)
 
 
 def load_redis(path: Path, error: ConfigError) -> RedisConfig:
@@ -48,7 +52,10 @@ def load_redis(path: Path, error: ConfigError) -> RedisConfig:
 
     Raises: ``error``, where a mistake may concern what ``[redis]`` says, or what breaks off before.
     """
-    text = _read(path)
+    try:
+        text = _read(path)
+    except ConfigError:  # a pipe, which was read
+        raise error from None
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError):
@@ -81,10 +88,9 @@ def _may_concern_redis(wrong: _Wrong) -> bool:
     return wrong.at[0] == "redis" or wrong.at[-1] in names or wrong.nearest == "redis"
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, *, pipes: bool = False) -> str:
     try:
-        content = path.read_bytes()
-        return content.decode("utf-8-sig")
+        return content(path, pipes=pipes).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         why = f"not UTF-8: byte {error.start} can't be read: save the file as UTF-8"
@@ -124,7 +130,7 @@ def parse(text: str, file: Path) -> Config:
 def imports_of(file: Path) -> tuple[list[str], list[str]]:
     """Tell what a file with mistakes says to import, and from where; nothing where that is one."""
     try:
-        document = tomllib.loads(file.read_text("utf-8-sig"))
+        document = tomllib.loads(content(file).decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return [], []
     values = _Reading(file, document).table("supervisor", keys.SUPERVISOR)

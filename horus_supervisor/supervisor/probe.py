@@ -14,6 +14,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from horus_supervisor.config.content import content
 from horus_supervisor.supervisor import status
 
 WITHIN_S = 10.0
@@ -80,7 +81,7 @@ def state_dir(file: Path) -> Path:
 
     Raises ``OSError``.
     """
-    text = file.read_bytes().decode("utf-8-sig", "replace")
+    text = content(file).decode("utf-8-sig", "replace")
     named: Any = None
     try:
         named = tomllib.loads(text).get("supervisor", {}).get("state_dir")

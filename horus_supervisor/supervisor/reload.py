@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from horus_supervisor.config import keys
+from horus_supervisor.config.content import content
 from horus_supervisor.config.load import load
 from horus_supervisor.config.schema import Config, GroupConfig, SupervisorConfig
 from horus_supervisor.errors import ConfigError
@@ -66,7 +67,7 @@ class Watch:
             status = self.path.stat()
             stamp = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
             if stamp != self._stamp or not trusted:
-                self._read = self.path.read_bytes()
+                self._read = content(self.path)
                 self._stamp = stamp
         except OSError:
             self._stamp, self._read = (), None

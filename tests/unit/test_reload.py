@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from horus_supervisor.config.load import parse
+from horus_supervisor.config import content
+from horus_supervisor.config.load import load, parse
 from horus_supervisor.config.schema import Config
 from horus_supervisor.errors import ConfigError
+from horus_supervisor.supervisor import reload
 from horus_supervisor.supervisor.reload import RECENT_S, STILL_S, Watch, changes, read
 
 
@@ -88,7 +91,7 @@ def test_a_file_whose_stamps_are_old_is_not_read_again(
     def refuse(_: Path) -> bytes:
         raise AssertionError("read though nothing changed")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(reload, "content", refuse)
     assert not watch.look(RECENT_S + 1)
 
 
@@ -114,6 +117,42 @@ def test_a_file_that_stays_missing_is_told_once_and_so_is_its_return(
     assert not taken(watch, 110)
     away.rename(file)
     assert taken(watch, 120)
+
+
+@pytest.mark.parametrize("what", ["pipe", "/dev/zero", "/dev/ptmx"])
+def test_what_keeps_its_reader_waiting_is_told_once_and_refused(
+    file: Path, watch: Watch, what: str
+) -> None:
+    file.unlink()
+    os.mkfifo(file) if what == "pipe" else file.symlink_to(what)
+    assert taken(watch, 100)
+    assert not taken(watch, 110)
+    with pytest.raises(ConfigError, match="can't be read: not a regular file"):
+        read(file, config(BEFORE))
+
+
+def test_a_file_without_end_is_refused(file: Path, watch: Watch) -> None:
+    os.truncate(file, 1 << 40)
+    assert taken(watch, 100)
+    with pytest.raises(ConfigError, match="can't be read: longer than 1 MiB"):
+        read(file, config(BEFORE))
+
+
+def test_a_pipe_is_read_to_its_end_or_not_waited_for(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.unlink()
+    os.mkfifo(file)
+    writer = os.open(file, os.O_RDWR)
+    os.write(writer, BEFORE.encode())
+    monkeypatch.setattr(content, "PIPE_S", 0.05)
+    with pytest.raises(ConfigError, match="nobody wrote it to its end"):
+        load(file, pipes=True)
+    os.close(writer)
+    writing = f"printf '{BEFORE}' > {file}"
+    monkeypatch.setattr(content, "PIPE_S", 60.0)
+    with subprocess.Popen(["sh", "-c", writing]):
+        assert load(file, pipes=True).groups == config(BEFORE).groups
 
 
 def test_a_link_that_is_swapped_on_the_way_to_the_file_is_followed(tmp_path: Path) -> None:
