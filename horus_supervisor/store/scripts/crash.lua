@@ -3,7 +3,8 @@
 -- socket is refused), its job moves, the record is written, and what became of the job is kept for a
 -- repeat until the slot's next death.
 -- KEYS  1 namespace
--- ARGV  1 slot 2 incarnation 3 supervisor 4 executing: seq of the claim whose job was in `execute`, 0 for none, -1 where nobody can know
+-- ARGV  1 slot 2 incarnation 3 supervisor 4 executing: seq of the claim whose job was in `execute`, 0 for none,
+--       -1 where nobody can know
 --       5 crashed | killed | interrupted: no record 6 record, JSON
 --       7 so many crashes with no success between hold a class back, 0 for never 8 which code it ran
 -- REPLY ok or again, disposition, job id or '', queue or '', attempt
