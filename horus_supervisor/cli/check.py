@@ -79,6 +79,7 @@ def check(file: Path) -> Found:
             [str(folder) for folder in supervisor.path],
             list(supervisor.imports),
             max_payload_bytes=supervisor.max_payload_bytes,
+            within_s=supervisor.import_timeout_s,
             samples=samples,
         )
     )

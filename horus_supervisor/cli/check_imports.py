@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import os
 import select
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import msgspec
@@ -25,6 +27,9 @@ from horus_supervisor.job.definition import Job
 
 _LOOK_S = 0.2
 """Seconds between two looks at whether the child lives: what it forked may hold its socket."""
+
+_CUT_OFF = 97
+"""Exit status of a child that can't tell what it found."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -40,6 +45,7 @@ class Ask(msgspec.Struct, frozen=True):
     path: list[str]
     imports: list[str]
     max_payload_bytes: int = codec.MAX_PAYLOAD_BYTES
+    within_s: float = 120.0
     samples: list[Sample] = []
 
 
@@ -115,7 +121,7 @@ def _ask_child(ask: Ask) -> tuple[list[Broken], Done | None, Broken | None]:
         with contextlib.suppress(ConnectionError):
             ours.sendall(msgspec.msgpack.encode(ask))
             ours.shutdown(socket.SHUT_WR)
-        for word in _words(ours, child):
+        for word in _words(ours, child, ask.within_s):
             match word:
                 case Broken():
                     broken.append(word)
@@ -123,18 +129,28 @@ def _ask_child(ask: Ask) -> tuple[list[Broken], Done | None, Broken | None]:
                     begun = word.module
                 case Done():
                     return broken, word, None
-        end = _end(child.wait())
+        end = _end(child.wait(ask.within_s))
+    except (TimeoutError, subprocess.TimeoutExpired):
+        end = f"it was being imported still when import_timeout ({ask.within_s:g}s) was over"
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        end = "it wrote into a descriptor that it had not opened"
     finally:
         linux.kill_group(child.pid)
+        child.kill()  # where it left its group
         child.wait()
         ours.close()
     return broken, None, None if begun is None else Broken(begun, end)
 
 
-def _words(ours: socket.socket, child: subprocess.Popen[bytes]) -> Iterator[Word]:
-    """Give what the child says, until it ends; a process of its own may keep the socket open."""
-    buffer = b""
+def _words(ours: socket.socket, child: subprocess.Popen[bytes], within_s: float) -> Iterator[Word]:
+    """Give what the child says, until it ends; a process of its own may keep the socket open.
+
+    Raises ``TimeoutError``; ``msgspec.DecodeError`` where a module spoke in between.
+    """
+    buffer, until = b"", math.inf
     while True:
+        if time.monotonic() > until:
+            raise TimeoutError
         ended = child.poll() is not None
         if not select.select([ours], [], [], 0 if ended else _LOOK_S)[0]:
             if ended:
@@ -142,6 +158,7 @@ def _words(ours: socket.socket, child: subprocess.Popen[bytes]) -> Iterator[Word
             continue
         with contextlib.suppress(ConnectionError):
             if chunk := ours.recv(1 << 16):
+                until = min(until, time.monotonic() + within_s)  # from the first module on
                 *lines, buffer = (buffer + chunk).split(b"\n")
                 yield from map(_decode_word, lines)
                 continue
@@ -149,6 +166,8 @@ def _words(ours: socket.socket, child: subprocess.Popen[bytes]) -> Iterator[Word
 
 
 def _end(status: int) -> str:
+    if status == _CUT_OFF:
+        return "it closed a descriptor that it had not opened"
     if status < 0:
         return f"it killed the process with {linux.signal_name(-status)}"
     return f"it ended the process with exit status {status}"
@@ -190,7 +209,10 @@ def main(fd: int) -> None:
 
 
 def _tell(asker: socket.socket, word: Word) -> None:
-    asker.sendall(msgspec.json.encode(word) + b"\n")
+    try:
+        asker.sendall(msgspec.json.encode(word) + b"\n")
+    except OSError:  # not ours any more
+        os._exit(_CUT_OFF)
 
 
 def _import(module: str) -> list[JobClass]:

@@ -210,6 +210,25 @@ def test_an_import_that_leaves_a_thread_and_a_process_behind_holds_nobody_up(fil
     assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
+def test_a_module_that_is_not_imported_in_time_is_a_mistake(file: File) -> None:
+    file.module("hangs", "while True: pass")
+    file.write(["hangs"])
+    text = file.path.read_text()
+    file.path.write_text(text.replace("[supervisor]", "[supervisor]\nimport_timeout = '1s'"))
+    [mistake] = file.mistakes()
+    assert "import_timeout (1s)" in mistake["message"]
+
+
+def test_a_module_that_uses_descriptors_of_others_is_a_mistake(file: File) -> None:
+    each = "import os\nfor fd in range(3, 60):\n    try: os.{}\n    except OSError: pass\n"
+    file.module("writes", each.format("write(fd, b'{}')"))
+    file.module("closes", each.format("close(fd)"))
+    file.write(["writes", "closes", "shopjobs"])
+    writes, closes = file.mistakes()
+    assert "wrote into a descriptor" in writes["message"]
+    assert "closed a descriptor" in closes["message"]
+
+
 def test_mistakes_of_the_file_are_told_as_json_too(file: File) -> None:
     file.write(groups="emails = 'two'\nbulk = -1")
     assert [(m["line"], m["key"], m["found"]) for m in file.mistakes()] == [
