@@ -289,9 +289,7 @@ def test_a_field_without_a_default_after_one_with_is_refused() -> None:
 
 
 def test_a_shared_mutable_default_is_refused() -> None:
-    remedy = (
-        r"\.names: all .* write names: list\[str\] = field\(default_factory=list\)"
-    )
+    remedy = r"\.names: all .* write names: list\[str\] = field\(default_factory=list\)"
     with pytest.raises(JobDefinitionError, match=remedy) as refused:
 
         class Bad(Job):
