@@ -114,6 +114,7 @@ def test_who_is_told_to_leave_while_it_opens_takes_no_job(hooked: Service, clien
     job = client.enqueue_raw("use", b"{}", "q")
     hooked.start()
     wait_until(lambda: job.status() == "succeeded", "the job", on_failure=hooked.tail)
+    hooked.wait_for("runner.started", count=2)  # births are told a moment after they are
     first, second, *_ = (line["pid"] for line in hooked.events("runner.started"))
     told = [f"{first} start", f"{first} flush", f"{first} stop", f"{second} start"]
     assert marks(hooked)[:4] == told
