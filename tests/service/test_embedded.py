@@ -12,7 +12,7 @@ import pytest
 from horus_supervisor import Client
 from tests.service.apps import testjobs as jobs
 from tests.service.conftest import end
-from tests.support.service import Service, alive, children
+from tests.support.service import Service, alive
 from tests.support.waiting import wait_until
 
 
@@ -28,7 +28,7 @@ def own(tmp_path: Path) -> Iterator[Service]:
 
 def server(service: Service) -> int:
     """The pid of the service's Redis."""
-    [guard] = children(service.pid, "horus-redis")
+    guard = service.program("horus-redis")
     [pid] = map(int, Path(f"/proc/{guard}/task/{guard}/children").read_text().split())
     return pid
 

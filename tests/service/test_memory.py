@@ -6,7 +6,7 @@ from pathlib import Path
 
 from horus_supervisor import Client
 from tests.service.apps import testjobs as jobs
-from tests.support.service import Service, children
+from tests.support.service import Service
 from tests.support.waiting import wait_until
 
 JOBS = 100
@@ -33,5 +33,5 @@ def test_a_runner_has_little_memory_of_its_own(service: Service, client: Client)
 def test_the_keeper_shares_memory_with_its_supervisor(service: Service) -> None:
     service.write("[queues]\nq = 1\n")
     service.start()
-    [keeper] = children(service.pid, "horus-keeper")
+    keeper = service.program("horus-keeper")
     assert memory_kb(keeper, "Shared_") > LEAST_SHARED_KB

@@ -60,7 +60,7 @@ def test_supervisor_and_keeper_killed_together_lose_nothing(
     service.start()
     job = client.enqueue(jobs.HangOnce(service.path("ran")))
     service.wait_for("job.started", job_id=job.id)
-    [keeper] = children(service.pid, "horus-keeper")
+    keeper = service.program("horus-keeper")
     os.kill(keeper, signal.SIGKILL)
     service.kill()
     service.start()
@@ -233,7 +233,7 @@ def test_a_redis_that_moved_with_what_it_holds_is_the_same_one(
 ) -> None:
     outage.write(TWO)
     outage.start()
-    [keeper] = children(outage.pid, "horus-keeper")
+    keeper = outage.program("horus-keeper")
     os.kill(keeper, signal.SIGKILL)
     outage.kill()
     assert outage.spool() != []

@@ -14,7 +14,7 @@ from horus_supervisor import Client
 from horus_supervisor.store import operations
 from horus_supervisor.supervisor.probe import ask
 from tests.support.redis_server import RedisServer
-from tests.support.service import Service, children
+from tests.support.service import Service
 from tests.support.waiting import wait_until
 
 ONE = "[queues]\nq = 1\n"
@@ -96,7 +96,7 @@ def test_a_service_is_live_and_not_ready_while_redis_is_away(
 def test_a_service_is_not_ready_while_a_runner_is_lacking(service: Service) -> None:
     service.write("[queues]\nq = 3\n")
     service.start()
-    [template] = children(service.pid, "horus-template")
+    template = service.program("horus-template")
     os.kill(template, signal.SIGSTOP)  # nobody is born any more
     os.kill(service.runner_pids()[0], signal.SIGKILL)
     wait_for(service, "ready", 1, "not ready: 2 of 3 runners")

@@ -135,7 +135,7 @@ def test_a_dead_template_or_keeper_harms_nobody(service: Service, client: Client
     for name in ("horus-template", "horus-keeper"):
         # a runner bears the template's name until it has given itself its own
         wait_until(functools.partial(_alone, service.pid, name), name)
-        [pid] = children(service.pid, name)
+        pid = service.program(name)
         os.kill(pid, signal.SIGKILL)
         service.wait_for("child.exited", pid=pid)
         job = client.enqueue(jobs.Quick())
@@ -151,7 +151,7 @@ def test_a_keeper_that_hangs_is_killed_and_replaced_before_the_lease_runs_out(
     service.write("[queues]\nq = 1\n", supervisor='lease = "20s"')
     service.start()
     wait_until(functools.partial(_alone, service.pid, "horus-keeper"), "one keeper")
-    [keeper] = children(service.pid, "horus-keeper")
+    keeper = service.program("horus-keeper")
     os.kill(keeper, signal.SIGSTOP)
     stuck = service.wait_for("child.stuck", child="keeper", within_s=18)
     assert stuck["silent_s"] < 12
@@ -287,7 +287,7 @@ def test_a_keeper_that_stood_still_in_a_storm_of_crashes_is_heard_again(
     service.write("[queues]\nq = 8\n", supervisor='lease = "1h"')  # else it is replaced
     service.start()
     wait_until(functools.partial(_alone, service.pid, "horus-keeper"), "one keeper")
-    [keeper] = children(service.pid, "horus-keeper")
+    keeper = service.program("horus-keeper")
     os.kill(keeper, signal.SIGSTOP)
     words = "\n".join(["w" * 2200] * 20)  # 45 kB a record; a socket holds 208 kB
     for _ in range(8):
