@@ -6,7 +6,6 @@ Looks only; makes nothing. What the system doesn't tell (macOS has no cgroups) i
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -88,7 +87,7 @@ def leftovers(state_dir: Path) -> Iterator[Finding]:
     opened = sum(name.endswith(".open") for name in names)
     if not (calls or opened):
         yield ok("spool", "nothing is left to hand in")
-    elif _locked(state_dir / "lock"):
+    elif _service_runs(state_dir):
         yield ok("spool", "a service runs and looks after it")
     else:
         what = f"{count(calls, 'call')} and {count(opened, 'service')} to close wait in {spool}"
@@ -96,18 +95,11 @@ def leftovers(state_dir: Path) -> Iterator[Finding]:
         yield warning("spool", what, why, "horus-supervisor -c FILE")
 
 
-def _locked(lock: Path) -> bool:
-    """Tell whether a service holds the lock: shared and at once, so that none is kept from it."""
-    try:
-        fd = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(fd)
+def _service_runs(state_dir: Path) -> bool:
+    from horus_supervisor.supervisor.probe import is_held
+
+    with contextlib.suppress(OSError):  # another user's
+        return is_held(state_dir / "lock")
     return False
 
 

@@ -35,7 +35,7 @@ def probe(file: Path, what: str) -> int:
 
 def ask(folder: Path, what: str, within_s: float = WITHIN_S) -> tuple[bool, str]:
     """Tell whether the service of a state folder is live or ready, and what there is to say."""
-    if not _is_held(folder / "lock"):
+    if not is_held(folder / "lock"):
         return False, f"no service runs on {folder}"
     told = status.read(folder)
     if told is None:
@@ -51,7 +51,7 @@ def ask(folder: Path, what: str, within_s: float = WITHIN_S) -> tuple[bool, str]
     return told.ready or what == "live", told.text
 
 
-def _is_held(lock: Path) -> bool:
+def is_held(lock: Path) -> bool:
     """Tell whether anyone holds the lock. Is in the way for a moment: who takes it tries again."""
     try:
         fd = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)

@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from horus_supervisor import Client, linux
 from tests.service.apps import testjobs as jobs
+from tests.support import processes
 from tests.support.service import Service, alive
 from tests.support.waiting import wait_until
 
@@ -35,17 +35,12 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def offspring(pid: int) -> list[int]:
-    """The children of a process, zombies too."""
-    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 @pytest.fixture
 def first(service: Service) -> Iterator[int]:
     """A service of two runners as process 1; gives its pid out here."""
     service.write("[queues]\nq = 2\n")
     service.start(within=CONTAINER)
-    [pid] = offspring(service.pid)
+    [pid] = processes.offspring(service.pid)
     yield pid
     if alive(pid):
         os.kill(pid, signal.SIGKILL)  # and the kernel all of its namespace
@@ -69,12 +64,14 @@ def test_process_1_serves_and_answers_probes(service: Service, first: int, clien
 
 def test_process_1_reaps_strangers(service: Service, first: int) -> None:
     """What ``docker exec`` leaves behind is nobody's descendant, and comes to process 1."""
-    before = set(offspring(first))
+    before = set(processes.offspring(first))
     assert inside(first, "sh", "-c", "sleep 60 >&- 2>&- & sleep 60 >&- 2>&- &").returncode == 0
-    wait_until(lambda: len(set(offspring(first)) - before) == 2, "two strangers")
-    for stranger in set(offspring(first)) - before:
+    wait_until(lambda: len(set(processes.offspring(first)) - before) == 2, "two strangers")
+    for stranger in set(processes.offspring(first)) - before:
         os.kill(stranger, signal.SIGKILL)
-    wait_until(lambda: set(offspring(first)) == before, "both reaped", on_failure=service.tail)
+    wait_until(
+        lambda: set(processes.offspring(first)) == before, "both reaped", on_failure=service.tail
+    )
     assert service.events("runner.crashed") == service.events("supervisor.fault") == []
 
 
@@ -98,8 +95,10 @@ def test_a_stop_of_process_1_is_heard_before_it_serves(service: Service) -> None
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         service.start(ready=False, within=CONTAINER)
-        wait_until(lambda: set(linux.holders(lock)) & set(offspring(service.pid)), "it waits")
-        os.kill(offspring(service.pid)[0], signal.SIGTERM)
+        wait_until(
+            lambda: set(linux.holders(lock)) & set(processes.offspring(service.pid)), "it waits"
+        )
+        os.kill(processes.offspring(service.pid)[0], signal.SIGTERM)
         assert service.wait() == 0
     assert service.lines() == []
 
@@ -110,7 +109,7 @@ def test_process_1_takes_new_code(service: Service, first: int) -> None:
 
 
 def test_a_killed_process_1_takes_everybody_with_it(service: Service, first: int) -> None:
-    everybody = offspring(first)
+    everybody = processes.offspring(first)
     assert len(everybody) >= 4
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: not any(map(alive, everybody)), "nobody left", within_s=1)

@@ -19,7 +19,7 @@ from horus_supervisor import Client
 from horus_supervisor.store import operations
 from tests.service.apps import limitjobs, testjobs
 from tests.service.apps.testjobs import marks
-from tests.support import cgroups
+from tests.support import cgroups, processes
 from tests.support.service import Service, alive, children
 from tests.support.waiting import wait_until
 
@@ -38,18 +38,6 @@ SOON = {"supervisor.plan.SILENT_S": 2.0, "supervisor.pulse.POKE_AFTER_S": 0.5}
 def start(service: Service, groups: str = ONE, **how: Any) -> None:
     service.write(groups, imports=limitjobs.__name__)
     service.start(**how)
-
-
-def state_of(pid: int) -> str:
-    """A process's state: one letter, or none where it is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
-
-
-def offspring(pid: int) -> list[int]:
-    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 # --- births ------------------------------------------------------------------------------------
@@ -216,7 +204,8 @@ def test_no_zombie_is_left_of_many_deaths(service: Service) -> None:
         service.wait_for("runner.started", count=20 * (round_ + 1))
     assert len(service.events("runner.crashed")) == 40
     wait_until(
-        lambda: "Z" not in {state_of(pid) for pid in offspring(service.pid)}, "no zombie is left"
+        lambda: "Z" not in map(processes.state, processes.offspring(service.pid)),
+        "no zombie is left",
     )
 
 
@@ -318,7 +307,7 @@ def test_as_pid_1_it_stops_in_order_and_leaves_nobody(service: Service, client: 
     start(service, within=unshare)
     job = client.enqueue(limitjobs.Leave(service.path("left")))  # its orphan is adopted by PID 1
     wait_until(lambda: job.status() == "succeeded", "the end", on_failure=service.tail)
-    [first] = offspring(service.pid)
+    [first] = processes.offspring(service.pid)
     assert Path(f"/proc/{first}/status").read_text().split("NSpid:")[1].split()[1] == "1"
     os.kill(first, signal.SIGTERM)
     assert service.wait() == 0

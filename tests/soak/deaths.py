@@ -20,10 +20,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.soak import processes
 from tests.soak.apps import jobs
 from tests.soak.books import Books, Entry
 from tests.soak.log import Log
+from tests.support import processes
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service
 from tests.support.waiting import wait_until

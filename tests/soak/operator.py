@@ -19,11 +19,11 @@ from functools import partial
 from pathlib import Path
 
 from horus_supervisor.supervisor import probe
-from tests.soak import processes
 from tests.soak.apps import jobs
 from tests.soak.books import Books
 from tests.soak.log import Log
 from tests.soak.unit import BROKEN_CODE, BROKEN_FILES, Unit
+from tests.support import processes
 from tests.support.waiting import wait_until
 
 DEADLY = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)

@@ -15,8 +15,8 @@ import uuid
 from pathlib import Path
 
 from horus_supervisor import embedded
-from tests.soak import processes
 from tests.soak.apps import jobs
+from tests.support import processes
 from tests.support.service import ROOT, Service
 
 RESTART_S = 0.2

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.support import processes
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -232,14 +233,9 @@ def _with(constants: dict[str, float]) -> str:
 
 def alive(pid: int) -> bool:
     """Whether a process lives; a zombie does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return False
-    return state not in ("Z", "X")
+    return processes.state(pid) not in ("", "Z", "X")
 
 
 def children(pid: int, name: str) -> list[int]:
     """The children of a process that bear this name."""
-    pids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(p) for p in pids if Path(f"/proc/{p}/comm").read_text().strip() == name]
+    return [child for child in processes.offspring(pid) if processes.name(child) == name]

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from horus_supervisor import linux
+
 PROGRAMS = ("horus-keeper", "horus-template", "horus-redis")
 
 
@@ -61,5 +63,4 @@ def descriptors(pid: int) -> int:
 
 def own_kb(pid: int) -> int:
     """How much memory a process has for itself, in KiB: what nobody shares."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+    return linux.private_memory_bytes(pid) // 1024
