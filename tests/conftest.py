@@ -50,8 +50,11 @@ def namespace() -> str:
 
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A started server for one test, which may kill and restart it; it keeps what it was told."""
-    server = RedisServer(tmp_path / "own-redis")
+    """A started server for one test, which may kill and restart it; it keeps what it was told.
+
+    By ``everysec`` it may put a write off while the disk is busy, and lose it when it is killed.
+    """
+    server = RedisServer(tmp_path / "own-redis", extra=("--appendfsync", "always"))
     server.start()
     yield server
     server.kill()

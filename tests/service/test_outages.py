@@ -13,7 +13,7 @@ from horus_supervisor.store import operations
 from horus_supervisor.supervisor.silence import LEAST_S
 from tests.service.apps import testjobs as jobs
 from tests.support.redis_server import RedisServer
-from tests.support.service import Service, alive, children
+from tests.support.service import Service, alive
 from tests.support.waiting import wait_until
 
 TWO = "[queues]\nq = 2\n"
@@ -81,9 +81,11 @@ def test_a_host_that_is_gone_gives_its_jobs_back_through_another_host(
     other.write(TWO, supervisor='lease = "2s"')
     other.start()
     try:
-        for pid in [*children(service.pid, "horus-keeper"), service.pid]:
-            os.kill(pid, signal.SIGKILL)
-        service.wait()
+        service.signal(
+            signal.SIGSTOP
+        )  # else a new keeper may perform its last rites
+        os.kill(service.program("horus-keeper"), signal.SIGKILL)
+        service.kill()
         line = other.wait_for("job.crashed", job_id=job.id, within_s=7)
         assert line["cause"] == "host_lost"
         assert " was lost while " in line["message"]
