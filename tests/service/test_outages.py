@@ -81,9 +81,7 @@ def test_a_host_that_is_gone_gives_its_jobs_back_through_another_host(
     other.write(TWO, supervisor='lease = "2s"')
     other.start()
     try:
-        service.signal(
-            signal.SIGSTOP
-        )  # else a new keeper may perform its last rites
+        service.signal(signal.SIGSTOP)  # else a new keeper may perform its last rites
         os.kill(service.program("horus-keeper"), signal.SIGKILL)
         service.kill()
         line = other.wait_for("job.crashed", job_id=job.id, within_s=7)

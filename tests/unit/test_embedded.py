@@ -143,18 +143,18 @@ def test_finding_the_server_of_the_extra_does_not_import_it(tmp_path: Path) -> N
     assert Path(done.stdout.strip()) == valkey_binary()
 
 
-def test_an_embedded_server_has_no_port_and_a_socket_for_its_owner_only(
-    own_redis: RedisServer,
-) -> None:
-    client = own_redis.client()
-    config = client.config_get("*")
+def test_an_embedded_server_has_no_port_and_a_socket_for_its_owner_only(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    config = server.client().config_get("*")
     assert config["port"] == "0"
-    assert mode(own_redis.path) == 0o600
-    assert mode(own_redis.folder) == 0o700
+    assert mode(server.path) == 0o600
+    assert mode(server.folder) == 0o700
     assert (config["appendonly"], config["appendfsync"]) == ("yes", "everysec")
     assert (config["save"], config["maxmemory-policy"]) == ("", "noeviction")
     assert config["enable-debug-command"] == "no"
-    assert "eady to accept connections" in own_redis.log()
+    assert "eady to accept connections" in server.log()
+    server.stop()
 
 
 @pytest.mark.parametrize("binary", [None, valkey_binary()], ids=["default", "extra"])
@@ -170,7 +170,6 @@ def test_a_server_is_reached_in_a_folder_with_a_path_of_any_length(
 
 def test_what_was_written_outlives_a_kill_and_a_torn_tail(own_redis: RedisServer) -> None:
     client = own_redis.client()
-    client.config_set("appendfsync", "always")
     client.set("kept", "1")
     client.set("torn", "x" * 100)
     client.close()
