@@ -1,8 +1,8 @@
 """The template: imports the job code once, and forks runners when the supervisor asks.
 
 A process of its own, so that threads of an import never survive into the parent's forks. Never
-talks to Redis, never runs a job. Each runner is forked twice: the middle process ends at once, the
-supervisor, a subreaper, adopts the runner and gets its exit status from the kernel. A dead template
+talks to Redis, never runs a job. Runners are forked by a process in the middle, which ends at once:
+the supervisor, a subreaper, adopts them and gets their exit status from the kernel. A dead template
 harms no runner.
 """
 
@@ -24,6 +24,7 @@ import traceback
 from _signal import pthread_sigmask as _sigmask  # type: ignore[import-not-found]
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 from horus_supervisor import linux, messages
 from horus_supervisor.address import parse_url
@@ -49,7 +50,14 @@ from horus_supervisor.store import operation
 _MIDDLE_S = 5.0
 """Seconds for a middle process to fork; an at-fork hook of job code may hang there."""
 
+_AT_ONCE = 8
+"""Most runners that one middle process forks: it costs as much as a runner, and the first of them
+waits for its end."""
+
 _MESSAGE_MAX = 1 << 16
+
+Asked: TypeAlias = tuple[Spawn, list[int]]
+"""A request, and the descriptors that came with it."""
 
 _SIGNALS = frozenset(map(int, signal.valid_signals()))
 _BLOCK, _SET = int(signal.SIG_BLOCK), int(signal.SIG_SETMASK)
@@ -81,18 +89,10 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
     common = Common(boot, address, Path(boot.spool), Scoreboard(board_fd), lock_fd)
     gc.collect()
     gc.freeze()  # a collection in a runner must not touch, and so copy, the pages that all share
-    while True:
-        data, fds, _, _ = socket.recv_fds(control, _MESSAGE_MAX, 3)
-        if not data:
-            os._exit(0)
-        request = messages.to_template.decode(data)
-        assert isinstance(request, Spawn)
-        for fd in fds:
-            os.set_inheritable(fd, False)  # nor a runner's pipes; recv_fds ignores its flags
-        answer = _fork(common, request, fds, control)
-        for fd in fds:
-            os.close(fd)
-        control.send(messages.encode(answer))
+    while asked := _hear(control):
+        for answer in _fork(common, asked, control):
+            control.send(messages.encode(answer))
+    os._exit(0)
 
 
 @contextlib.contextmanager
@@ -155,57 +155,88 @@ def import_jobs(boot: Boot) -> TemplateReady:
     )
 
 
+def _hear(control: socket.socket) -> list[Asked]:
+    """Wait for a request, and take those that lie behind it; none: nobody will ask any more."""
+    asked: list[Asked] = []
+    while not asked or (len(asked) < _AT_ONCE and select.select([control], [], [], 0)[0]):
+        data, fds, _, _ = socket.recv_fds(control, _MESSAGE_MAX, 3)
+        if not data:
+            break
+        request = messages.to_template.decode(data)
+        assert isinstance(request, Spawn)
+        for fd in fds:
+            os.set_inheritable(fd, False)  # nor a runner's pipes; recv_fds ignores its flags
+        asked.append((request, fds))
+    return asked
+
+
 def _fork(
-    common: Common, spec: Spawn, fds: list[int], control: socket.socket
-) -> Spawned | SpawnFailed:
-    """Fork a runner through a middle process; answer with its pid."""
+    common: Common, asked: list[Asked], control: socket.socket
+) -> Iterator[Spawned | SpawnFailed]:
+    """Fork runners through a middle process; answer with the pid of each."""
+    lines, why = list[str](), ""
     told, tell = os.pipe()
     # a signal in the child must not run a handler of ours before the child has its own
     before = _sigmask(_BLOCK, _SIGNALS)
     try:
         middle = os.fork()
         if middle == 0:
-            _middle(common, spec, fds, (told, tell, control.fileno()))
+            _middle(common, asked, (told, tell, control.fileno()))
     except OSError as error:
-        os.close(told)
-        return SpawnFailed(slot=spec.slot, incarnation=spec.incarnation, error=str(error))
+        middle, why = 0, str(error)
     finally:
         _sigmask(_SET, before)
-        os.close(tell)
-    ready, _, _ = select.select([told], [], [], _MIDDLE_S)
-    text = os.read(told, 64) if ready else b""
+        _close(tell, *(fd for _, fds in asked for fd in fds))
+    if middle:
+        lines, why = _listen(told, middle, len(asked))
     os.close(told)
-    if not text:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(middle, signal.SIGKILL)
+    for at, (spec, _) in enumerate(asked):
+        line = lines[at] if at < len(lines) else why
+        if line.isdigit():
+            yield Spawned(slot=spec.slot, incarnation=spec.incarnation, pid=int(line))
+        else:
+            yield SpawnFailed(slot=spec.slot, incarnation=spec.incarnation, error=line)
+
+
+def _listen(told: int, middle: int, runners: int) -> tuple[list[str], str]:
+    """Take a line for each runner, and a reason for those that are missing; end the process."""
+    text, why = b"", f"did not within {_MIDDLE_S} s"
+    while text.count(b"\n") < runners and select.select([told], [], [], _MIDDLE_S)[0]:
+        more = os.read(told, 4096)
+        if not more:
+            why = "ended before it could tell"
+            break
+        text += more
+    if text.count(b"\n") < runners:
+        os.kill(middle, signal.SIGKILL)
     os.waitpid(middle, 0)
-    if not text.isdigit():
-        late = f"did not within {_MIDDLE_S} s" if not ready else "ended before it could tell"
-        why = text.decode() or f"the process that forks a runner {late}"
-        return SpawnFailed(slot=spec.slot, incarnation=spec.incarnation, error=why)
-    return Spawned(slot=spec.slot, incarnation=spec.incarnation, pid=int(text))
+    return text.decode().splitlines(), f"the process that forks a runner {why}"
 
 
-def _middle(common: Common, spec: Spawn, fds: list[int], ours: tuple[int, int, int]) -> None:
-    """Fork the runner, tell its pid, end. Never returns."""
+def _middle(common: Common, asked: list[Asked], ours: tuple[int, int, int]) -> None:
+    """Fork the runners, tell the pid of each, end. Never returns."""
     told, tell, control_fd = ours
     code = 1
     try:
         me = os.getpid()
-        try:
-            pid = os.fork()
-        except OSError as error:  # no process is to be had
-            os.write(tell, str(error).encode())
-            os._exit(1)
-        if pid == 0:
-            os.close(told)
-            os.close(tell)
-            os.close(control_fd)
-            code = become_runner(common, spec, fds, middle=me)
-        else:
-            os.write(tell, str(pid).encode())
-            code = 0
+        for spec, fds in asked:
+            try:
+                pid = os.fork()
+            except OSError as error:  # no process is to be had
+                os.write(tell, f"{error}\n".encode())
+                continue
+            if pid == 0:
+                theirs = (fd for _, others in asked if others is not fds for fd in others)
+                _close(told, tell, control_fd, *theirs)
+                os._exit(become_runner(common, spec, fds, middle=me))
+            os.write(tell, b"%d\n" % pid)
+        code = 0
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+def _close(*fds: int) -> None:
+    for fd in fds:
+        os.close(fd)

@@ -99,8 +99,10 @@ def _adopted(middle: int, supervisor: int) -> bool:
     In this order: a death signal set before the middle process ends would kill us, and waiting
     "until it is the supervisor" would spin for ever below another subreaper.
     """
-    while os.getppid() == middle:
-        time.sleep(0.0002)
+    wait_s = 0.0002
+    while os.getppid() == middle:  # as long as it forks others too
+        time.sleep(wait_s)
+        wait_s *= 1.25
     linux.die_with_parent()
     return os.getppid() == supervisor
 

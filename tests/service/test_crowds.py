@@ -53,15 +53,16 @@ def test_deaths_at_every_point_before_the_first_claim_cost_no_seat(
     service: Service, client: Client
 ) -> None:
     service.write("[groups.q]\nqueues = ['q']\nrunners = 30\n", imports=dying.__name__)
-    forks = Path(service.path("forks"))
-    service.start(ready=False, env={"HORUS_TEST_DYING": str(forks)})
+    middles, runners = Path(service.path("middles")), Path(service.path("runners"))
+    service.start(ready=False, env={"HORUS_TEST_DYING": str(service.folder)})
     service.wait_for("supervisor.ready")
-    wait_until(lambda: forks.stat().st_size >= dying.POINTS + 30, "all have died, and more came")
+    wait_until(lambda: middles.stat().st_size > dying.MIDDLES, "middle processes died, and one not")
+    wait_until(lambda: runners.stat().st_size >= dying.RUNNERS + 30, "all died, and more came")
     handles = client.enqueue_many([dying.Nothing()] * 100)
     wait_until(lambda: handles[-1].status() == "succeeded", "a job", on_failure=service.tail)
     crashed = service.events("runner.crashed")
     assert len(service.runner_pids()) == 30
-    assert dying.POINTS - dying.MIDDLE <= len(crashed) <= dying.POINTS
+    assert dying.RUNNERS <= len(crashed) <= dying.RUNNERS + dying.MIDDLES
     assert Counter(line["job_id"] for line in crashed if "job_id" in line) == {}
     assert service.stop() == 0
     records = client.connection.run(operations.crashes(client.namespace, 100))

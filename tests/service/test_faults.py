@@ -79,6 +79,8 @@ def test_the_processes_that_fork_have_one_thread(service: Service) -> None:
 
 def test_a_runner_holds_no_other_runners_pipe(service: Service) -> None:
     start(service, ONE.replace("runners = 1", "runners = 3"))
+    # one process may fork them all: a runner bears its name once it has closed what is not its own
+    wait_until(lambda: len(processes.runners(service.pid)) == 3, "all have their names")
     held = []
     for pid in service.runner_pids():
         links = [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()]

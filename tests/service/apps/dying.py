@@ -1,8 +1,9 @@
 """Runners that die on their way to the first claim: each at another call that it makes.
 
-``HORUS_TEST_DYING``: a file that gets a byte for each fork by the template. The first of them bring
-down the process between template and runner, at its first call, its second, and so on; others the
-runner, at every ``STEP``-th call. Once there are ``POINTS`` bytes, nobody dies any more.
+``HORUS_TEST_DYING``: a folder with two files, which get a byte for each fork: of processes between
+template and runner (``MIDDLES``), and of runners (``RUNNERS``). The first of either die, one at its
+first call, the next at its second (of runners: its ``STEP``-th), and so on. Then nobody dies any
+more.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from itertools import count
 
 from horus_supervisor import Job
 
-MIDDLE, POINTS, STEP = 8, 40, 16
+MIDDLES, RUNNERS, STEP = 8, 32, 16
 
 
 class Nothing(Job, queue="q"):
@@ -25,28 +26,28 @@ class Nothing(Job, queue="q"):
 
 
 _forks = 0
-_number = POINTS
+_number = 0
 
 
 def _choose() -> None:
-    """Choose, before the first of two forks, at which call who dies."""
-    global _forks, _number
-    if _forks == 0:
-        fd = os.open(os.environ["HORUS_TEST_DYING"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        _number = os.lseek(fd, 0, os.SEEK_END)
-        os.write(fd, b".")
-        os.close(fd)
+    """Choose at which call who is forked now dies."""
+    global _number
+    path = f"{os.environ['HORUS_TEST_DYING']}/{('middles', 'runners')[_forks]}"
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    _number = os.lseek(fd, 0, os.SEEK_END)
+    os.write(fd, b".")
+    os.close(fd)
 
 
 def _begin_to_count() -> None:
     global _forks
     _forks += 1
-    at = _number + 1 if _number < MIDDLE else (_number - MIDDLE) * STEP + 1
-    if _number < POINTS and _forks == (1 if _number < MIDDLE else 2):
-        calls = count(1)
+    most, step = ((MIDDLES, 1), (RUNNERS, STEP))[_forks - 1]
+    if _number < most:
+        calls = count(0)
 
         def die_at_last(*_: object) -> None:
-            if next(calls) >= at:
+            if next(calls) >= _number * step:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         sys.setprofile(die_at_last)
