@@ -5,6 +5,8 @@ from __future__ import annotations
 import mmap
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -16,29 +18,43 @@ from tests.support.waiting import wait_until
 MEGABYTE = 1 << 20
 LIMIT = 40 * MEGABYTE
 
+GROW = """
+import mmap, os, sys
+kept = []
+os.write(1, b".")
+for line in sys.stdin:
+    kept.append(mmap.mmap(-1, int(line) << 20))
+    for page in range(0, len(kept[-1]), mmap.PAGESIZE):
+        kept[-1][page] = 1
+    os.write(1, b".")
+"""
+
 
 class Child:
-    """A forked process that fills a memory of its own when it is told to."""
+    """A process that fills a memory of its own when it is told to.
+
+    Not a fork of ours: what it shares with us would become its own with whatever we write to.
+    """
 
     def __init__(self) -> None:
-        hears, self._tell = os.pipe()
-        self._told, says = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            kept = []
-            while word := os.read(hears, 1):
-                kept.append(mmap.mmap(-1, word[0] * MEGABYTE))
-                kept[-1].write(b"\1" * (word[0] * MEGABYTE))
-                os.write(says, b".")
-            os._exit(0)
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", GROW], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        )
+        self.pid = self._process.pid
+        self._heard()
 
     def grow(self, megabytes: int) -> None:
-        os.write(self._tell, bytes([megabytes]))
-        os.read(self._told, 1)
+        assert self._process.stdin
+        self._process.stdin.write(b"%d\n" % megabytes)
+        self._heard()
 
     def end(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
+        with self._process as process:
+            process.kill()
+
+    def _heard(self) -> None:
+        assert self._process.stdout
+        assert self._process.stdout.read(1) == b"."
 
 
 @pytest.fixture
