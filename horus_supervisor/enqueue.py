@@ -265,6 +265,8 @@ def _expiry(expires: float | datetime | None) -> dict[str, int]:
 
 
 def _tags(tags: Iterable[str]) -> tuple[str, ...]:
+    if tags == ():
+        return ()
     if isinstance(tags, str) or not isinstance(tags, Iterable):
         raise PayloadError(f"tags={tags!r}: a list of tags, not a {_kind(tags)}")
     found = tuple(dict.fromkeys(tags))

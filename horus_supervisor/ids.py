@@ -26,6 +26,7 @@ _JOB_ID = re.compile(r"[!-~]{1,128}")
 _TAG = re.compile(r"[A-Za-z0-9_.:/@+-]{1,64}")
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _RANDOM_BITS = 74
+_LONGEST_STEP = 1 << 32
 
 
 class _Sequence:
@@ -36,14 +37,16 @@ class _Sequence:
         self._last = 0
 
     def next(self, count: int) -> list[int]:
-        """Make as many, for one look at the clock and one at the kernel's random bits."""
+        """Make as many, for one look at the clock."""
         now = time.time_ns() // 1_000_000 << _RANDOM_BITS
-        steps = struct.unpack(f"={count}I", os.urandom(4 * count))
+        bits = int.from_bytes(os.urandom(10)) >> 80 - _RANDOM_BITS
         with self._lock:
-            last = self._last
-            if now > last:  # else: this millisecond again, or a clock that went back
-                last = now | _random(_RANDOM_BITS)
-            numbers = list(itertools.accumulate((step + 1 for step in steps), initial=last))[1:]
+            if now <= self._last:  # this millisecond again, or a clock that went back
+                now, bits = self._last, 1 + bits % _LONGEST_STEP
+            numbers = [now + bits]
+            if count > 1:
+                steps = struct.unpack(f"={count - 1}I", os.urandom(4 * (count - 1)))
+                numbers = list(itertools.accumulate((s + 1 for s in steps), initial=numbers[0]))
             self._last = numbers[-1]
         return numbers
 
@@ -52,10 +55,6 @@ def sha1_hex(data: bytes) -> str:
     """Name content by its SHA-1, as Redis names scripts: 40 hex digits."""
     digest: str = _sha1(data, usedforsecurity=False).hexdigest()
     return digest
-
-
-def _random(bits: int) -> int:
-    return int.from_bytes(os.urandom((bits + 7) // 8)) & ((1 << bits) - 1)
 
 
 _sequence = _Sequence()
@@ -81,9 +80,10 @@ def new_job_ids(count: int) -> list[str]:
 
 
 def _uuid7(number: int) -> str:
-    milliseconds, high, low = number >> 74, number >> 62 & 0xFFF, number & ((1 << 62) - 1)
-    digits = f"{milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    head, high, low = number >> 74, number >> 62 & 0xFFF, number & ((1 << 62) - 1)
+    variant = 0x8000 | low >> 48
+    node = low & ((1 << 48) - 1)
+    return f"{head >> 16:08x}-{head & 0xFFFF:04x}-7{high:03x}-{variant:04x}-{node:012x}"
 
 
 def valid_job_id(value: object) -> bool:

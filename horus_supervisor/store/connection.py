@@ -175,34 +175,46 @@ class Connection:
 
 def _be_connected(link: Link) -> None:
     """Connect, anew where the server closed the connection or it holds a stray reply."""
-    from redis.exceptions import ConnectionError as Broken
-
     if link.is_connected:
         link.update_current_socket_timeout(link.socket_timeout)
-        try:
-            stale = link.can_read(0)
-        except Broken:
-            stale = True
-        if not stale:
+        if not _stale(link):
             return
         link.disconnect()
     link.connect()
 
 
-def _carry_out(talk: Talk[T], link: Link) -> T:
-    from redis.exceptions import ResponseError
+def _stale(link: Link) -> bool:
+    try:
+        return bool(link.can_read(0))
+    except Exception as error:
+        from redis.exceptions import ConnectionError as Broken
 
+        if not isinstance(error, Broken):
+            raise
+        return True
+
+
+def _carry_out(talk: Talk[T], link: Link) -> T:
     said = next(talk)
     while True:
         link.send_packed_command(said.pieces)
         replies: list[Reply] = []
         for _ in range(said.replies):
-            try:
-                replies.append(link.read_response(timeout=link.socket_timeout))
-            except ResponseError as error:  # a reply too: the next ones must not stay unread
-                replies.append(error)
+            replies.append(_read(link))
         try:
             said = talk.send(replies)
         except StopIteration as done:
             result: T = done.value
             return result
+
+
+def _read(link: Link) -> Reply:
+    """Read a reply; an error is one too, so that the next ones do not stay unread."""
+    try:
+        return link.read_response(timeout=link.socket_timeout)
+    except Exception as error:
+        from redis.exceptions import ResponseError
+
+        if not isinstance(error, ResponseError):
+            raise
+        return error

@@ -50,12 +50,14 @@ def redis_errors_in_words(address: Address, what: str) -> Iterator[Progress]:
 
     The caller ends ``waiting`` once it has a connection, and sets ``sent`` just before it sends.
     """
-    from redis.exceptions import RedisError
-
     progress = Progress(what)
     try:
         yield progress
-    except (RedisError, OSError) as error:
+    except Exception as error:
+        from redis.exceptions import RedisError  # here: an import costs each call 10 µs
+
+        if not isinstance(error, RedisError | OSError):
+            raise
         raise _in_words(address, progress, error) from None  # its text may echo what was sent
 
 
@@ -66,10 +68,8 @@ def call(
 
     In their order, but for those of a script that Redis didn't know: these come after the others.
     """
-    from redis.exceptions import NoScriptError
-
     replies = yield _said(encoder.call, operations)
-    if strange := [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]:
+    if strange := [i for i, reply in enumerate(replies) if _is_strange(reply)]:
         again = yield _said(with_source, [operations[i] for i in strange])
         for i, reply in zip(strange, again, strict=True):
             replies[i] = reply
@@ -79,6 +79,14 @@ def call(
         else operation.parse(reply)
         for operation, reply in zip(operations, replies, strict=True)
     ]
+
+
+def _is_strange(reply: Reply) -> bool:
+    if not isinstance(reply, Exception):
+        return False
+    from redis.exceptions import NoScriptError
+
+    return isinstance(reply, NoScriptError)
 
 
 def _said(encode: Callable[[Operation[Any]], bytes], operations: Sequence[Operation[Any]]) -> Said:
