@@ -210,7 +210,7 @@ def test_what_is_not_marked_as_a_runners_is_let_live(service: Service, client: C
     wait_until(lambda: free.status() == "succeeded", "its end", on_failure=service.tail)
     job = client.enqueue(jobs.Leave(service.path("left"), die=True), max_attempts=1)
     service.wait_for("orphan.ended", pid=int(_first(service.path("left"), service)))
-    assert job.status() == "dead"
+    wait_until(lambda: job.status() == "dead", "its death is told", on_failure=service.tail)
     [pid] = map(int, marks(service.path("free")))
     assert alive(pid)
     os.kill(pid, signal.SIGKILL)
