@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import mmap
 import os
-from dataclasses import dataclass
 from enum import IntEnum
+
+import msgspec
 
 SLOT_BYTES = 1024
 SLOTS = 4096  # sparse: a page that no runner touched costs nothing
@@ -54,8 +55,7 @@ class Control(IntEnum):
     INTERRUPT = 2  # leave now: JobInterrupted in the job
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """A slot as it was read. Nanoseconds are monotonic, ``started_ms`` is Redis's clock."""
 
     incarnation: int

@@ -6,7 +6,7 @@ written as in a file and read by the same kind, so what the documentation says i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from horus_supervisor.config.values import (
     Count,
@@ -33,8 +33,7 @@ REQUIRED = object()
 """The default of a key that has to be there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     """One key. ``default`` None: left open, as ``doc`` says. ``field``: its name in the record."""
 
     name: str

@@ -10,9 +10,10 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from horus_supervisor.address import parse_url
 from horus_supervisor.config import keys
@@ -139,8 +140,7 @@ def imports_of(file: Path) -> tuple[list[str], list[str]]:
     return list(values["imports"]), [str(_absolute(folder, file)) for folder in values["path"]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Wrong:
+class _Wrong(msgspec.Struct, frozen=True):
     """A mistake whose line is not known yet; ``at`` is where it is."""
 
     at: Place

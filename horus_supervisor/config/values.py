@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, time
 from typing import Protocol, TypeVar
+
+import msgspec
 
 from horus_supervisor.address import AddressError, parse_url
 from horus_supervisor.config.units import (
@@ -72,8 +73,7 @@ def show(value: object) -> str:
     return str(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(msgspec.Struct, frozen=True):
     """A string that is not empty and can be printed."""
 
     word: str = "string"
@@ -84,8 +84,7 @@ class Text:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(msgspec.Struct, frozen=True):
     """A string of the characters that names are made of; ``extra`` are more of them."""
 
     extra: str = ""
@@ -97,8 +96,7 @@ class Name:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(msgspec.Struct, frozen=True):
     """One of a few strings."""
 
     choices: tuple[str, ...]
@@ -113,8 +111,7 @@ class Word:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(msgspec.Struct, frozen=True):
     """true or false; a string or a number is neither."""
 
     word: str = "true or false"
@@ -125,8 +122,7 @@ class Flag:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(msgspec.Struct, frozen=True):
     """A whole number."""
 
     least: int = 0
@@ -143,8 +139,7 @@ class Count:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class Duration:
+class Duration(msgspec.Struct, frozen=True):
     """Seconds, written with a unit."""
 
     least_s: float = 0.0
@@ -162,8 +157,7 @@ class Duration:
         return seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(msgspec.Struct, frozen=True):
     """Bytes, written with a unit."""
 
     least: int = 1
@@ -183,8 +177,7 @@ class Size:
         return size
 
 
-@dataclass(frozen=True, slots=True)
-class OrNone:
+class OrNone(msgspec.Struct, frozen=True):
     """What another kind takes, or ``"none"``, which reads as None: a limit that does not hold."""
 
     kind: Kind
@@ -202,8 +195,7 @@ class OrNone:
             raise WrongValue(f'{error}, or "none"') from None
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
+class Texts(msgspec.Struct, frozen=True):
     """An array of strings, none twice."""
 
     word: str = "array of strings"
@@ -218,8 +210,7 @@ class Texts:
         return tuple(texts)
 
 
-@dataclass(frozen=True, slots=True)
-class Modules:
+class Modules(msgspec.Struct, frozen=True):
     """An array of names of Python modules."""
 
     word: str = "array of module names"
@@ -236,8 +227,7 @@ class Modules:
         raise WrongValue(f"{show(text)} is not the name of a module{hint}", at)
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(msgspec.Struct, frozen=True):
     """Names of queues, as an array, or as a table of weights. Reads as names and weights."""
 
     word: str = "array of queue names, or table of queue = weight"
@@ -273,8 +263,7 @@ class Served:
         return weight
 
 
-@dataclass(frozen=True, slots=True)
-class Variables:
+class Variables(msgspec.Struct, frozen=True):
     """A table of environment variables; what is said of one never quotes its value."""
 
     most: int = 16 * 1024
@@ -295,8 +284,7 @@ class Variables:
             raise WrongValue("allowed is a string, in quotes, without NUL", name)
 
 
-@dataclass(frozen=True, slots=True)
-class RedisUrl:
+class RedisUrl(msgspec.Struct, frozen=True):
     """Where Redis is; what is said of it never quotes it, as it may hold a password."""
 
     word: str = "URL"
@@ -311,8 +299,7 @@ class RedisUrl:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class SecretFile:
+class SecretFile(msgspec.Struct, frozen=True):
     """The path of a file with a URL in it; a URL in its place is not quoted."""
 
     word: str = "path"

@@ -14,7 +14,8 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+
+import msgspec
 
 from horus_supervisor import linux
 
@@ -22,8 +23,7 @@ _Socket = tuple[int, int]
 """Descriptor and inode: a number alone may be another's by now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(msgspec.Struct, frozen=True):
     """A process as it is before an import."""
 
     threads: frozenset[threading.Thread]

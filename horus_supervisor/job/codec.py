@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from horus_supervisor.errors import JobDefinitionError, PayloadError
 from horus_supervisor.job.checks import Check, Misfit
@@ -43,8 +44,7 @@ _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _read_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-@dataclass(frozen=True, slots=True)
-class _Codec:
+class _Codec(msgspec.Struct, frozen=True):
     read: Callable[[bytes], Any]
     names: Callable[[bytes], Any]
     check: Check

@@ -7,13 +7,13 @@ lease by this process's monotonic clock, with no gap in our own connection meanw
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from horus_supervisor.store.overview import SupervisorRow
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(msgspec.Struct):
     beat: int
     since: float
 

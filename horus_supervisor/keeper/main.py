@@ -15,9 +15,10 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+import msgspec
 
 from horus_supervisor import errors, linux, logs, messages
 from horus_supervisor.address import parse_url
@@ -57,8 +58,7 @@ _HELD = (
 )
 
 
-@dataclass(slots=True)
-class Duty:
+class Duty(msgspec.Struct):
     """Something to do every so many seconds; ``due`` is monotonic."""
 
     do: Callable[[], object]

@@ -13,8 +13,9 @@ import time
 # the C functions behind ``signal``'s, which make an enum of every number
 from _signal import pthread_sigmask as _sigmask  # type: ignore[import-not-found]
 from _signal import signal as _signal
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from horus_supervisor import linux
 from horus_supervisor.address import Address
@@ -42,8 +43,7 @@ _SIGTERM, _SIGINT, _SIG_SETMASK = map(int, (signal.SIGTERM, signal.SIGINT, signa
 _SIG_DFL, _SIG_IGN = int(signal.SIG_DFL), int(signal.SIG_IGN)
 
 
-@dataclass(frozen=True, slots=True)
-class Common:
+class Common(msgspec.Struct, frozen=True):
     """What all runners of a template have in common: made before the fork, it lies in shared pages.
 
     ``lock_fd`` is let go of by what a job forks.

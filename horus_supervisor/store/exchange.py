@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
+
+import msgspec
 
 from horus_supervisor.address import Address
 from horus_supervisor.errors import HorusError, RedisAway, RedisRefused
@@ -35,8 +36,7 @@ PIECE = 100
 """Commands sent at once."""
 
 
-@dataclass(slots=True)
-class Progress:
+class Progress(msgspec.Struct):
     """How far a call got: ``sent`` decides what a broken connection means."""
 
     what: str

@@ -10,9 +10,10 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
 
 from horus_supervisor.ids import sha1_hex
 
@@ -26,8 +27,7 @@ SCRIPTS = Path(__file__).parent / "scripts"
 _INCLUDE = re.compile(r"^-- include: (\S+)$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(msgspec.Struct, frozen=True):
     """A Lua script. ``sha`` is what EVALSHA names it by: the SHA-1 of ``source``, 40 hex digits."""
 
     name: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -11,8 +10,7 @@ from horus_supervisor.store.operation import Reply
 from horus_supervisor.store.rows import Holding, read_holding, text, unpack
 
 
-@dataclass(frozen=True, slots=True)
-class QueueRow:
+class QueueRow(msgspec.Struct, frozen=True):
     """A queue: counters since its first job, and what is in it now."""
 
     queue: str
@@ -27,8 +25,7 @@ class QueueRow:
     next_due_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SupervisorRow:
+class SupervisorRow(msgspec.Struct, frozen=True):
     """A registered supervisor and what it last told of itself (``facts``)."""
 
     supervisor: str
@@ -38,16 +35,15 @@ class SupervisorRow:
     facts: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
+class Overview(msgspec.Struct, frozen=True):
     """Everything at one moment of Redis's clock."""
 
     now_ms: int
     queues: tuple[QueueRow, ...]
     supervisors: tuple[SupervisorRow, ...]
-    slots: dict[str, Holding | None] = field(default_factory=dict)
+    slots: dict[str, Holding | None] = msgspec.field(default_factory=dict)
     crashing: frozenset[str] = frozenset()  # classes that crashed since their last success
-    held: dict[str, int] = field(default_factory=dict)  # those held back -> jobs parked
+    held: dict[str, int] = msgspec.field(default_factory=dict)  # those held back -> jobs parked
 
 
 def read_overview(reply: Reply) -> Overview:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,8 +20,7 @@ def text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(msgspec.Struct, frozen=True):
     """A runner's place: slot number of a supervisor, and which life in it."""
 
     supervisor: str
@@ -102,8 +100,7 @@ class Turned(msgspec.Struct, frozen=True, gc=False):
 Turn = Turned | Stale
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(msgspec.Struct, frozen=True):
     """What became of a ``join``; with ``ok``, the classes to be wary of."""
 
     word: str
@@ -113,8 +110,7 @@ class Joined:
     """Their jobs are to be parked."""
 
 
-@dataclass(frozen=True, slots=True)
-class CrashReply:
+class CrashReply(msgspec.Struct, frozen=True):
     """What became of a dead runner's job."""
 
     word: str
@@ -124,8 +120,7 @@ class CrashReply:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Crash:
+class Crash(msgspec.Struct, frozen=True):
     """What became of a job in a retired supervisor's slot."""
 
     slot: str
@@ -136,8 +131,7 @@ class Crash:
     job: str
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(msgspec.Struct, frozen=True):
     """A line of a job's history: failed, deferred, refused, crashed, killed, lost, ..."""
 
     at_ms: int
@@ -147,8 +141,7 @@ class Note:
     facts: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(msgspec.Struct, frozen=True):
     """A slot with a job in it."""
 
     slot: str
@@ -159,8 +152,7 @@ class Holding:
     queue: str
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(msgspec.Struct, frozen=True):
     """A job in a list: its record, and since when it is due or dead, or who runs it."""
 
     job_id: str
@@ -170,8 +162,7 @@ class Listed:
     holding: Holding | None
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """All that is known of one job; ``job`` is None where only its end is known."""
 
     job_id: str

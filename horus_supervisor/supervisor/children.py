@@ -13,8 +13,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from horus_supervisor import linux
 
@@ -24,8 +25,7 @@ FIRST_FD = 200
 _PID_MAX = 1 << 22  # proc_sys_kernel(5)
 
 
-@dataclass(frozen=True, slots=True)
-class Reaped:
+class Reaped(msgspec.Struct, frozen=True):
     """A child's end, as ``wait4`` told it."""
 
     pid: int

@@ -6,14 +6,13 @@ up to 30 s. Never a busy loop, never giving up, one group's trouble never slows 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 30.0
 
 
-@dataclass(slots=True)
-class Credit:
+class Credit(msgspec.Struct):
     """What a group may still restart at once. Times are monotonic seconds.
 
     A delay holds for the whole group and earns nothing; the next one is short again once the

@@ -6,7 +6,8 @@ import os
 import platform
 import resource
 import signal
-from dataclasses import dataclass
+
+import msgspec
 
 from horus_supervisor import linux
 from horus_supervisor.clock import rfc3339
@@ -16,8 +17,7 @@ from horus_supervisor.messages import Identity
 from horus_supervisor.scoreboard import Phase, Row
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """A runner's end: what ``wait4`` told, and what it left."""
 
     runner: str

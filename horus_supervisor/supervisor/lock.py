@@ -9,8 +9,9 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from horus_supervisor import embedded, linux
 from horus_supervisor.errors import HorusError
@@ -18,8 +19,7 @@ from horus_supervisor.errors import HorusError
 WAIT_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """What a service holds by keeping it open: its state folder, and its embedded Redis's."""
 
     lock_fd: int

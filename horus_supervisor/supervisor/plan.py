@@ -7,8 +7,10 @@ whose turn it is to take new code is said by ``in_turn``.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
 from enum import Enum, auto
+
+import msgspec
+from msgspec.structs import replace
 
 from horus_supervisor.config.schema import GroupConfig
 from horus_supervisor.lifecycle import Cause
@@ -42,8 +44,7 @@ class Do(Enum):
     KILL = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(msgspec.Struct, frozen=True):
     """One thing to do to one seat."""
 
     do: Do
@@ -52,8 +53,7 @@ class Action:
     generation: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SeatSeen:
+class SeatSeen(msgspec.Struct, frozen=True):
     """A seat as it is: its runner, if any, and how far its request went. Times are monotonic.
 
     ``generation`` is that of the code which the next runner gets, ``code`` what this one runs.
@@ -81,8 +81,7 @@ class SeatSeen:
     killed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """What should be: seats by runner name, the code that they run, and whether we stop."""
 
     seats: dict[str, GroupConfig]

@@ -5,7 +5,7 @@ Pure. The signs are a counter in the scoreboard: they cost no message and wake n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 LEAST_S = 10.0
 """A live keeper waits for Redis at most this long between two signs: name, connection,
@@ -23,8 +23,7 @@ def patience_s(lease_s: float) -> float:
     return max(lease_s / 2, LEAST_S)
 
 
-@dataclass(slots=True)
-class Silence:
+class Silence(msgspec.Struct):
     """One process's. A pause of ours is not its silence: a suspended host, a stopped service."""
 
     _ticks: int = -1

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from horus_supervisor.clock import Clock, rfc3339
 from horus_supervisor.events import Event, counted
@@ -18,8 +19,7 @@ REASON_MAX = 300
 """Characters of a reason that heartbeats tell; the log has all of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """What of a turn decides it."""
 
     registered: bool

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(slots=True)
-class Stop:
+class Stop(msgspec.Struct):
     """A stop that was asked for. Times are monotonic seconds."""
 
     asked_at: float

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import msgspec
 import pytest
+from msgspec.structs import replace
 
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
@@ -61,7 +59,7 @@ def test_a_list_of_heads_has_all_but_the_payloads(
 ) -> None:
     whole = store.run(operations.list_jobs(store.namespace, state, QUEUE, 10))
     heads = store.run(operations.list_jobs(store.namespace, state, QUEUE, 10, heads=True))
-    bare = [replace(row, job=msgspec.structs.replace(row.job, payload=b"")) for row in whole]
+    bare = [replace(row, job=replace(row.job, payload=b"")) for row in whole]
     assert heads == bare != whole
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import resource
 import signal
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from horus_supervisor import messages
 from horus_supervisor.crash_record import CrashRecord, crash_id
@@ -21,7 +21,7 @@ from horus_supervisor.supervisor.diagnose import Ended, death, diagnose, how, le
 ME = Identity(service="shop", host="h1", supervisor="abc", level="info")
 
 IDLE = Row(9, 7, Phase.IDLE, 3, 1, 1, 0, 0, 2, 0, "", "", "", False)
-BUSY = dataclasses.replace(
+BUSY = replace(
     IDLE,
     phase=Phase.EXECUTING,
     since_ns=10_000_000_000,
@@ -58,7 +58,7 @@ def ended(status: int, **fields: Any) -> Ended:
         output_tail=(),
         app_version=None,
     )
-    return dataclasses.replace(plain, **fields)
+    return replace(plain, **fields)
 
 
 def record(status: int, row: Row = BUSY, **fields: Any) -> CrashRecord:
@@ -141,7 +141,7 @@ def test_what_a_death_means_for_the_job_follows_from_its_cause(
 
 # --- leaving in order --------------------------------------------------------------------------
 
-LEFT = dataclasses.replace(IDLE, phase=Phase.LEFT)
+LEFT = replace(IDLE, phase=Phase.LEFT)
 
 
 def test_a_runner_that_handed_everything_in_left_in_order() -> None:
@@ -174,7 +174,9 @@ def test_the_job_in_flight_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "row", [IDLE, LEFT, dataclasses.replace(BUSY, incarnation=8)], ids=["idle", "left", "another's"]
+    "row",
+    [IDLE, LEFT, replace(BUSY, incarnation=8)],
+    ids=["idle", "left", "another's"],
 )
 def test_no_job_is_blamed_that_was_not_in_flight(row: Row) -> None:
     found = record(KILL, row)
@@ -183,24 +185,24 @@ def test_no_job_is_blamed_that_was_not_in_flight(row: Row) -> None:
 
 
 def test_a_job_that_was_being_handed_in_is_still_in_flight() -> None:
-    assert record(KILL, dataclasses.replace(BUSY, phase=Phase.FINISHING)).job_id == "id"
+    assert record(KILL, replace(BUSY, phase=Phase.FINISHING)).job_id == "id"
 
 
 def test_a_row_of_an_earlier_life_tells_nothing_of_this_one() -> None:
-    assert record(KILL, dataclasses.replace(IDLE, incarnation=8)).jobs_done is None
+    assert record(KILL, replace(IDLE, incarnation=8)).jobs_done is None
     assert record(KILL, IDLE).jobs_done == 2
 
 
 def test_a_torn_row_is_noted() -> None:
-    assert "torn" in (record(KILL, dataclasses.replace(BUSY, torn=True)).note or "")
+    assert "torn" in (record(KILL, replace(BUSY, torn=True)).note or "")
 
 
 @pytest.mark.parametrize("word", [-(1 << 63), -1, 1 << 62, (1 << 63) - 1])
 def test_whatever_job_code_wrote_into_the_row_makes_a_record(word: int) -> None:
     names = ("seq", "attempt", "fence", "since_ns", "deadline_ns", "jobs_done", "started_ms")
-    row = dataclasses.replace(BUSY, job_id="\ufffd\0", job="\x1b", torn=True)
+    row = replace(BUSY, job_id="\ufffd\0", job="\x1b", torn=True)
     words: dict[str, Any] = dict.fromkeys(names, word)
-    row = dataclasses.replace(row, **words)
+    row = replace(row, **words)
     found = record(KILL, row)
     assert msgspec.json.decode(messages.encode(found), type=CrashRecord) == found
 

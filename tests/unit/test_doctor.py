@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from horus_supervisor.cli import checks_of_jobs, checks_of_machine, checks_of_redis
 from horus_supervisor.cli.findings import Finding, Level
@@ -72,9 +73,9 @@ def test_clocks_that_differ_and_answers_that_take_long_are_told() -> None:
 def overview(**counts: Any) -> Overview:
     row = QueueRow("q", 10, 3, 1, 2, 1, 1, None)
     held = Holding("s/0", 1, "a", 1, 0, "q")
-    other = dataclasses.replace(held, slot="s/1", job_id="b")
+    other = replace(held, slot="s/1", job_id="b")
     slots = {"s/0": held, "s/1": other, "s/2": None}
-    return Overview(0, (dataclasses.replace(row, **counts),), (), slots)
+    return Overview(0, (replace(row, **counts),), (), slots)
 
 
 def test_the_sum_is_right_or_says_what_is_missing() -> None:

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from horus_supervisor.config.schema import GroupConfig
 from horus_supervisor.lifecycle import Cause
@@ -62,7 +63,7 @@ def test_a_seat_waits_for_its_restart_delay() -> None:
 
 
 def test_no_runner_is_asked_for_before_template_and_keeper_are_ready() -> None:
-    assert done(seat(), dataclasses.replace(RUN, may_spawn=())) == []
+    assert done(seat(), replace(RUN, may_spawn=())) == []
 
 
 def test_a_runner_that_was_asked_for_is_not_asked_for_again() -> None:
@@ -100,7 +101,7 @@ def test_a_runner_that_was_asked_to_leave_leaves_though_it_is_wanted_again() -> 
 
 
 def test_only_what_changed_is_touched() -> None:
-    seen = [dataclasses.replace(seat(pid=n), runner=f"q/{n}") for n in (1, 2, 3)]
+    seen = [replace(seat(pid=n), runner=f"q/{n}") for n in (1, 2, 3)]
     wanted = Wanted({"q/1": GROUP, "q/2": OTHER, "q/3": GROUP})
     assert plan(seen, wanted, 50.0) == [Action(Do.DRAIN, "q/2")]
 
@@ -128,7 +129,7 @@ def test_running_jobs_may_finish_until_the_shutdown_timeout() -> None:
 def test_an_interrupted_runner_is_reminded_and_then_killed_uncounted() -> None:
     interrupted = seat(pid=7, draining=True, interrupted_at=100.0)
     assert done(interrupted, STOP, now=104.9) == []
-    executing = dataclasses.replace(interrupted, executing=True)
+    executing = replace(interrupted, executing=True)
     assert done(executing, STOP, now=104.9) == [Do.REMIND]
     assert plan([interrupted], STOP, 105.0) == [Action(Do.KILL, "q/1", None)]
 
@@ -180,7 +181,7 @@ def test_a_late_job_of_a_runner_that_leaves_is_not_forgotten() -> None:
 
 THREE = {f"q/{at}": GROUP for at in (1, 2, 3)}
 ROLL = Wanted(THREE, generation=2, proven=False, may_spawn=(1, 2))
-BACK = dataclasses.replace(ROLL, generation=1, proven=True, may_spawn=(1,))
+BACK = replace(ROLL, generation=1, proven=True, may_spawn=(1,))
 
 
 def runner(at: int, code: int, **seen: Any) -> SeatSeen:
@@ -212,7 +213,7 @@ def test_new_code_is_taken_by_one_of_a_group_after_its_job() -> None:
 
 def test_each_group_has_its_own_turn() -> None:
     other = dataclasses.replace(GROUP, name="other")
-    wanted = dataclasses.replace(ROLL, seats={"q/1": GROUP, "q/2": GROUP, "other/1": other})
+    wanted = replace(ROLL, seats={"q/1": GROUP, "q/2": GROUP, "other/1": other})
     alone = SeatSeen("other/1", other, generation=1, code=1, pid=9, served=True)
     assert {name for _, name in did([runner(1, 1), runner(2, 1), alone], wanted)} == {
         "q/1",
@@ -267,7 +268,7 @@ def test_who_crashes_once_it_has_served_gets_the_new_code_at_once() -> None:
 
 
 def test_a_runner_waits_for_the_template_of_its_code() -> None:
-    assert did([empty(1, 1)], dataclasses.replace(BACK, may_spawn=(2,))) == []
+    assert did([empty(1, 1)], replace(BACK, may_spawn=(2,))) == []
 
 
 def test_going_back_is_one_at_a_time_too_but_for_who_is_not_there() -> None:
@@ -283,12 +284,12 @@ def test_going_back_is_one_at_a_time_too_but_for_who_is_not_there() -> None:
 
 
 def test_a_seat_that_nobody_wants_has_no_turn() -> None:
-    unwanted = dataclasses.replace(ROLL, seats={"q/1": GROUP})
+    unwanted = replace(ROLL, seats={"q/1": GROUP})
     assert did([runner(1, 2), runner(2, 1, draining=True)], unwanted) == []
 
 
 def test_a_stop_goes_before_new_code() -> None:
-    stopping = dataclasses.replace(ROLL, stopping=True)
+    stopping = replace(ROLL, stopping=True)
     assert did([runner(1, 1), empty(2, 2)], stopping) == [(Do.DRAIN, "q/1"), (Do.FORGET, "q/2")]
 
 
@@ -297,7 +298,7 @@ def test_new_code_that_keeps_a_runner_from_its_first_claim_is_not_waited_for_for
     assert did([young], ROLL, now=50.0 + ROLL.claim_within_s) == []
     late = plan([young], ROLL, 50.1 + ROLL.claim_within_s)
     assert late == [Action(Do.KILL, "q/1", Cause.STUCK)]
-    assert did([dataclasses.replace(young, generation=1, code=1)], BACK, now=1e6) == []
+    assert did([replace(young, generation=1, code=1)], BACK, now=1e6) == []
 
 
 # --- limits ------------------------------------------------------------------------------------
@@ -318,9 +319,9 @@ def test_a_silent_runner_is_poked_when_that_is_due() -> None:
 def test_a_runner_without_a_sign_of_life_leaves_its_stack_and_is_killed_as_stuck() -> None:
     silent = seat(pid=7, silent_s=SILENT_S + 1, idle=True)
     assert done(silent, RUN) == [Do.DUMP]
-    dumped = dataclasses.replace(silent, dumped_at=50.0)
+    dumped = replace(silent, dumped_at=50.0)
     assert done(dumped, RUN, now=50.1) == [Do.REMIND]
-    for seen, now in ((dataclasses.replace(dumped, stack_left=True), 50.1), (dumped, 50.6)):
+    for seen, now in ((replace(dumped, stack_left=True), 50.1), (dumped, 50.6)):
         [action] = plan([seen], RUN, now)
         assert (action.do, action.cause) == (Do.KILL, Cause.STUCK)
 
@@ -328,5 +329,5 @@ def test_a_runner_without_a_sign_of_life_leaves_its_stack_and_is_killed_as_stuck
 def test_a_runner_that_starts_or_hands_in_is_borne_for_longer() -> None:
     silent = seat(pid=7, silent_s=SILENT_S + 1)
     assert done(silent, RUN) == []
-    longer = dataclasses.replace(silent, silent_s=SILENT_AT_WORK_S + 1)
+    longer = replace(silent, silent_s=SILENT_AT_WORK_S + 1)
     assert done(longer, RUN) == [Do.DUMP]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from horus_supervisor.config.load import load
 from horus_supervisor.supervisor.probe import state_dir
