@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from horus_supervisor.errors import HorusError
 from horus_supervisor.store import exchange, links
 from horus_supervisor.store.encoding import Encoder
-from horus_supervisor.store.exchange import Talk, redis_errors_in_words
+from horus_supervisor.store.exchange import Progress, Talk
 from horus_supervisor.store.links import CONNECTIONS, Link
 from horus_supervisor.store.operation import Operation, Reply
 
@@ -112,7 +112,7 @@ class AsyncConnection:
     async def _lend(self, what: str, within_s: float | None) -> AsyncIterator[Link]:
         """Lend a connection that is connected and in step; dropped unless the block ends well."""
         limit_s = self._timeout_s if within_s is None else within_s
-        with redis_errors_in_words(self.address, what) as progress:
+        with Progress(self.address, what) as progress:
             async with asyncio.timeout(limit_s), self._borrowed() as link:
                 progress.waiting = False
                 await _be_connected(link)

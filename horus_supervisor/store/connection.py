@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from horus_supervisor.errors import HorusError, ReplyLost
 from horus_supervisor.store import exchange, links
 from horus_supervisor.store.encoding import Encoder
-from horus_supervisor.store.exchange import Talk, redis_errors_in_words
+from horus_supervisor.store.exchange import Progress, Talk
 from horus_supervisor.store.links import CONNECTIONS, Link
 from horus_supervisor.store.operation import Operation, Reply
 
@@ -140,7 +140,7 @@ class Connection:
         """Lend a connection that is connected and in step; dropped unless the block ends well."""
         deadline = time.monotonic() + (self._timeout_s if within_s is None else within_s)
         with (
-            redis_errors_in_words(self.address, what) as progress,
+            Progress(self.address, what) as progress,
             self._borrowed(deadline) as link,
         ):
             progress.waiting = False

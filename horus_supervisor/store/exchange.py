@@ -7,11 +7,8 @@ is decided here too.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
-
-import msgspec
 
 from horus_supervisor.address import Address
 from horus_supervisor.errors import HorusError, RedisAway, RedisRefused
@@ -36,29 +33,51 @@ PIECE = 100
 """Commands sent at once."""
 
 
-class Progress(msgspec.Struct):
-    """How far a call got: ``sent`` decides what a broken connection means."""
+class Progress:
+    """How far a call got, and a block in which redis-py's errors become Horus's.
 
-    what: str
-    waiting: bool = True
-    sent: bool = False
-
-
-@contextlib.contextmanager
-def redis_errors_in_words(address: Address, what: str) -> Iterator[Progress]:
-    """Turn redis-py's errors into Horus's.
-
-    The caller ends ``waiting`` once it has a connection, and sets ``sent`` just before it sends.
+    The caller ends ``waiting`` once it has a connection, and sets ``sent`` just before it sends:
+    that decides what a broken connection means.
     """
-    progress = Progress(what)
-    try:
-        yield progress
-    except Exception as error:
+
+    __slots__ = ("_address", "_what", "sent", "waiting")
+
+    def __init__(self, address: Address, what: str) -> None:
+        self.waiting = True
+        self.sent = False
+        self._address = address
+        self._what = what
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _stack: object) -> None:
+        if error is None:
+            return
         from redis.exceptions import RedisError  # here: an import costs each call 10 µs
 
-        if not isinstance(error, RedisError | OSError):
-            raise
-        raise _in_words(address, progress, error) from None  # its text may echo what was sent
+        if isinstance(error, RedisError | OSError):
+            raise self._in_words(error) from None  # its text may echo what was sent
+
+    def _in_words(self, error: Exception) -> HorusError:
+        from redis.exceptions import ConnectionError as Broken
+        from redis.exceptions import InvalidResponse, ResponseError
+        from redis.exceptions import TimeoutError as Late
+
+        if getattr(error, "status_code", None) or isinstance(error, ResponseError):
+            return _refused(self._address, self._what, error)
+        if isinstance(error, (Broken, Late, InvalidResponse, OSError)):
+            if self.waiting:
+                return words.unreachable(
+                    self._address, None, f"all {CONNECTIONS} connections are in use"
+                )
+            cause = _system_error(error)
+            if self.sent:
+                return words.lost(self._address, cause)
+            return words.unreachable(self._address, cause)
+        return RedisRefused(
+            words.without_password(self._address, f"redis-py refused {self._what}: {error}")
+        )
 
 
 def call(
@@ -115,25 +134,6 @@ def another_server_may_help(outcomes: Sequence[object]) -> bool:
 def _refused(address: Address, what: str, error: Exception) -> HorusError:
     code = getattr(error, "status_code", None)
     return words.refusal(address, what, f"{code} {error}" if code else str(error))
-
-
-def _in_words(address: Address, progress: Progress, error: Exception) -> HorusError:
-    from redis.exceptions import ConnectionError as Broken
-    from redis.exceptions import InvalidResponse, ResponseError
-    from redis.exceptions import TimeoutError as Late
-
-    if getattr(error, "status_code", None) or isinstance(error, ResponseError):
-        return _refused(address, progress.what, error)
-    if isinstance(error, (Broken, Late, InvalidResponse, OSError)):
-        if progress.waiting:
-            return words.unreachable(address, None, f"all {CONNECTIONS} connections are in use")
-        cause = _system_error(error)
-        if progress.sent:
-            return words.lost(address, cause)
-        return words.unreachable(address, cause)
-    return RedisRefused(
-        words.without_password(address, f"redis-py refused {progress.what}: {error}")
-    )
 
 
 def _system_error(error: BaseException | None) -> OSError | None:
