@@ -41,7 +41,7 @@ def test_a_killed_runner_leaves_one_crash_record_and_its_job_runs_again(
     service.write(ONE)
     service.start()
     job = client.enqueue(jobs.HangOnce(service.path("ran")))
-    started = service.wait_for("job.started", job_id=job.id)
+    started = service.begun(job.id, service.path("ran"))
 
     os.kill(started["pid"], signal.SIGKILL)
 
@@ -191,8 +191,7 @@ def test_the_stack_of_a_job_that_gave_way_in_the_end_is_no_later_crashs(
     service.wait_for("job.succeeded", job_id=late.id)
     [pid] = service.runner_pids()
     job = client.enqueue(jobs.HangOnce(service.path("ran")))
-    service.wait_for("job.started", job_id=job.id)
-    wait_until(lambda: jobs.marks(service.path("ran")) != [], "it runs")
+    service.begun(job.id, service.path("ran"))
     os.kill(pid, signal.SIGKILL)
     crashed = service.wait_for("runner.crashed", pid=pid)
     assert (crashed["job_id"], crashed.get("traceback")) == (job.id, None)
@@ -260,7 +259,7 @@ def test_a_death_is_recorded_once_whoever_else_is_gone_at_that_moment(
 def die_while(outage: Service, redis: RedisServer, client: Client, gone: str) -> str:
     """Kill a runner in mid-job and others before its death can be told; its crash id."""
     job = client.enqueue(jobs.HangOnce(outage.path(gone)))
-    runner = outage.wait_for("job.started", job_id=job.id)["pid"]
+    runner = outage.begun(job.id, outage.path(gone))["pid"]
     keeper = outage.program("horus-keeper")
     if gone != "supervisor":  # the kernel would end a keeper that is stopped when its parent dies
         os.kill(keeper, signal.SIGSTOP)
@@ -288,7 +287,7 @@ def test_a_death_that_waited_for_redis_over_a_restart_is_told_in_the_end(
     outage.start()
     with Client(own_redis.url, namespace=namespace) as client:
         job = client.enqueue(jobs.HangOnce(outage.path("ran")))
-        started = outage.wait_for("job.started", job_id=job.id)
+        started = outage.begun(job.id, outage.path("ran"))
         own_redis.kill()
         outage.wait_for("redis.lost")
         os.kill(started["pid"], signal.SIGKILL)

@@ -94,13 +94,14 @@ def test_a_job_can_ask_whether_a_stop_or_its_supervisors_end_cut_it_short(
         (service.stop, "1 interrupted None None"),
         (service.kill, "1 lost supervisor_lost None"),
     )
-    for end, told in ends:
-        job = client.enqueue(jobs.Previous(service.path("told"), "hang"))
-        service.wait_for("job.started", job_id=job.id)
+    for number, (end, told) in enumerate(ends):
+        path = service.path(f"told{number}")
+        job = client.enqueue(jobs.Previous(path, "hang"))
+        service.begun(job.id, f"{path}.hangs")
         end()
         service.start()
         service.wait_for("job.succeeded", job_id=job.id)
-        assert jobs.marks(service.path("told"))[-1] == told
+        assert jobs.marks(path) == [told]
 
 
 def test_a_class_hears_of_each_of_its_crashes_in_a_healthy_runner(
@@ -125,8 +126,8 @@ def test_a_class_hears_of_each_of_its_crashes_in_a_healthy_runner(
 def test_a_class_that_does_not_listen_costs_no_job(service: Service, client: Client) -> None:
     service.write("[queues]\nq = 1\n")
     service.start()
-    client.enqueue(jobs.HangOnce(service.path("ran")))
-    started = service.wait_for("job.started")
+    job = client.enqueue(jobs.HangOnce(service.path("ran")))
+    started = service.begun(job.id, service.path("ran"))
     os.kill(started["pid"], signal.SIGKILL)
     service.wait_for("job.succeeded")
     [row] = client.connection.run(operations.overview(client.namespace)).queues

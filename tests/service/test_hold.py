@@ -82,7 +82,7 @@ def test_a_success_of_a_runner_that_lives_on_counts(service: Service, client: Cl
     service.start()
     for n in range(6):
         job = client.enqueue(jobs.HangOnce(service.path(f"ran{n}")))
-        started = service.wait_for("job.started", job_id=job.id)
+        started = service.begun(job.id, service.path(f"ran{n}"))
         os.kill(started["pid"], signal.SIGKILL)
         wait_until(lambda: job.status() == "succeeded", "its second start", on_failure=service.tail)  # noqa: B023
     assert service.events("crash_loop", job=jobs.HangOnce.__horus__.name) == []

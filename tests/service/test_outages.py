@@ -25,7 +25,7 @@ def test_a_killed_supervisor_leaves_no_runner_and_its_successor_finishes_off_wha
     service.write(TWO)
     service.start()
     job = client.enqueue(jobs.HangOnce(service.path("ran")))
-    service.wait_for("job.started", job_id=job.id)
+    service.begun(job.id, service.path("ran"))
     pids = service.runner_pids()
 
     service.kill()
@@ -44,7 +44,7 @@ def test_the_last_rites_end_well_though_nobody_reads_what_they_say(
     service.write(TWO)
     service.start()
     job = client.enqueue(jobs.HangOnce(service.path("ran")))
-    me = service.wait_for("job.started", job_id=job.id)["supervisor"]
+    me = service.begun(job.id, service.path("ran"))["supervisor"]
     strange = service.folder / "state" / "spool" / f"{me}.9.1.call"  # is told, before all else
     strange.write_bytes(b"no call")
     service.kill()
@@ -59,8 +59,9 @@ def test_supervisor_and_keeper_killed_together_lose_nothing(
     service.write(TWO)
     service.start()
     job = client.enqueue(jobs.HangOnce(service.path("ran")))
-    service.wait_for("job.started", job_id=job.id)
+    service.begun(job.id, service.path("ran"))
     keeper = service.program("horus-keeper")
+    service.signal(signal.SIGSTOP)  # else a new keeper may perform its last rites
     os.kill(keeper, signal.SIGKILL)
     service.kill()
     service.start()
@@ -75,7 +76,7 @@ def test_a_host_that_is_gone_gives_its_jobs_back_through_another_host(
     service.write(TWO, supervisor='lease = "2s"')
     service.start()
     job = client.enqueue(jobs.HangOnce(service.path("ran")))
-    service.wait_for("job.started", job_id=job.id)
+    service.begun(job.id, service.path("ran"))
     other = Service(service.folder / "other", redis_url, namespace)
     other.folder.mkdir()
     other.write(TWO, supervisor='lease = "2s"')
@@ -349,7 +350,8 @@ def test_what_became_of_the_jobs_of_a_killed_supervisor_is_told_by_its_successor
     service.start()
     again = client.enqueue(jobs.HangOnce(service.path("again")))
     once = client.enqueue(jobs.HangOnce(service.path("once")), max_attempts=1)
-    service.wait_for("job.started", count=2)
+    service.begun(again.id, service.path("again"))
+    service.begun(once.id, service.path("once"))
     service.kill()
     service.start()
     told = service.wait_for("job.crashed", job_id=again.id, cause="supervisor_lost")

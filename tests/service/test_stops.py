@@ -53,7 +53,7 @@ def test_a_death_is_handed_in_though_the_keeper_was_down_when_the_stop_came(
     service.write(ONE)
     service.start()
     job = client.enqueue(jobs.HangOnce(service.path("ran")))
-    service.wait_for("job.started", job_id=job.id)
+    service.begun(job.id, service.path("ran"))
     for _ in range(3):  # the third time it is not replaced at once
         keeper = service.program("horus-keeper")
         os.kill(keeper, signal.SIGKILL)

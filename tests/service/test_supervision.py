@@ -93,7 +93,7 @@ def test_a_second_signal_interrupts_running_jobs_uncounted(
     service.write("[queues]\nq = 1\n")
     service.start()
     job = client.enqueue(jobs.HangOnce(service.path("ran")))
-    service.wait_for("job.started", job_id=job.id)
+    service.begun(job.id, service.path("ran"))
     service.signal(signal.SIGTERM)
     service.wait_for("supervisor.stopping")
     service.signal(signal.SIGINT)
@@ -115,8 +115,7 @@ def test_a_job_that_does_not_hear_the_interruption_is_killed_uncounted(
     )
     service.start()
     job = client.enqueue(jobs.Late("blocked", service.path("ran")), timeout=3600)
-    service.wait_for("job.started", job_id=job.id)
-    wait_until(lambda: jobs.marks(service.path("ran")) != [], "it runs")
+    service.begun(job.id, service.path("ran"))
     assert service.stop() == 0
     service.wait_for("job.interrupted", job_id=job.id)
     assert len(service.events("runner.exited")) == 1

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.service.apps.marks import marks
 from tests.support import processes
 from tests.support.waiting import wait_until
 
@@ -195,6 +196,15 @@ format = "json"
 
         wait_until(there, f"{event} {fields} in the log", within_s, on_failure=self.tail)
         return found[count - 1]
+
+    def begun(self, job_id: str, mark: str) -> Line:
+        """Wait until a job is in ``execute``, where it leaves a mark; its ``job.started``.
+
+        That line comes before: whoever is killed right behind it had not begun.
+        """
+        started = self.wait_for("job.started", job_id=job_id)
+        wait_until(lambda: marks(mark) != [], f"a mark in {mark}", on_failure=self.tail)
+        return started
 
     def runner_pids(self) -> list[int]:
         """The pids of runners that live by the log."""

@@ -24,6 +24,7 @@ class Previous(Job, queue="q"):
             if self.how == "die":
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.how == "hang":
+                mark(f"{self.path}.hangs")
                 time.sleep(60)
             raise Retry(after=0)
         mark(self.path, f"{last.attempt} {last.ended} {last.cause} {last.error_type}")
