@@ -60,11 +60,11 @@ def test_deaths_at_every_point_before_the_first_claim_cost_no_seat(
     wait_until(lambda: runners.stat().st_size >= dying.RUNNERS + 30, "all died, and more came")
     handles = client.enqueue_many([dying.Nothing()] * 100)
     wait_until(lambda: handles[-1].status() == "succeeded", "a job", on_failure=service.tail)
+    wait_until(lambda: len(service.runner_pids()) == 30, "all seats", on_failure=service.tail)
+    assert service.stop() == 0
     crashed = service.events("runner.crashed")
-    assert len(service.runner_pids()) == 30
     assert dying.RUNNERS <= len(crashed) <= dying.RUNNERS + dying.MIDDLES
     assert Counter(line["job_id"] for line in crashed if "job_id" in line) == {}
-    assert service.stop() == 0
     records = client.connection.run(operations.crashes(client.namespace, 100))
     assert len(records) == len(crashed) == len(service.events("job.crashed"))
     assert not list((service.folder / "state" / "spool").iterdir())

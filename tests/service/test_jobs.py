@@ -138,7 +138,7 @@ def test_a_class_that_no_runner_knows_waits_for_one_that_does(
     handle = borrower.enqueue_raw("elsewhere.Job", b"{}", queue="q")
     line = borrowed.wait_for("job.deferred", job_id=handle.id)
     assert line["job"] == "elsewhere.Job"
-    assert handle.status() == "scheduled"
+    wait_until(lambda: handle.status() == "scheduled", "it waits", on_failure=borrowed.tail)
     assert borrowed.events("runner.crashed") == []
 
 
@@ -161,9 +161,10 @@ def test_a_runner_past_max_memory_is_recycled_after_the_job(
     client.enqueue(jobs.Grow(100, service.path("ran")))
     last = client.enqueue(jobs.Quick())
     wait_until(lambda: last.status() == "succeeded", "all", on_failure=service.tail)
-    [line] = service.events("runner.recycled")
+    line = service.wait_for("runner.recycled")
     assert line["reason"].startswith("max_memory")
     assert line["jobs_done"] == 2
+    assert len(service.events("runner.recycled")) == 1
     assert service.events("runner.crashed") == []
 
 

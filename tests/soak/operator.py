@@ -230,7 +230,8 @@ class Operator:
         good, _ = probe.ask(self.unit.folder / "state", "ready")
         pids = processes.runners(self.unit.pid)
         newest = {self.log.versions.get(pid) for pid in pids} == {version}
-        return good and newest and len(pids) == self.unit.runners
+        states = map(processes.state, processes.offspring(self.unit.pid))
+        return good and newest and len(pids) == self.unit.runners and "Z" not in states
 
     def _tagged(self) -> dict[int, str]:
         return {pid: processes.name(pid) for pid in processes.tagged(self.unit.tag)}

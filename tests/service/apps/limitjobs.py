@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import uuid
+from pathlib import Path
 
 from horus_supervisor import Job
 from tests.service.apps.testjobs import mark, marks
@@ -139,7 +140,10 @@ class Leave(Job, queue="q"):
         told = subprocess.run(
             command, start_new_session=True, env=environment, stdout=subprocess.PIPE, check=True
         )
-        mark(self.path, told.stdout.decode().strip())
+        left = told.stdout.decode().strip()
+        while Path(f"/proc/{left}/comm").read_text() != "sleep\n":  # the shell, for a moment
+            time.sleep(0.001)
+        mark(self.path, left)
         if self.die:
             os.kill(os.getpid(), signal.SIGKILL)
 
