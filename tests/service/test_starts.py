@@ -15,7 +15,8 @@ from horus_supervisor import Client, linux
 from horus_supervisor.store import operations
 from tests.service.apps import testjobs as jobs
 from tests.service.conftest import Horus
-from tests.support.service import Service
+from tests.support import processes
+from tests.support.service import ROOT, Service
 from tests.support.waiting import wait_until
 
 ONE = "[queues]\nq = 1\n"
@@ -23,10 +24,11 @@ ONE = "[queues]\nq = 1\n"
 
 def write_with_module(service: Service, code: str) -> None:
     """Write a file that imports one more module, with this code."""
-    (service.folder / "extra.py").write_text(code)
-    service.write(ONE)
-    text = service.config.read_text().replace("imports = [", 'imports = ["extra", ')
-    service.config.write_text(text.replace('path = ["', f'path = ["{service.folder}", "'))
+    scratch = service.folder / "extra.new"
+    scratch.write_text(code)
+    scratch.replace(service.folder / "extra.py")  # each import finds it whole
+    imports, path = 'extra", "tests.service.apps.testjobs', f'{service.folder}", "{ROOT}'
+    service.write(ONE, imports=imports, path=path)
 
 
 def test_an_import_that_goes_on_and_on_is_told_and_a_stop_does_not_wait_for_it(

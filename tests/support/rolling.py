@@ -7,7 +7,7 @@ import signal
 
 from horus_supervisor import Client
 from tests.service.apps import testjobs as jobs
-from tests.support.service import Line, Service, children
+from tests.support.service import ROOT, Line, Service, children
 from tests.support.waiting import wait_until
 
 CODE = """
@@ -43,7 +43,9 @@ class App:
         """Write the module; of a new size, as what Python compiled within a second is kept."""
         self._written += 1
         text = CODE.format(version=version, more=more) + "#" * self._written
-        (self.service.folder / "rolled.py").write_text(text)
+        scratch = self.service.folder / "rolled.new"
+        scratch.write_text(text)
+        scratch.replace(self.service.folder / "rolled.py")  # each import finds it whole
 
     def serve(self, groups: str, *, supervisor: str = "") -> None:
         """Write the file, and start the service."""
@@ -52,13 +54,8 @@ class App:
 
     def configure(self, groups: str, *, supervisor: str = "", imports: str = "rolled") -> None:
         """Write the file."""
-        self.service.write(groups, supervisor=supervisor)
-        text = self.service.config.read_text()
-        text = text.replace('"tests.service.apps.testjobs"', f'"{imports}"')
-        text = text.replace('path = ["', f'path = ["{self.service.folder}", "')
-        scratch = self.service.config.with_suffix(".new")
-        scratch.write_text(text)
-        scratch.replace(self.service.config)
+        path = f'{self.service.folder}", "{ROOT}'
+        self.service.write(groups, supervisor=supervisor, imports=imports, path=path)
 
     def reload(self) -> None:
         """Ask for new code."""
