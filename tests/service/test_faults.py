@@ -83,7 +83,7 @@ def test_a_runner_holds_no_other_runners_pipe(service: Service) -> None:
     wait_until(lambda: len(processes.runners(service.pid)) == 3, "all have their names")
     held = []
     for pid in service.runner_pids():
-        links = [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+        links = processes.held(pid).values()
         held.append({link for link in links if link.startswith("pipe:")})
     assert all(held)
     assert sum(map(len, held)) == len(set().union(*held))

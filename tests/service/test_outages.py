@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import time
-from pathlib import Path
 
 from horus_supervisor import Client, JobHandle
 from horus_supervisor.scoreboard import Scoreboard
 from horus_supervisor.store import operations
 from horus_supervisor.supervisor.silence import LEAST_S
 from tests.service.apps import testjobs as jobs
+from tests.support import processes
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, alive
 from tests.support.waiting import wait_until
@@ -167,8 +167,8 @@ def test_a_keeper_whose_redis_hangs_makes_signs_of_life(
 
 def scoreboard(service: Service) -> Scoreboard:
     """The service's own."""
-    for fd in Path(f"/proc/{service.pid}/fd").iterdir():
-        if "horus-scoreboard" in os.readlink(fd):
+    for fd, name in processes.held(service.pid).items():
+        if "horus-scoreboard" in name:
             return Scoreboard(os.open(fd, os.O_RDWR))
     raise AssertionError("the supervisor has no scoreboard")
 

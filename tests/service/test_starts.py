@@ -196,8 +196,8 @@ def test_runners_that_a_dead_template_was_asked_for_come_from_its_successor(
 
 def asked_for(service: Service) -> int:
     """Count the memory files for stacks that the supervisor holds: one for each life."""
-    fds = Path(f"/proc/{service.pid}/fd").iterdir()
-    return sum("horus-stacks" in os.readlink(fd) for fd in fds) - len(service.runner_pids())
+    stacks = [name for name in processes.held(service.pid).values() if "horus-stacks" in name]
+    return len(stacks) - len(service.runner_pids())
 
 
 def test_a_service_without_standard_descriptors_works_and_writes_into_no_file(

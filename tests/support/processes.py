@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +60,15 @@ def tagged(tag: str) -> Iterator[int]:
 def descriptors(pid: int) -> int:
     """How many descriptors a process has open."""
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def held(pid: int) -> dict[Path, str]:
+    """What a process's descriptors are of; one may be closed while the others are read."""
+    found = {}
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found[fd] = os.readlink(fd)
+    return found
 
 
 def own_kb(pid: int) -> int:
