@@ -276,7 +276,9 @@ class Generations:
 
     def _note_taken(self, at: Reload, seat: Seat, runners: int) -> None:
         life = seat.life
-        if life and life.template is at.template and life.served and seat.runner not in at.taken:
+        if not (life and life.pid):  # its birth is told first
+            return
+        if life.template is at.template and life.served and seat.runner not in at.taken:
             at.taken.add(seat.runner)
             facts = {"rolled": len(at.taken), "runners": runners}
             self.log.info(Event.RELOAD_ROLLED, runner=seat.runner, **facts)
