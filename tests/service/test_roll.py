@@ -90,6 +90,7 @@ def test_an_import_that_fails_changes_nothing(
     assert app.says() == "1"
     assert before[1] in service.runner_pids()
     wait_until(lambda: app.templates() == [template], "only the old template is there")
+    app.configure("[queues]\nq = 2\n", supervisor='import_timeout = "30s"')  # code that is good
     app.write("3")
     app.reload()
     assert app.done()["app_version"] == "3"
@@ -154,8 +155,8 @@ def test_a_long_job_keeps_no_other_runner_on_old_code_and_all_go_back_from_bad_c
     app: App, service: Service
 ) -> None:
     app.serve("[queues]\nq = 3\n")
-    held = app.say(service.path("done"))
-    holder = service.wait_for("job.started", job_id=held)["runner"]
+    held = app.hold(service.path("done"))
+    holder = held["runner"]
     app.write("2", dying(service))
     app.reload()
     rolled = {service.wait_for("reload.rolled", count=n)["runner"] for n in (1, 2)}
@@ -164,7 +165,7 @@ def test_a_long_job_keeps_no_other_runner_on_old_code_and_all_go_back_from_bad_c
     jobs.mark(service.path("dies"))
     jobs.mark(service.path("done"))
     assert service.wait_for("reload.failed")["runner"] == holder
-    service.wait_for("job.succeeded", job_id=held)
+    service.wait_for("job.succeeded", job_id=held["job_id"])
     service.wait_for("reload.undone")
     wait_until(lambda: set(app.versions().values()) == {"1"}, "the old code runs")
     assert least_alive(service.lines(), "q") == 2
@@ -175,16 +176,18 @@ def test_who_crashes_in_the_middle_gets_new_code_once_that_has_served(
     app: App, service: Service
 ) -> None:
     app.serve("[queues]\nq = 2\n")
-    done = {app.say(service.path(name)): service.path(name) for name in ("one", "two")}
-    holds = {service.wait_for("job.started", job_id=job)["runner"]: job for job in done}
+    done = {
+        app.hold(service.path(name), before)["runner"]: service.path(name)
+        for before, name in enumerate(("one", "two"))
+    }
     app.write("2")
     app.reload()
     service.wait_for("template.ready", generation=2)
     wait_until(lambda: stopping(service), "one is asked to leave")
     [turn] = stopping(service)
-    [other] = holds.keys() - {turn}
+    [other] = done.keys() - {turn}
     crash(service, other, "1", successor="1")
-    jobs.mark(done[holds[turn]])
+    jobs.mark(done[turn])
     service.wait_for("reload.rolled", runner=turn)
     crash(service, other, "1", successor="2")
     crash(service, turn, "2", successor="2")
@@ -218,8 +221,7 @@ def test_a_template_that_dies_in_the_middle_is_replaced(
     app: App, service: Service, which: str
 ) -> None:
     app.serve("[queues]\nq = 2\n")
-    held = app.say(service.path("done"))
-    service.wait_for("job.started", job_id=held)
+    app.hold(service.path("done"))
     old = app.template()
     app.write("2")
     app.reload()
@@ -238,8 +240,7 @@ def test_a_template_that_dies_in_the_middle_is_replaced(
 
 def test_new_code_whose_template_can_not_stay_is_taken_back(app: App, service: Service) -> None:
     app.serve("[queues]\nq = 2\n")
-    held = app.say(service.path("done"))
-    service.wait_for("job.started", job_id=held)
+    app.hold(service.path("done"))
     old = app.template()
     app.write("2")
     app.reload()
@@ -264,8 +265,7 @@ def test_a_second_sighup_loads_what_was_written_since(app: App, service: Service
     app.write("3")
     app.reload()  # instead of the import that goes on
     assert app.done()["app_version"] == "3"
-    held = app.say(service.path("done"))
-    service.wait_for("job.started", job_id=held)
+    app.hold(service.path("done"))
     app.write("4")
     app.reload()
     service.wait_for("reload.rolled", count=3)
@@ -294,8 +294,7 @@ def test_a_stop_in_the_middle_ends_well(app: App, service: Service, moment: str)
 
 def test_saving_the_file_in_the_middle_scales(app: App, service: Service) -> None:
     app.serve("[queues]\nq = 3\n")
-    held = app.say(service.path("done"))
-    service.wait_for("job.started", job_id=held)
+    app.hold(service.path("done"))
     app.write("2")
     app.reload()
     service.wait_for("reload.rolled", count=2)

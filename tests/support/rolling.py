@@ -71,6 +71,12 @@ class App:
         text = json.dumps({"path": path, **payload})
         return self._client.enqueue_raw("rolled.Say", text.encode(), queue).id
 
+    def hold(self, done: str, before: int = 0) -> Line:
+        """Have a job run until a file is there; its ``job.started``, once it is in ``execute``."""
+        job_id = self.say(done)
+        wait_until(lambda: len(self.said()) > before, "it runs", on_failure=self.service.tail)
+        return self.service.wait_for("job.started", job_id=job_id)
+
     def said(self) -> list[str]:
         """What the jobs have said so far."""
         return jobs.marks(self.service.path("said"))
