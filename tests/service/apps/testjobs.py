@@ -149,6 +149,8 @@ class Late(Job, queue="q", timeout=0.3):
     path: str
 
     def execute(self) -> None:
+        if self.how == "blocked":
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         mark(self.path)
         if self.how == "yield":
             try:
@@ -171,7 +173,6 @@ class Late(Job, queue="q", timeout=0.3):
         elif self.how == "c":
             ctypes.PyDLL(None).sleep(60)  # holds the GIL
         elif self.how == "blocked":
-            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             time.sleep(60)
 
 
