@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import time
+from datetime import datetime
 
 import pytest
 
@@ -118,17 +119,24 @@ def test_everything_that_is_written_becomes_one_json_object_a_line(
 def test_delayed_jobs_start_within_half_a_second_of_due(
     borrowed: Service, borrower: Client
 ) -> None:
-    began = time.time()
-    job = borrower.enqueue(jobs.Quick(borrowed.path("ran")), delay=1)
-    assert job.status() == "scheduled"
-    line = borrowed.wait_for("job.started", job_id=job.id)
-    started = ast.literal_eval(str(_seconds(line["timestamp"])))
-    assert 1.0 <= started - began < 1.6
+    """Ten that are due one after the other within a second; on a busy machine, once more."""
+    delays_s = [0.5 + at / 10 for at in range(10)]
+
+    def latest_s() -> float:
+        due = {}
+        for delay_s in delays_s:
+            began = time.time()
+            job = borrower.enqueue(jobs.Quick(borrowed.path("ran")), delay=delay_s)
+            due[job.id] = began + delay_s
+        lines = [borrowed.wait_for("job.started", job_id=job_id) for job_id in due]
+        late_s = [_seconds(line["timestamp"]) - due[line["job_id"]] for line in lines]
+        assert min(late_s) > -0.001  # Redis counts in milliseconds
+        return max(late_s)
+
+    wait_until(lambda: latest_s() < 0.5, "all in time")
 
 
 def _seconds(stamp: str) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(stamp).timestamp()
 
 
