@@ -25,6 +25,14 @@ def board() -> Iterator[Scoreboard]:
     os.close(fd)
 
 
+def test_the_next_try_is_soon_however_long_an_outage_lasts(board: Scoreboard) -> None:
+    board.redis_away(True)  # so it tells nothing
+    with open(os.devnull, "wb") as null:
+        spell = Outage(Voice(null.fileno(), ME, "q/1", "q"), SlotWriter(board, 0))
+        waits = [spell.next_try_s(RedisAway("gone")) for _ in range(1000)]
+    assert 0 < max(waits) < 0.5
+
+
 def test_a_runner_tells_of_an_outage_that_the_keeper_does_not_see(
     board: Scoreboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
