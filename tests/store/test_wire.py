@@ -152,11 +152,12 @@ def test_after_a_reply_in_pieces_a_timeout_is_still_the_whole_one(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:
     with Proxy(tmp_path, redis_server.path) as proxy:
-        wire = Wire(parse_url(proxy.url), timeout_s=1.0)
+        wire = Wire(parse_url(proxy.url), timeout_s=1.6)
         proxy.delay_s = 0.8
         wire.run(echo("warm"))
         proxy.next(Fault.BYTES)
         assert wire.run(echo("x")) == b"x"
+        proxy.delay_s = 1.15  # the last piece was waited for for 1.03 s at most
         proxy.next(Fault.DELAY)
         assert wire.run(echo("y")) == b"y"
         wire.close()
@@ -166,7 +167,7 @@ def test_a_wait_that_signals_interrupt_is_over_when_it_is_told_to_be(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:
     with Proxy(tmp_path, redis_server.path) as proxy:
-        wire = Wire(parse_url(proxy.url), timeout_s=2.0)
+        wire = Wire(parse_url(proxy.url), timeout_s=10.0)
         wire.run(echo("warm"))
         proxy.delay_s = 20.0
         proxy.next(Fault.DELAY)
@@ -179,7 +180,7 @@ def test_a_wait_that_signals_interrupt_is_over_when_it_is_told_to_be(
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
-        assert 0.6 < time.monotonic() - started < 1.5
+        assert 0.6 < time.monotonic() - started < 5
         wire.close()
 
 

@@ -55,13 +55,14 @@ print(sorted(os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(2)))
 
 def test_a_child_dies_with_its_parent() -> None:
     code = """
-pid = os.fork()
-if pid == 0:
+hears, says = os.pipe()
+if os.fork() == 0:
     linux.die_with_parent()
     print(os.getpid(), flush=True)
     os.close(1)
+    os.write(says, b".")
     time.sleep(60)
-time.sleep(0.3)
+os.read(hears, 1)
 """
     child = int(run(code))
     wait_until(lambda: not alive(child), "the child is gone", 5)
