@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.redis_server import IN_MEMORY, RedisServer
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A shell's job in the background ignores Ctrl-C, and so would all that the tests start there."""
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 """Each service that a test starts is three processes: they need not compile the package anew."""
