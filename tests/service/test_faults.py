@@ -20,6 +20,7 @@ from horus_supervisor.store import operations
 from tests.service.apps import limitjobs, testjobs
 from tests.service.apps.testjobs import marks
 from tests.support import cgroups, processes
+from tests.support.files import write_whole
 from tests.support.service import Service, alive, children
 from tests.support.waiting import wait_until
 
@@ -166,14 +167,9 @@ time.time_ns = lambda: wall_ns() + jumped() * 10**9
 def test_wall_time_that_jumps_by_an_hour_changes_no_timeout_and_no_delay(
     service: Service, client: Client
 ) -> None:
-    file = Path(service.path("jump"))
-
-    def jump(seconds: str) -> None:
-        file.with_suffix(".new").write_text(seconds)
-        file.with_suffix(".new").replace(file)  # each look at it finds one whole
-
-    jump("0")
-    (service.folder / "sitecustomize.py").write_text(JUMPY.format(path=str(file)))
+    jump = Path(service.path("jump"))
+    write_whole(jump, "0")
+    (service.folder / "sitecustomize.py").write_text(JUMPY.format(path=str(jump)))
     other = ONE.replace(".q]", ".other]").replace('"q"', '"other"')
     start(service, ONE + other, env={"PYTHONPATH": str(service.folder)})
     long = client.enqueue(testjobs.Hang(service.path("ran"), done=service.path("done")))
@@ -184,10 +180,10 @@ def test_wall_time_that_jumps_by_an_hour_changes_no_timeout_and_no_delay(
         pid = service.wait_for("runner.started", runner="other/1", count=lives)["pid"]
         os.kill(pid, signal.SIGKILL)
         service.wait_for("runner.crashed", pid=pid)
-    jump("-3600")  # while it waits for its next start
+    write_whole(jump, "-3600")  # while it waits for its next start
     service.wait_for("runner.started", runner="other/1", count=lives + 1)
     for seconds in ("-3600", "3600"):
-        jump(seconds)
+        write_whole(jump, seconds)
         due = client.enqueue(testjobs.Quick(), queue="other", delay=0.1)
         late = client.enqueue(
             testjobs.Late("stubborn", service.path("late")), queue="other", max_attempts=1

@@ -16,6 +16,7 @@ from horus_supervisor.store import operations
 from tests.service.apps import testjobs as jobs
 from tests.service.conftest import Horus
 from tests.support import processes
+from tests.support.files import write_whole
 from tests.support.service import ROOT, Service
 from tests.support.waiting import wait_until
 
@@ -24,9 +25,7 @@ ONE = "[queues]\nq = 1\n"
 
 def write_with_module(service: Service, code: str) -> None:
     """Write a file that imports one more module, with this code."""
-    scratch = service.folder / "extra.new"
-    scratch.write_text(code)
-    scratch.replace(service.folder / "extra.py")  # each import finds it whole
+    write_whole(service.folder / "extra.py", code)
     imports, path = 'extra", "tests.service.apps.testjobs', f'{service.folder}", "{ROOT}'
     service.write(ONE, imports=imports, path=path)
 

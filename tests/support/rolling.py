@@ -7,6 +7,7 @@ import signal
 
 from horus_supervisor import Client
 from tests.service.apps import testjobs as jobs
+from tests.support.files import write_whole
 from tests.support.service import ROOT, Line, Service, children
 from tests.support.waiting import wait_until
 
@@ -43,9 +44,7 @@ class App:
         """Write the module; of a new size, as what Python compiled within a second is kept."""
         self._written += 1
         text = CODE.format(version=version, more=more) + "#" * self._written
-        scratch = self.service.folder / "rolled.new"
-        scratch.write_text(text)
-        scratch.replace(self.service.folder / "rolled.py")  # each import finds it whole
+        write_whole(self.service.folder / "rolled.py", text)
 
     def serve(self, groups: str, *, supervisor: str = "") -> None:
         """Write the file, and start the service."""

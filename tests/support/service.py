@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.service.apps.marks import marks
 from tests.support import processes
+from tests.support.files import write_whole
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,9 +86,7 @@ format = "json"
 
 {groups}
 """
-        scratch = self.config.with_suffix(".new")
-        scratch.write_text(text)
-        scratch.replace(self.config)
+        write_whole(self.config, text)
 
     def lent(self, folder: Path) -> Service:
         """Lend it, as it runs, to one more test: with a folder and a log that begin empty."""
