@@ -265,7 +265,7 @@ def _expiry(expires: float | datetime | None) -> dict[str, int]:
 
 
 def _tags(tags: Iterable[str]) -> tuple[str, ...]:
-    if tags == ():
+    if tags == ():  # most jobs: to ask an ABC takes longest of all checks
         return ()
     if isinstance(tags, str) or not isinstance(tags, Iterable):
         raise PayloadError(f"tags={tags!r}: a list of tags, not a {_kind(tags)}")
