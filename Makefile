@@ -11,6 +11,7 @@ LOCK := $(VENV)/uv/bin/uv pip compile -q --upgrade --universal --python-version 
   --custom-compile-command 'make lock'
 LOCK_OF := --extra embedded --extra test --extra examples --extra dev
 DOCS_READY := $(VENV)/docs/.ready
+BENCH_READY := $(VENV)/.bench-ready
 
 .DEFAULT_GOAL := help
 
@@ -40,7 +41,7 @@ format: $(READY)  ## put the code into its format
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: $(READY)  ## the table of figures; exits 1 where one falls short
+bench: $(BENCH_READY)  ## the table of figures; exits 1 where one falls short
 	$(PY) -m bench $(ARGS)
 
 soak: $(READY)  ## all faults let loose on a service for DURATION=10m; SEED=N chooses the same ones
@@ -60,6 +61,7 @@ lock: $(READY)  ## choose the newest versions for all that is installed (uses uv
 	$(PYTHON) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install -q uv
 	$(LOCK) $(LOCK_OF) pyproject.toml -o requirements.txt
 	$(LOCK) --group docs -o docs/requirements.txt
+	$(LOCK) --group bench -o bench/requirements.txt
 
 clean:  ## remove what make and the tests made; var/ with its jobs stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -74,6 +76,10 @@ $(READY): pyproject.toml requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
 	$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BENCH_READY): $(READY) bench/requirements.txt
+	$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r bench/requirements.txt
 	@touch $@
 
 # a venv of its own: whoever runs or tests Horus needs none of it

@@ -1,7 +1,7 @@
 """``python -m bench [--quick] [FIGURE...]``: measure, print the table, exit 1 where one is short.
 
-Without names all figures, in about fourteen minutes. Nothing else should run meanwhile: on two cores
-a browser is a third process.
+Without names all figures, in about a quarter of an hour. Nothing else should run meanwhile: on two
+cores a browser is a third process.
 """
 
 from __future__ import annotations

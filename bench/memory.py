@@ -40,7 +40,7 @@ def with_numpy(quick: bool) -> Iterator[Row | Skipped]:
     """Measure the PSS of each further runner where job code has imported numpy."""
     figure = "each further runner, numpy among the imports"
     if importlib.util.find_spec("numpy") is None:
-        yield Skipped(figure, "numpy is not installed here")
+        yield Skipped(figure, "numpy is not installed here; `make bench` installs it")
         return
     further = []
     with bench() as at:
