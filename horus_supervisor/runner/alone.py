@@ -27,7 +27,7 @@ from horus_supervisor.job import current, hooks
 from horus_supervisor.job.definition import Job
 from horus_supervisor.messages import Identity
 from horus_supervisor.runner import about
-from horus_supervisor.runner.execute import Guard, describe, end_child, guarded
+from horus_supervisor.runner.execute import Guard, describe, end_child, guarded, is_a
 from horus_supervisor.runner.tell import Teller
 from horus_supervisor.runner.voice import Voice
 from horus_supervisor.scoreboard import Scoreboard, SlotWriter
@@ -97,7 +97,7 @@ def _child(
     if run.error is None:
         told = {"outcome": "succeeded"}
     else:
-        outcome = "discarded" if isinstance(run.error, Discard) else "failed"
+        outcome = "discarded" if is_a(run.error, Discard) else "failed"
         told = {"outcome": outcome, **describe(run.error)}
     with contextlib.suppress(OSError, ValueError):  # it may have closed them
         sys.stdout.flush()

@@ -10,7 +10,7 @@ import msgspec
 
 from horus_supervisor import errors
 from horus_supervisor.messages import Spawn
-from horus_supervisor.runner.execute import Run, describe, is_discard, wait_before_retry_s
+from horus_supervisor.runner.execute import Run, describe, is_a, wait_before_retry_s
 from horus_supervisor.runner.tell import REFUSED, UNKNOWN_JOB, Teller
 from horus_supervisor.store import operations
 from horus_supervisor.store.operation import Operation, Series
@@ -39,12 +39,12 @@ class Endings:
         """Tell how a job ends that raised. Asks the job's code when to try again."""
         assert run.error is not None
         facts = describe(run.error)
-        if run.job is None and isinstance(run.error, errors.PayloadError):
+        if run.job is None and is_a(run.error, errors.PayloadError):
             return self.refused(facts["error_message"])
-        if is_discard(run.error):
+        if is_a(run.error, errors.Discard):
             self._tell.discarded(claimed, facts["error_message"])
             return self.discarded
-        if isinstance(run.error, errors.JobTimeout):
+        if is_a(run.error, errors.JobTimeout):
             self._tell.timed_out(claimed, timeout_s)
         return self._fail("failed", wait_before_retry_s(run.job, claimed.attempt, run.error), facts)
 

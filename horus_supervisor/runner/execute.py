@@ -13,12 +13,15 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TypeGuard, TypeVar
 
 from horus_supervisor.backoff import retry_in_s
-from horus_supervisor.errors import Discard, JobInterrupted, JobTimeout, Retry
+from horus_supervisor.errors import JobInterrupted, JobTimeout, Retry
 from horus_supervisor.job.codec import decode
 from horus_supervisor.job.definition import Job
 from horus_supervisor.scoreboard import Control, SlotWriter
+
+_Error = TypeVar("_Error", bound=BaseException)
 
 _TRACEBACK_MAX = 8192
 
@@ -100,7 +103,7 @@ def wait_before_retry_s(job: Job | None, attempt: int, error: BaseException) -> 
     """Ask the job when it wants to be tried again; a bad answer counts as none, and is printed."""
     wait_s = math.nan
     try:
-        if isinstance(error, Retry) and error.after_s is not None:
+        if is_a(error, Retry) and error.after_s is not None:
             wait_s = max(float(error.after_s), 0.0)
         elif job is not None:
             wait_s = float(job.retry_in(attempt, error))
@@ -140,15 +143,15 @@ def _text(tell: Callable[[], str], what: str) -> str:
         return f"<{what} raised {type(broken).__name__}>"
 
 
-def is_discard(error: BaseException | None) -> bool:
-    """Tell whether the job gave itself up."""
-    return isinstance(error, Discard)
+def is_a(error: BaseException, kind: type[_Error]) -> TypeGuard[_Error]:
+    """Tell an error by its type: ``isinstance`` asks its ``__class__`` too, which may raise."""
+    return issubclass(type(error), kind)
 
 
 def end_child(error: BaseException | None) -> None:
     """End a child that the job forked and that came back out of ``execute``."""
     code = 0
-    if isinstance(error, SystemExit):
+    if error is not None and is_a(error, SystemExit):
         code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
     elif error is not None:
         code = 1

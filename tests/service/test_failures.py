@@ -22,6 +22,7 @@ IMPORTS = untidy.__name__
         ("text", 16, "tests.service.apps.untidy.Odd"),
         ("name", 16, "tests.service.apps.untidy.O?d"),
         ("module", 16, "None.Odd"),
+        ("class", 16, "tests.service.apps.untidy.Odd"),
         ("cause", 16, "ValueError"),
         ("inf", 16, "horus_supervisor.errors.Retry"),
         ("soon", 16, "horus_supervisor.errors.Retry"),

@@ -138,6 +138,8 @@ class Odd(Job, queue="q"):
                 raise type("Odd", (Exception,), {"__qualname__": "O\udcffd"})("x")
             case "module":
                 raise type("Odd", (Exception,), {"__module__": None})("x")
+            case "class":
+                raise type("Odd", (Exception,), {"__class__": property(lambda _: 1 / 0)})("x")
             case "cause":
                 raise ValueError("x") from type("O", (Exception,), {"__str__": lambda _: 5})()
             case "inf":
