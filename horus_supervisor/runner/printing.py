@@ -27,9 +27,14 @@ class _Marked(io.RawIOBase):
         self._fd = fd
 
     def write(self, data: Any, /) -> int:
+        """Write all of it: a text stream drops what a signal kept from being written."""
         if not _begun and _job is not None:
             _begin(*_job)
-        return os.write(self._fd, data)
+        rest = memoryview(data)
+        size = rest.nbytes
+        while (written := os.write(self._fd, rest)) < rest.nbytes:
+            rest = rest.cast("B")[written:]
+        return size
 
     def writable(self) -> bool:
         return True
