@@ -1,7 +1,7 @@
 """What a job finds when it starts, and the next one finds again.
 
 Working folder, environment, umask, locale, signal handlers and mask, timers, descriptors 0 to 2,
-``sys.stdin`` to ``sys.stderr`` and faulthandler are looked at after every job (6 microseconds,
+``sys.stdin`` to ``sys.stderr`` and faulthandler are looked at after every job (7 microseconds,
 while Redis works on the reply) and put back where a job changed them. What can't be put back says
 so: the runner is recycled then. Limits are put back too (``limits.py``). Not seen: what C code
 changes behind Python's back, ``os.putenv`` included (a list of C's environment after each job would
@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import functools
 import locale
+import operator
 import os
 import signal
 import sys
@@ -28,7 +30,7 @@ from _signal import getitimer as _getitimer  # type: ignore[import-not-found]
 from _signal import getsignal as _getsignal
 from _signal import pthread_sigmask as _sigmask
 from collections.abc import Callable
-from typing import IO, TextIO
+from typing import IO, Any, TextIO
 
 from horus_supervisor import linux
 from horus_supervisor.runner import printing
@@ -44,6 +46,9 @@ _SIGNALS = tuple(
 _SIG_BLOCK = int(signal.SIG_BLOCK)
 _REAL, _VIRTUAL, _PROF = map(int, (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF))
 _ALL = locale.LC_ALL
+_get_blocking = os.get_blocking
+_FORM = ("encoding", "errors", "line_buffering", "write_through")
+_form_of = operator.attrgetter(*_FORM)
 
 BEREFT = "a job closed our descriptors"
 """Why a runner leaves that must not use any of them."""
@@ -76,7 +81,9 @@ class Household:
         self._handlers = list(map(_getsignal, _SIGNALS))
         self._mask = _sigmask(_SIG_BLOCK, ())
         self._stdin, self._stdout, self._stderr = map(os.dup, range(3))
+        self._blocking = _get_blocking(1)
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
+        self._forms = (None, _form(sys.stdout), _form(sys.stderr))
 
     def check(self) -> None:
         """Go back to our folder; raise ``OSError`` where a job closed our descriptors.
@@ -148,13 +155,16 @@ class Household:
         dup2(self._stdin, 0)
         dup2(self._stdout, 1)
         dup2(self._stderr, 2)
+        if _get_blocking(1) != self._blocking:  # asyncio leaves its pipes so; 2 is the same pipe
+            os.set_blocking(1, self._blocking)
         printing.end()
         stdin, stdout, stderr = self._streams
         try:
             stdout.flush()  # what a job left unwritten; raises where it is closed or detached
             stderr.flush()
             ours = sys.stdout is stdout and sys.stderr is stderr and sys.stdin is stdin
-            if ours and not stdin.closed:
+            formed = (None, _form_of(stdout), _form_of(stderr)) == self._forms
+            if ours and formed and not stdin.closed:
                 return
         except (ValueError, AttributeError):  # AttributeError: deleted from sys, or never there
             pass
@@ -163,8 +173,15 @@ class Household:
     def _restore_streams(self) -> None:
         # what stood there goes now, and may take with it a buffer that it shares with ours
         sys.stdin, sys.stdout, sys.stderr = self._streams
-        streams = map(_usable, self._streams, range(3), "rww")
+        ours = self._stacks_fd is not None
+        streams = map(functools.partial(_usable, marked=ours), self._streams, range(3), "rww")
         sys.stdin, sys.stdout, sys.stderr = self._streams = tuple(streams)  # type: ignore[assignment]
+        self._restore_forms()
+
+    def _restore_forms(self) -> None:
+        for stream, form in zip(self._streams, self._forms, strict=True):
+            if form and _form(stream) != form:
+                stream.reconfigure(**dict(zip(_FORM, form, strict=True)))  # type: ignore[union-attr]
 
 
 def _tried(*ways: Callable[[], None]) -> str | None:
@@ -186,9 +203,18 @@ def tell_bereft(error: OSError) -> None:
         os.write(2, text.encode())
 
 
-def _usable(stream: TextIO, fd: int, mode: str) -> IO[str]:
+def _usable(stream: TextIO, fd: int, mode: str, *, marked: bool) -> IO[str]:
     """Give a stream back if it is open, else another one on its descriptor."""
     with contextlib.suppress(ValueError, AttributeError):  # detached, or none
         if not stream.closed:
             return stream
+    if marked and fd:
+        return printing.marked(fd)
     return open(fd, mode, closefd=False, buffering=1, errors="backslashreplace")
+
+
+def _form(stream: TextIO) -> Any:
+    try:
+        return _form_of(stream)
+    except (ValueError, AttributeError):  # detached, or a stream of another kind
+        return None

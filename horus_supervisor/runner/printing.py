@@ -45,14 +45,17 @@ class _Marked(io.RawIOBase):
 
 def mark_streams() -> None:
     """Let ``sys.stdout`` and ``sys.stderr`` mark what is written to them from now on."""
-    for name, fd in (("stdout", 1), ("stderr", 2)):
-        stream = io.TextIOWrapper(
-            _Marked(fd),  # type: ignore[type-var]  # what a text wrapper asks of a raw file it has
-            encoding="utf-8",
-            errors="backslashreplace",
-            write_through=True,
-        )
-        setattr(sys, name, stream)
+    sys.stdout, sys.stderr = marked(1), marked(2)
+
+
+def marked(fd: int) -> io.TextIOWrapper:
+    """Make a stream on a descriptor that marks whose words it writes."""
+    return io.TextIOWrapper(
+        _Marked(fd),  # type: ignore[arg-type]  # what a text wrapper asks of a raw file it has
+        encoding="utf-8",
+        errors="backslashreplace",
+        write_through=True,
+    )
 
 
 def expect(job: bytes, attempt: int) -> None:

@@ -17,7 +17,7 @@ IMPORTS = untidy.__name__
 @pytest.mark.parametrize(
     "what",
     [
-        *("writer", "wrapper", "no stdout", "stderr", "stdin"),
+        *("writer", "wrapper", "no stdout", "stderr", "stdin", "encoding", "asyncio's pipe"),
         *("environ", "zone", "profiler", "cpu limit", "every signal", "limit"),
         *("processors", "policy"),
     ],

@@ -52,6 +52,9 @@ class Untidy(Job, queue="q"):
                 sys.stderr.close()
             case "stdin":
                 sys.stdin.close()
+            case "encoding":
+                assert isinstance(sys.stdout, io.TextIOWrapper)
+                sys.stdout.reconfigure(encoding="utf-16", write_through=False)
             case "environ":
                 os.environ = dict(os.environ)  # type: ignore[assignment]  # noqa: B003
             case "zone":
@@ -59,6 +62,8 @@ class Untidy(Job, queue="q"):
                 time.tzset()
             case "asyncio":
                 asyncio.run(self.hear())
+            case "asyncio's pipe":
+                asyncio.run(self.write())
             case "umask":
                 os.umask = None  # type: ignore[assignment]
             case "limit" | "nice" | "processors" | "policy" | "cut off":
@@ -100,6 +105,10 @@ class Untidy(Job, queue="q"):
     async def hear(self) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, lambda: None)
 
+    async def write(self) -> None:
+        pipe = os.fdopen(os.dup(1), "wb")
+        await asyncio.get_running_loop().connect_write_pipe(asyncio.BaseProtocol, pipe)
+
 
 class State(Job, queue="q"):
     """Write down what a job finds; use it."""
@@ -112,7 +121,11 @@ class State(Job, queue="q"):
         until = time.process_time() + 0.1
         while time.process_time() < until:
             pass
-        streams = [stream.closed for stream in (sys.stdin, sys.stdout, sys.stderr)]
+        streams: list[object] = [stream.closed for stream in (sys.stdin, sys.stdout, sys.stderr)]
+        for stream in (sys.stdout, sys.stderr):
+            assert isinstance(stream, io.TextIOWrapper)
+            streams += [stream.encoding, stream.errors, stream.line_buffering, stream.write_through]
+        streams += [os.get_blocking(fd) for fd in range(3)]
         zone = time.strftime("%Z", time.localtime(0))
         limits = [resource.getrlimit(which) for which in range(16)]
         kernel = [limits, os.getpriority(os.PRIO_PROCESS, 0), os.sched_getaffinity(0)]
