@@ -70,7 +70,7 @@ def annotation_of(cls: type, field: dataclasses.Field[Any]) -> Any:
         hints = typing.get_type_hints(stub, names, {owner.__name__: owner}, include_extras=True)
     except (NameError, AttributeError) as error:
         raise Unresolved(str(error)) from None
-    except (TypeError, SyntaxError) as error:
+    except Exception as error:  # a text is evaluated, which may raise anything
         raise CannotTravel(f"its annotation can't be read: {error}") from None
     return hints[field.name]
 
@@ -109,8 +109,8 @@ class Examination:
             raise CannotTravel(f"{name}: {error}") from None
         try:
             check = self._check(annotation)
-            msgspec.json.Decoder(annotation)  # refuses, say, unions whose JSON tells no arm
-        except (CannotTravel, TypeError) as error:
+            _be_decoded(annotation)
+        except CannotTravel as error:
             shown = field.type if isinstance(field.type, str) else type_name(annotation)
             why = f"{name} ({shown}) can't travel: {error}"
             raise CannotTravel(why) from None
@@ -151,6 +151,8 @@ class Examination:
 
     def _container(self, annotation: Any, kind: Any, args: tuple[Any, ...]) -> Check:
         if kind is dict:
+            if len(args) not in (0, 2):
+                raise CannotTravel("a dict has two types, its keys' and its values'")
             key, value = args or (str, Any)
             if not _is_key(key):
                 raise CannotTravel(f"a dict's key is {_KEY_NAMES}, not {type_name(key)}")
@@ -158,6 +160,16 @@ class Examination:
         if kind is tuple and annotation not in (tuple, typing.Tuple) and args[1:] != (...,):  # noqa: UP006
             return checks.row([self._check(arg) for arg in args])
         return checks.sequence(kind, self._check(args[0] if args else Any))
+
+
+def _be_decoded(annotation: Any) -> None:
+    """Refuse what msgspec doesn't read back, say, unions whose JSON tells no arm."""
+    try:
+        msgspec.json.Decoder(annotation)
+    except NotImplementedError:
+        raise CannotTravel("an int of a Literal or an enum has 64 bits, no more") from None
+    except TypeError as error:
+        raise CannotTravel(str(error)) from None
 
 
 def is_plain(value: object) -> bool:
