@@ -90,19 +90,25 @@ def parse_url(url: str, *, base: Path | None = None) -> Address:
     ``unix://[user[:password]@]/path[?db=N]``, ``embedded:DIR``. Relative files are relative to
     ``base`` (default: the working folder). Raises: ``AddressError``.
     """
-    base = Path.cwd() if base is None else base
+    base = Path() if base is None else base  # asked for where it is needed: it may be gone
     if url.startswith("embedded:"):
-        return _embedded(url.removeprefix("embedded:"), base)
+        return _checked(_embedded(url.removeprefix("embedded:"), base))
     match scheme := url.partition("://")[0]:
         case "redis" | "rediss":
             return _tcp(url, scheme, base)
         case "unix":
-            return _unix(url)
+            return _checked(_unix(url))
         case "redis+sentinel" | "rediss+sentinel":
             raise AddressError(
                 "redis+sentinel:// is not supported yet: give the primary's redis://"
             )
     raise AddressError("a Redis URL begins with redis://, rediss://, unix:// or embedded:")
+
+
+def _checked(address: Address) -> Address:
+    if not is_utf8(str(address.path)):
+        raise AddressError("the path of Redis's socket is no UTF-8: rename the folder that isn't")
+    return address
 
 
 def _embedded(folder: str, base: Path) -> Address:
@@ -157,7 +163,7 @@ def _split(url: str, known: tuple[str, ...]) -> tuple[str, str, str, dict[str, s
         raise AddressError(f"this Redis URL can't be read: {_ENCODE}") from None
     if parts.fragment or "@" in parts.path:
         raise AddressError(f"this Redis URL can't be read: {_ENCODE}")
-    if not _is_utf8(parts.netloc + parts.query):
+    if not is_utf8(parts.netloc + parts.query):
         raise AddressError(
             "this Redis URL can't be read: it is no UTF-8; percent-encode what isn't"
         )
@@ -191,7 +197,8 @@ def _is_host(host: str) -> bool:
         return False
 
 
-def _is_utf8(text: str) -> bool:
+def is_utf8(text: str) -> bool:
+    """Tell whether a text can be written to Redis, into a log, or to another process of ours."""
     try:
         return text.isascii() or bool(text.encode())
     except UnicodeEncodeError:  # what else a shell's bytes become
@@ -207,7 +214,7 @@ def _credentials(userinfo: str, options: dict[str, str]) -> tuple[str | None, st
 
 
 def _number(text: str, what: str) -> int:
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise AddressError(f"a Redis URL's {what} is a whole number; {_ENCODE}")
     return int(text)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from horus_supervisor.address import parse_url
+from horus_supervisor.address import is_utf8, parse_url
 from horus_supervisor.config import keys
 from horus_supervisor.config.content import content
 from horus_supervisor.config.keys import REQUIRED, Key
@@ -109,6 +109,9 @@ def parse(text: str, file: Path) -> Config:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError([syntax_mistake(str(file), text, error)]) from None
+    if not is_utf8(str(file.absolute())):
+        why = "its path is no UTF-8, as all that we write is: rename the folder or file that isn't"
+        raise ConfigError([Mistake(str(file), why)])
     reading = _Reading(file, document)
     redis = reading.redis()
     supervisor = reading.table("supervisor", keys.SUPERVISOR)
@@ -135,7 +138,7 @@ def imports_of(file: Path) -> tuple[list[str], list[str]]:
     except (OSError, ValueError, RecursionError):
         return [], []
     values = _Reading(file, document).table("supervisor", keys.SUPERVISOR)
-    if values["imports"] is None or values["path"] is None:
+    if values["imports"] is None or values["path"] is None or not is_utf8(str(file.absolute())):
         return [], []
     return list(values["imports"]), [str(_absolute(folder, file)) for folder in values["path"]]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, time
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -293,7 +294,7 @@ class RedisUrl(msgspec.Struct, frozen=True):
         if not isinstance(value, str) or not value.isprintable():
             raise WrongValue("allowed is a string of printable characters")
         try:
-            parse_url(value)
+            parse_url(value, base=Path("/"))  # where it is relative to is not known here
         except AddressError as error:
             raise WrongValue(f"{error} (not shown: what is there)") from None
         return value

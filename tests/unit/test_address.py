@@ -70,6 +70,17 @@ def test_without_a_base_files_are_relative_to_the_working_folder(
     assert parse_url("embedded:here").folder == tmp_path / "here"
 
 
+def test_a_working_folder_that_is_gone_is_missed_only_where_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "release-41"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert parse_url("redis://r1").host == "r1"
+    assert parse_url("embedded:/var/lib/h").folder == Path("/var/lib/h")
+
+
 @pytest.mark.parametrize("url", ["embedded:", "embedded://var/horus"])
 def test_an_embedded_url_without_a_plain_folder_is_refused(url: str) -> None:
     with pytest.raises(AddressError, match="embedded:DIR"):
@@ -88,14 +99,24 @@ def test_what_is_no_redis_url_is_refused_naming_the_schemes(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://r1:0", "redis://r1:70000", "redis://r1:x", "redis://r1/x"]
+    "url",
+    [
+        "redis://r1:0",
+        "redis://r1:70000",
+        "redis://r1:x",
+        "redis://r1/x",
+        "redis://r1/" + 5000 * "9",
+    ],
 )
 def test_a_port_or_database_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(AddressError, match=r"port|database"):
         parse_url(url)
 
 
-@pytest.mark.parametrize("url", ["redis://\udcff/", "redis://:\udcff@r1/", "redis://%ff/"])
+@pytest.mark.parametrize(
+    "url",
+    ["redis://\udcff/", "redis://:\udcff@r1/", "redis://%ff/", "unix:///\udcff", "embedded:\udcff"],
+)
 def test_bytes_that_are_no_text_are_refused(url: str) -> None:
     with pytest.raises(AddressError, match=r"no UTF-8|host"):
         parse_url(url)

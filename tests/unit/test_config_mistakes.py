@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from horus_supervisor.config.load import load, parse
+from horus_supervisor.config.load import imports_of, load, parse
 from horus_supervisor.errors import ConfigError, Mistake
 
 FILE = Path("c.toml")
@@ -251,6 +251,15 @@ def test_a_file_that_cannot_be_read_is_a_mistake_too(tmp_path: Path) -> None:
     latin.write_bytes(b"\n# caf\xe9\n")
     with pytest.raises(ConfigError, match=r"latin\.toml:2: not UTF-8: byte 6"):
         load(latin)
+
+
+def test_a_folder_whose_name_is_no_utf_8_is_a_mistake_of_a_file_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "caf\udce9" / "c.toml"
+    file.parent.mkdir()
+    file.write_text("[redis]\nurl = 'embedded:var'\n[supervisor]\nimports = ['shop']\n")
+    with pytest.raises(ConfigError, match=r"c\.toml: its path is no UTF-8"):
+        load(file)
+    assert imports_of(file) == ([], [])
 
 
 def test_the_value_of_a_variable_is_not_quoted() -> None:
