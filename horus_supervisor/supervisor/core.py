@@ -14,8 +14,12 @@ _PATTERN = Path("/proc/sys/kernel/core_pattern")
 _USES_PID = Path("/proc/sys/kernel/core_uses_pid")
 
 
-def find(pid: int, signal: int, folder: str, born_wall: float) -> tuple[str | None, str | None]:
-    """Tell a core's path, and what is known where there is none; ``folder`` was its process's."""
+def find(pid: int, signal: int, born_wall: float) -> tuple[str | None, str | None]:
+    """Tell a core's path, and what is known where there is none.
+
+    A relative pattern means the working folder, which our children share; a deploy may have
+    removed it.
+    """
     try:
         pattern = _PATTERN.read_text().strip()
         uses_pid = _USES_PID.read_text().strip() != "0"
@@ -26,10 +30,10 @@ def find(pid: int, signal: int, folder: str, born_wall: float) -> tuple[str | No
         return None, f"its core was handed to {program}"
     found = [
         path
-        for path in glob.glob(os.path.join(folder, as_glob(pattern, uses_pid, pid, signal)))
+        for path in glob.glob(as_glob(pattern, uses_pid, pid, signal))
         if os.path.isfile(path) and os.stat(path).st_mtime >= born_wall - 1
     ]
-    return (found[0], None) if len(found) == 1 else (None, None)
+    return (os.path.abspath(found[0]), None) if len(found) == 1 else (None, None)
 
 
 def as_glob(pattern: str, uses_pid: bool, pid: int, signal: int) -> str:

@@ -218,7 +218,7 @@ def _traces(life: Life, pid: int, status: int) -> dict[str, str | None]:
         why = life.growth.past
     elif os.WIFSIGNALED(status) and os.WCOREDUMP(status):
         born_wall = time.time() - (time.monotonic_ns() - life.asked_ns) / 1e9
-        path, why = core.find(pid, os.WTERMSIG(status), os.getcwd(), born_wall)
+        path, why = core.find(pid, os.WTERMSIG(status), born_wall)
     return {"hung_in": life.hung_in, "core_path": path, "why": why}
 
 
