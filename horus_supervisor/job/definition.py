@@ -116,7 +116,7 @@ class Job(ABC):
     def retry_in(self, attempt: int, error: BaseException) -> float:
         """Tell the seconds until the next attempt, after ``attempt`` (1 is the first) failed.
 
-        Default: attempt⁴ + 15, give or take a fifth.
+        Not asked after the last one. Default: attempt⁴ + 15, give or take a fifth.
         """
         return retry_in_s(attempt)
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from horus_supervisor import errors
+from horus_supervisor.job.definition import Job
 from horus_supervisor.messages import Spawn
 from horus_supervisor.runner.execute import Run, describe, is_a, wait_before_retry_s
 from horus_supervisor.runner.tell import REFUSED, UNKNOWN_JOB, Teller
@@ -36,7 +37,7 @@ class Endings:
         self.discarded: Ending = functools.partial(self._finish, "discarded")
 
     def raised(self, claimed: Claimed, run: Run, timeout_s: float | None) -> Ending:
-        """Tell how a job ends that raised. Asks the job's code when to try again."""
+        """Tell how a job ends that raised. Asks the job's code when to try again, if it is."""
         assert run.error is not None
         facts = describe(run.error)
         if run.job is None and is_a(run.error, errors.PayloadError):
@@ -46,7 +47,7 @@ class Endings:
             return self.discarded
         if is_a(run.error, errors.JobTimeout):
             self._tell.timed_out(claimed, timeout_s)
-        return self._fail("failed", wait_before_retry_s(run.job, claimed.attempt, run.error), facts)
+        return self._fail("failed", _wait_s(claimed, run.job, run.error), facts)
 
     def deferred(self, name: str) -> Ending:
         """Have a job wait for a runner that knows its class."""
@@ -80,3 +81,10 @@ class Endings:
         return lambda seq, queues: operations.fail(
             self._namespace, self._me, seq, what, wait_ms, note, queues, **self._limits
         )
+
+
+def _wait_s(claimed: Claimed, job: Job | None, error: BaseException) -> float:
+    """Tell when to try again. After the last attempt nobody asks: a list of waits ends with it."""
+    if claimed.job and claimed.attempt >= claimed.job.max_attempts:
+        return 0.0
+    return wait_before_retry_s(job, claimed.attempt, error)

@@ -201,6 +201,23 @@ def test_drain_tells_failures_until_the_job_is_dead(horus: Horus) -> None:
     assert horus.client.status("c7") == "dead"
 
 
+def test_nobody_asks_when_to_try_again_after_the_last_attempt(
+    horus: Horus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def wait(_: Charge, attempt: int, __: BaseException) -> float:
+        asked.append(attempt)
+        return [1][attempt - 1]  # a list of waits, as other libraries take it
+
+    monkeypatch.setattr(Charge, "retry_in", wait)
+    horus.client.enqueue(Charge(7, answers_at=9))
+    horus.drain()
+    horus.advance(1)
+    assert len(horus.drain().dead) == 1
+    assert asked == [1]
+
+
 def test_drain_tells_what_gave_itself_up(horus: Horus) -> None:
     horus.client.enqueue(GiveUp())
     [ran] = horus.drain().discarded
