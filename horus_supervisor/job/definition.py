@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar, dataclass_transform
+from typing import Any, ClassVar, Never, dataclass_transform
 
 from horus_supervisor.backoff import retry_in_s
 from horus_supervisor.errors import JobDefinitionError
@@ -89,8 +89,10 @@ class Job(ABC):
         timeout: float | None = _INHERIT,
         max_attempts: int = _INHERIT,
         max_crashes: int | None = _INHERIT,
+        **unknown: Never,
     ) -> None:
         super().__init_subclass__()
+        _refuse_options(cls, unknown)
         given: dict[str, Any] = {
             "queue": queue,
             "timeout_s": timeout,
@@ -225,6 +227,18 @@ def _path(cls: type) -> str:
 
 def _is_abstract(cls: type[Job]) -> bool:
     return getattr(cls.execute, "__isabstractmethod__", False)
+
+
+def _refuse_options(cls: type[Job], unknown: Collection[str]) -> None:
+    for option in unknown:
+        import difflib  # for nobody else here
+
+        near = difflib.get_close_matches(option, _OPTIONS, 1)
+        meant = f"; did you mean {near[0]}?" if near else "."
+        raise JobDefinitionError(
+            f"{_path(cls)}: {option}= is no option of a job class{meant} "
+            f"Allowed: {', '.join(_OPTIONS)}"
+        )
 
 
 def _check_options(cls: type[Job], options: JobOptions) -> None:

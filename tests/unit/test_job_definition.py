@@ -205,6 +205,8 @@ def test_two_classes_of_one_name_are_refused_and_the_first_one_stays() -> None:
         ({"max_attempts": True}, "max_attempts=True"),
         ({"max_crashes": 0}, "max_crashes=0"),
         ({"max_crashes": 10**9}, "max_crashes=1000000000"),
+        ({"que": "emails"}, "que= is no option of a job class; did you mean queue? Allowed: "),
+        ({"retry": 5}, "retry= is no option of a job class. Allowed: queue, name, timeout, "),
     ],
 )
 def test_a_bad_option_is_named(options: dict[str, Any], said: str) -> None:

@@ -42,6 +42,10 @@ class BadOption(Job, queue=5):  # type: ignore[arg-type]
     def execute(self) -> None: ...
 
 
+class NoOption(Job, retry=5):  # type: ignore[arg-type]
+    def execute(self) -> None: ...
+
+
 def enqueue(client: Client) -> None:
     handle = client.enqueue(EmailJob("a@example.com", "Hi"), delay=60)
     assert_type(handle, JobHandle)
