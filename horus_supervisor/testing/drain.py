@@ -28,7 +28,7 @@ from horus_supervisor.events import Event
 from horus_supervisor.job import hooks
 from horus_supervisor.job.codec import decode
 from horus_supervisor.job.definition import Job, find
-from horus_supervisor.lifecycle import Death
+from horus_supervisor.lifecycle import Death, JobState
 from horus_supervisor.messages import Identity
 from horus_supervisor.runner.foreground import spec
 from horus_supervisor.runner.main import Runner
@@ -84,6 +84,7 @@ def drain(client: Client, queue: str | None) -> Drained:
     """Run what is due, and what comes to wait meanwhile, until nothing is ready any more."""
     ear, wire = _Ear(), _Wire(client.connection.address)
     promote_all(client)
+    waited = _waiting(client)
     with closing(wire):
         while queues := _ready(client, queue):
             if len(wire.jobs) > MOST:
@@ -92,13 +93,19 @@ def drain(client: Client, queue: str | None) -> Drained:
                 )
             with _registered(client, wire) as supervisor, hooks.opened():
                 _run(_identity(supervisor), client, queues, wire, ear)
-    return _happened(ear.lines, wire.jobs)
+    return _happened(ear.lines, waited | wire.jobs)
 
 
 def promote_all(client: Client) -> None:
     """Make ready what is due."""
     while client.connection.run(operations.promote(client.namespace, 1000)) == 1000:
         pass
+
+
+def _waiting(client: Client) -> dict[str, Packed]:
+    """Note what is ready: of a job that has expired a claim brings no more than the name."""
+    ready = operations.list_jobs(client.namespace, JobState.READY, None, MOST)
+    return {row.job_id: row.job for row in client.connection.run(ready)}
 
 
 def _ready(client: Client, queue: str | None) -> list[str]:
@@ -255,8 +262,8 @@ def _ran(line: dict[str, Any], jobs: dict[str, Packed]) -> Ran:
     return Ran(
         id=line["job_id"],
         job=_typed(packed) if packed else None,
-        name=packed.name if packed else "?",
-        queue=packed.queue if packed else "?",
+        name=line["job"] or "?",  # its record could not be read
+        queue=line["queue"],
         attempt=line.get("attempt", 0),
         error_type=line.get("error_type"),
         error_message=line.get("error_message", line.get("reason")),

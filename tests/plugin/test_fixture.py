@@ -341,7 +341,9 @@ def test_what_expires_is_discarded_once_it_is_too_late(horus: Horus) -> None:
     assert [row.tags for row in horus.enqueued()] == [("a", "b"), ()]
     horus.advance(3600)
     happened = horus.drain()
-    assert [ran.id for ran in happened.discarded] == ["soon"]
+    [soon] = happened.discarded
+    assert (soon.id, soon.job, soon.queue) == ("soon", Receipt(7), "emails")
+    assert (soon.attempt, soon.error_message) == (0, "expired")
     assert [ran.id for ran in happened.succeeded] == ["late"]
 
 
