@@ -27,6 +27,8 @@ from horus_supervisor.config.load import imports_of, load
 from horus_supervisor.config.schema import Config
 from horus_supervisor.config.units import format_duration, format_size
 from horus_supervisor.errors import ConfigError, Mistake
+from horus_supervisor.events import counted
+from horus_supervisor.lifecycle import ON_CRASH
 
 Found = dict[str, Any]
 
@@ -100,7 +102,7 @@ def check(file: Path) -> Found:
         "jobs": classes,
         "waiting": {
             "error": why,
-            "queues": _judge(waiting, {one.job for one in done.classes}, done.refused),
+            "queues": _judge(waiting, {ON_CRASH, *(c.job for c in done.classes)}, done.refused),
         },
         "notes": [*notes(config), *_unserved(config, done.classes), *_left(done)],
     }
@@ -285,7 +287,7 @@ def _waiting(waiting: Found) -> str:
     problems = (one for q in waiting["queues"] for one in (*q["unknown"], *q["undecodable"]))
     bad = sum(one["count"] for one in problems)
     fate = f"{bad} of them would not run:" if bad else "this code can run them"
-    return f"{jobs} jobs, {seen} looked at: {fate}"
+    return f"{counted(jobs, 'job', 'jobs')}, {seen} looked at: {fate}"
 
 
 def _problems(queue: Found) -> Iterable[tuple[str, ...]]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from horus_supervisor import Client
+from horus_supervisor.lifecycle import ON_CRASH
 from tests.support.redis_server import RedisServer
 from tests.support.service import alive
 from tests.support.waiting import wait_until
@@ -263,6 +264,20 @@ def test_jobs_that_the_new_code_could_not_run_are_counted_by_queue(
     ]
 
 
+def test_what_tells_a_class_of_its_crash_is_a_job_that_any_code_runs(
+    file: File, client: Client
+) -> None:
+    texts = dict.fromkeys(("job", "payload", "record", "crash_id", "disposition", "job_id"), "x")
+    told = {**texts, "queue": "emails", "attempt": 1}
+    client.enqueue_raw(ON_CRASH, json.dumps(told).encode(), "emails")
+    file.module("shopjobs", f"from horus_supervisor import start_runner\n{JOBS}")
+    found = file.found()
+    [queue] = found["waiting"]["queues"]
+    assert (queue["unknown"], queue["undecodable"]) == ([], [])
+    assert [one["job"] for one in found["jobs"] if one["job"].startswith("horus.")] == []
+    assert "1 job, 1 looked at: this code can run them" in file.check().stdout
+
+
 def test_a_thousand_jobs_of_a_queue_are_looked_at_at_most(file: File, client: Client) -> None:
     for at in range(1100):
         client.enqueue_raw("shopjobs.Old", b"{}", "emails", delay=None if at % 3 else 60)
@@ -297,7 +312,8 @@ def test_without_redis_the_rest_is_checked_all_the_same(tmp_path: Path) -> None:
 
 def test_an_embedded_redis_needs_no_service_for_the_check(tmp_path: Path) -> None:
     file = File(tmp_path, "embedded:var/horus", "x")
-    assert "not looked at: no service runs behind embedded:" in file.check().stdout
+    where = f"embedded:{tmp_path}/var/horus"
+    assert f"\nwaiting   not looked at: no service runs behind {where}\n" in file.check().stdout
     assert not (tmp_path / "var").exists()
 
 
