@@ -63,6 +63,15 @@ def crash_id(supervisor: str, slot: int, incarnation: int) -> str:
     return sha1_hex(f"{supervisor}/{slot}/{incarnation}".encode())[:20]
 
 
+def how(record: CrashRecord) -> str:
+    """Say a death in words: ``killed by SIGSEGV``."""
+    if record.cause in (Cause.TIMEOUT, Cause.MEMORY, Cause.STUCK, Cause.OOM):
+        return f"{record.cause} ({record.signal})" if record.signal else str(record.cause)
+    if record.signal:
+        return f"killed by {record.signal}"
+    return f"exited with {record.exit_code}"
+
+
 def tell_fate(
     log: Logger,
     death: Death,
@@ -85,6 +94,7 @@ def tell_fate(
     if death != Death.INTERRUPTED:
         story: dict[str, object] = {
             "crash_id": record.crash_id,
+            "how": how(record),
             "signal": record.signal,
             "exit_code": record.exit_code,
         }

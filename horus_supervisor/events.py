@@ -68,7 +68,7 @@ _SENTENCES: dict[Event, str] = {
     Event.JOB_UNKNOWN_FIELDS: "{job} has no {fields} here: kept in the job, and ignored",
     Event.JOB_FAILED: "{job} failed on attempt {attempt}: {error_type}",
     Event.JOB_STALE: "{job} was finished too late: another holds it or it is gone; nothing changed",
-    Event.JOB_CRASHED: "{job} brought down {runner}: {cause}; the job is {disposition}",
+    Event.JOB_CRASHED: "{job} brought down {runner}: {how}; the job is {disposition}",
     Event.JOB_DEAD: "{job} is dead ({reason}); retry it with: horus retry {job_id}",
     Event.JOB_TIMED_OUT: "{job} is past its timeout of {timeout_s} s",
     Event.SUPERVISOR_STARTED: "horus-supervisor {version} reads {config} as {user}",

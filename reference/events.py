@@ -63,7 +63,7 @@ FIELDS: dict[Event, tuple[str, ...]] = {
     Event.JOB_STALE: (*RUNNER, *JOB),
     Event.JOB_UNKNOWN_FIELDS: (*RUNNER, *JOB, "fields"),
     Event.JOB_CRASHED: (
-        *(*RUNNER, *JOB, "crash_id", "cause", "signal", "exit_code", "disposition"),
+        *(*RUNNER, *JOB, "crash_id", "how", "cause", "signal", "exit_code", "disposition"),
         *("lost_host", "lost_supervisor"),
     ),
     Event.JOB_DEAD: (*RUNNER, *JOB, "reason", "crash_id"),

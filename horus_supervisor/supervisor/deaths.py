@@ -14,7 +14,7 @@ import msgspec
 
 from horus_supervisor import linux, messages
 from horus_supervisor.clock import rfc3339
-from horus_supervisor.crash_record import CrashRecord, crash_id, tell_fate
+from horus_supervisor.crash_record import CrashRecord, crash_id, how, tell_fate
 from horus_supervisor.events import Event
 from horus_supervisor.lifecycle import Cause, Death
 from horus_supervisor.logs import Logger, shorten
@@ -26,7 +26,6 @@ from horus_supervisor.supervisor.diagnose import (
     Ended,
     death,
     diagnose,
-    how,
     left_in_order,
     left_unheard,
 )

@@ -77,15 +77,6 @@ def cause_of(ended: Ended) -> tuple[Cause, str | None]:
     return Cause.EXIT, None
 
 
-def how(record: CrashRecord) -> str:
-    """Say a death in words: ``killed by SIGSEGV``."""
-    if record.cause in (Cause.TIMEOUT, Cause.MEMORY, Cause.STUCK, Cause.OOM):
-        return f"{record.cause} ({record.signal})" if record.signal else str(record.cause)
-    if record.signal:
-        return f"killed by {record.signal}"
-    return f"exited with {record.exit_code}"
-
-
 def diagnose(ended: Ended, row: Row, identity: Identity) -> CrashRecord:
     """Write the record of a death that nobody asked for, or that we brought about."""
     cause, note = cause_of(ended)

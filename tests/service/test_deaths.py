@@ -92,6 +92,9 @@ def test_each_way_to_die_is_told_apart(
         1,
     )
     assert record["args"]["how"] == how
+    crashed = borrowed.wait_for("job.crashed", crash_id=record["crash_id"])
+    died = f"killed by {sig}" if sig else f"exited with {code}"
+    assert crashed["message"].endswith(f": {died}; the job is requeued")
     assert "last words" in record["output_tail"]
     assert bool(record["traceback"]) == stack
     if stack:
