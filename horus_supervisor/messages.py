@@ -1,7 +1,7 @@
 """All words between the processes of one service; checked at the edge by msgspec.
 
 Supervisor and template talk over a SEQPACKET socket (descriptors ride along), supervisor and keeper
-over a stream of JSON lines.
+over a stream of JSON lines. A runner's are among what it prints, and in how it exits.
 """
 
 from __future__ import annotations
@@ -224,16 +224,10 @@ class Recorded(Message, frozen=True):
     attempt: int
 
 
-ToTemplate = Boot | Spawn
-FromTemplate = TemplateReady | TemplateFailed | Spawned | SpawnFailed
-ToKeeper = KeeperBoot | Facts | Born | Gone | Died | Close
-FromKeeper = Registered | Expelled | RedisLost | RedisRefusedUs | Held | Recorded
+# --- runner -> supervisor ----------------------------------------------------------------------
 
-to_template = msgspec.json.Decoder(ToTemplate)
-from_template = msgspec.json.Decoder(FromTemplate)
-to_keeper = msgspec.json.Decoder(ToKeeper)
-from_keeper = msgspec.json.Decoder(FromKeeper)
-# --- runner -> supervisor, among what it prints ------------------------------------------------
+LEFT_UNHEARD = 3
+"""Exit status of a runner that left without a word to Redis: the keeper must tell it."""
 
 WORDS = b"\x1ehorus\x1f"
 """Begins a mark in an output pipe, which ends with the line: a job's first words follow, or its
@@ -260,4 +254,15 @@ def read_words(text: bytes) -> dict[str, str | int] | None:
     return {"job_id": job_id, "job": rest[0], "queue": rest[1], "attempt": int(rest[2])}
 
 
+# --- as JSON -----------------------------------------------------------------------------------
+
+ToTemplate = Boot | Spawn
+FromTemplate = TemplateReady | TemplateFailed | Spawned | SpawnFailed
+ToKeeper = KeeperBoot | Facts | Born | Gone | Died | Close
+FromKeeper = Registered | Expelled | RedisLost | RedisRefusedUs | Held | Recorded
+
+to_template = msgspec.json.Decoder(ToTemplate)
+from_template = msgspec.json.Decoder(FromTemplate)
+to_keeper = msgspec.json.Decoder(ToKeeper)
+from_keeper = msgspec.json.Decoder(FromKeeper)
 encode = msgspec.json.Encoder().encode

@@ -18,16 +18,11 @@ from typing import Any, NoReturn
 from horus_supervisor import errors
 from horus_supervisor.events import Event
 from horus_supervisor.job import current, definition
-from horus_supervisor.messages import Spawn
+from horus_supervisor.messages import LEFT_UNHEARD, Spawn
 from horus_supervisor.runner import about, printing, turns
 from horus_supervisor.runner.ears import Ears
 from horus_supervisor.runner.endings import Ending, Endings
-from horus_supervisor.runner.execute import (
-    Guard,
-    Run,
-    end_child,
-    guarded,
-)
+from horus_supervisor.runner.execute import Guard, Run, end_child, guarded
 from horus_supervisor.runner.household import BEREFT, Household, tell_bereft
 from horus_supervisor.runner.outage import Outage
 from horus_supervisor.runner.span import Span
@@ -40,9 +35,6 @@ from horus_supervisor.store.rows import Claimed, Packed, Slot, Stale, Turn, Turn
 from horus_supervisor.store.wire import Wire
 
 AWAY = "Redis is away"
-
-LEFT_UNHEARD = 3
-"""Exit status of a runner that left without a word to Redis: the keeper must tell it."""
 
 
 class Left(Exception):

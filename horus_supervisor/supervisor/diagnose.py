@@ -13,8 +13,10 @@ from horus_supervisor import linux
 from horus_supervisor.clock import rfc3339
 from horus_supervisor.crash_record import CrashRecord, crash_id
 from horus_supervisor.lifecycle import DEATH_OF_CAUSE, Cause, Death
-from horus_supervisor.messages import Identity
+from horus_supervisor.messages import LEFT_UNHEARD, Identity
 from horus_supervisor.scoreboard import Phase, Row
+
+_TORN = "the slot was torn: its writer died while it wrote"
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -44,16 +46,17 @@ class Ended(msgspec.Struct, frozen=True):
 
 def left_in_order(status: int, row: Row, incarnation: int) -> bool:
     """Tell whether the runner went of its own accord, everything handed in."""
-    return os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0 and _has_left(row, incarnation)
+    return _has_left(status, 0, row, incarnation)
 
 
 def left_unheard(status: int, row: Row, incarnation: int) -> bool:
-    """Tell whether it went of its own accord while Redis was away, which has to be told yet."""
-    return os.WIFEXITED(status) and os.WEXITSTATUS(status) == 3 and _has_left(row, incarnation)
+    """Tell whether it went of its own accord without telling Redis, which has to be done yet."""
+    return _has_left(status, LEFT_UNHEARD, row, incarnation)
 
 
-def _has_left(row: Row, incarnation: int) -> bool:
-    return row.phase == Phase.LEFT and row.incarnation == incarnation
+def _has_left(status: int, code: int, row: Row, incarnation: int) -> bool:
+    exited = os.WIFEXITED(status) and os.WEXITSTATUS(status) == code
+    return exited and row.phase == Phase.LEFT and row.incarnation == incarnation
 
 
 def death(ended: Ended, cause: Cause) -> Death:
@@ -113,6 +116,3 @@ def diagnose(ended: Ended, row: Row, identity: Identity) -> CrashRecord:
         python_version=platform.python_version(),
         note="; ".join(filter(None, (note, ended.why, _TORN if row.torn else None))) or None,
     )
-
-
-_TORN = "the slot was torn: its writer died while it wrote"
