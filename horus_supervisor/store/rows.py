@@ -101,7 +101,7 @@ Turn = Turned | Stale
 
 
 class Joined(msgspec.Struct, frozen=True):
-    """What became of a ``join``; with ``ok``, the classes to be wary of."""
+    """What became of a ``join`` or ``kick``; with ``ok``, the classes to be wary of."""
 
     word: str
     crashing: frozenset[str] = frozenset()
@@ -214,7 +214,7 @@ def read_turn(reply: Reply) -> Turn:
 
 
 def read_joined(reply: Reply) -> Joined:
-    """Read the reply of join."""
+    """Read the reply of join or kick."""
     word, *names = map(text, reply)
     held = frozenset(name[1:] for name in names if name.startswith("!"))
     return Joined(word, frozenset(n for n in names if not n.startswith("!")), held)

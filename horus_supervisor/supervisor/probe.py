@@ -18,7 +18,7 @@ from horus_supervisor.config.content import content
 from horus_supervisor.supervisor import status
 
 WITHIN_S = 10.0
-"""A loop that has not turned for longer hangs: its longest wait is half a second."""
+"""A loop that has not turned for longer hangs: its longest wait is under a second."""
 
 _STATE_DIR = re.compile(r"""^\s*state_dir\s*=\s*(["'])(.*?)\1""", re.M)
 

@@ -1,6 +1,6 @@
-"""How long the keeper has made no sign of life, and how long that is borne.
+"""How long keeper or runner has made no sign of life, and how long the keeper's is borne.
 
-Pure. The signs are a counter in the scoreboard: they cost no message and wake nobody.
+Pure. The signs are counters in the scoreboard: they cost no message and wake nobody.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ LEAST_S = 10.0
 introduction, call, script, 2 s each."""
 
 LOOK_S = 1.0
-"""Most that one look adds; the loop turns twice as often."""
+"""Most that one look adds; the loop turns more often."""
 
 
 def patience_s(lease_s: float) -> float:

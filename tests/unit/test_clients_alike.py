@@ -16,8 +16,8 @@ from horus_supervisor.store.connection import Connection
 
 PAIRS = [(Client, AsyncClient), (JobHandle, AsyncJobHandle), (Connection, AsyncConnection)]
 
-ONLY_AWAITED_BY_NOBODY = {"run_many", "kill_clients", "raw"}
-"""What the keeper and ``horus`` need of the driver, which no client does."""
+ONLY_AWAITED_BY_NOBODY = {"run_many", "raw"}
+"""What ``horus`` and the pytest plugin need of the driver, which no client does."""
 
 
 def public(cls: type[Any]) -> dict[str, Any]:

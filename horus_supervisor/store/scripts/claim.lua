@@ -3,7 +3,7 @@
 -- KEYS  1 namespace
 -- ARGV  1 slot 2 incarnation 3 seq 4 max_crashes 5 crash_delay_ms 6 woken: 1 where a token was taken
 --       7... queues, in the order to try
--- REPLY - job id queue started_ms packed [its last attempt or '' [who had expired: each id queue name]]
+-- REPLY - job id queue started_ms packed [its last attempt or '' [who had expired: each id queue attempts name]]
 --       | - empty or more: call again [who had expired] | stale | no member
 --       a repeat gets the same again, less the expired
 -- include: base
