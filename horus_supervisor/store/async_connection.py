@@ -162,19 +162,26 @@ async def _be_connected(link: Link) -> None:
 
 
 async def _carry_out(talk: Talk[T], link: Link) -> T:
-    from redis.exceptions import ResponseError
-
     said = next(talk)
     while True:
         await link.send_packed_command(said.pieces)
         replies: list[Reply] = []
         for _ in range(said.replies):
-            try:
-                replies.append(await link.read_response())
-            except ResponseError as error:  # a reply too: the next ones must not stay unread
-                replies.append(error)
+            replies.append(await _read(link))
         try:
             said = talk.send(replies)
         except StopIteration as done:
             result: T = done.value
             return result
+
+
+async def _read(link: Link) -> Reply:
+    """Read a reply; an error is one too, so that the next ones do not stay unread."""
+    try:
+        return await link.read_response()
+    except Exception as error:
+        from redis.exceptions import ResponseError
+
+        if not isinstance(error, ResponseError):
+            raise
+        return error
