@@ -29,6 +29,9 @@ _TEXT = 128  # where id, name and queue lie, parted by NUL
 _TEXT_MAX = 768
 _CONTROL = _WORDS - 8
 
+_TICKS, _KEEPER_TICKS, _ALARMS, _AWAY = range(4)
+"""Words for all, where slot 0 would have its row: those of the slots come after."""
+
 _VERSION, _INCARNATION, _PID, _PHASE, _SEQ, _ATTEMPT, _FENCE = range(7)
 _SINCE, _DEADLINE, _DONE, _STARTED, _LENGTH, _BEATS = range(7, 13)
 
@@ -103,29 +106,29 @@ class Scoreboard:
     def tick(self) -> None:
         """Count a turn of the supervisor's loop; a loop that stands still loses its lease."""
         self._turns += 1
-        self._words[0] = self._turns
+        self._words[_TICKS] = self._turns
 
     @property
     def ticks(self) -> int:
         """Turns of the supervisor's loop so far."""
-        return self._words[0]
+        return self._words[_TICKS]
 
     def keeper_tick(self) -> None:
         """Count a sign of the keeper's life; one that makes none is replaced (keeper only)."""
-        self._words[1] += 1
+        self._words[_KEEPER_TICKS] += 1
 
     @property
     def keeper_ticks(self) -> int:
         """Signs of life of this board's keepers so far."""
-        return self._words[1]
+        return self._words[_KEEPER_TICKS]
 
     def alarm(self) -> None:
         """Have runners look, at their next success, which classes crash (keeper only)."""
-        self._words[2] += 1
+        self._words[_ALARMS] += 1
 
     def redis_away(self, away: bool) -> None:
         """Say that Redis is away, which each runner then notices too (keeper only)."""
-        self._words[3] = away
+        self._words[_AWAY] = away
 
     def control(self, slot: int, control: Control) -> None:
         """Say what is wanted of a slot's runner (supervisor only)."""
@@ -203,12 +206,12 @@ class SlotWriter:
     @property
     def alarms(self) -> int:
         """How often the keeper has raised the alarm."""
-        return self._common[2]
+        return self._common[_ALARMS]
 
     @property
     def redis_away(self) -> bool:
         """Whether the keeper can't reach Redis either."""
-        return self._common[3] != 0
+        return self._common[_AWAY] != 0
 
     @property
     def wanted(self) -> int:
