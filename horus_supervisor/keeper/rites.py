@@ -22,8 +22,8 @@ from horus_supervisor.events import Event
 from horus_supervisor.keeper.records import lost_record
 from horus_supervisor.lifecycle import Cause, Death, Disposition
 from horus_supervisor.logs import Logger, Sink
-from horus_supervisor.messages import Died
-from horus_supervisor.scoreboard import SLOTS
+from horus_supervisor.messages import Born, Died
+from horus_supervisor.scoreboard import SLOTS, Row
 from horus_supervisor.store import operations, pending
 from horus_supervisor.store.clients import kill_clients
 from horus_supervisor.store.operation import Operation
@@ -98,21 +98,20 @@ def supervisor_lost(keeper: Keeper) -> None:
     for born in keeper.runners.values():
         row = keeper.board.read(born.slot)
         if row.incarnation == born.incarnation:
-            record = lost_record(
-                Cause.SUPERVISOR_LOST, keeper.boot.identity.host, keeper.me, born, row
-            )
-            slot = Slot(keeper.me, born.slot, born.incarnation).key
-            known.append(Known(slot, row.executing_seq, Death.LOST, msgspec.Raw(record)))
+            known.append(_known(keeper, born.slot, row, born))
     told = {born.slot for born in keeper.runners.values()}
     for number in sorted(set(range(SLOTS)) - told):  # a runner that we were not told of yet
         row = keeper.board.read(number)
         if row.executing_seq:
-            record = lost_record(
-                Cause.SUPERVISOR_LOST, keeper.boot.identity.host, keeper.me, None, row
-            )
-            key = Slot(keeper.me, number, row.incarnation).key
-            known.append(Known(key, row.executing_seq, Death.LOST, msgspec.Raw(record)))
+            known.append(_known(keeper, number, row))
     _execute(keeper, Testament(readable=True, known=known, deaths=list(keeper.deaths)))
+
+
+def _known(keeper: Keeper, number: int, row: Row, born: Born | None = None) -> Known:
+    host = keeper.boot.identity.host
+    record = lost_record(Cause.SUPERVISOR_LOST, host, keeper.me, born, row)
+    slot = Slot(keeper.me, number, row.incarnation).key
+    return Known(slot, row.executing_seq, Death.LOST, msgspec.Raw(record))
 
 
 def _see_them_dead(pidfds: list[int]) -> None:
