@@ -51,7 +51,6 @@ STARTS_WITHIN_S = 3.0
 TOGETHER_S = 0.1
 """Duties that are due so soon are done at once: a wake-up costs more than a call."""
 
-
 _HELD = (
     "{name} brings down runner after runner and is held back, until new code comes or you say:"
     " horus resume --job {name}"
@@ -106,6 +105,7 @@ class Keeper:
         self.pidfds: dict[tuple[int, int], int] = {}
         self.closing = False
         self.registered = False
+        self._waiting = False  # what is left in `deaths` waits for an earlier one
         self._facts = boot.facts
         self._held: set[str] = set()
         self._tried: set[tuple[str, str]] = set()
@@ -167,8 +167,6 @@ class Keeper:
         if self.deaths and self._waiting:
             return 0.02
         return max(0.0, min(duty.due for duty in self._duties) - time.monotonic())
-
-    _waiting = False
 
     def _listen(self, wait_s: float) -> None:
         poll = select.poll()

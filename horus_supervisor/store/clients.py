@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from horus_supervisor.errors import RedisRefused
 from horus_supervisor.store.wire import Wire
 
@@ -23,11 +25,9 @@ def kill_clients(wire: Wire, name_prefix: str) -> int:
     Does what it may: without the permission for CLIENT it closes none.
     """
     killed = 0
-    try:
+    with contextlib.suppress(RedisRefused):
         for client in connected(wire):
             if client.get("name", "").startswith(name_prefix):
                 wire.send_raw("CLIENT", "KILL", "ID", client["id"])
                 killed += wire.receive_reply()
-    except RedisRefused:
-        return killed
     return killed
