@@ -147,25 +147,23 @@ def oom_kills() -> int:
 
     Zero where it can't be known.
     """
-    for path, field in _oom_files():
+    for path in _oom_files():
         with contextlib.suppress(OSError, ValueError, IndexError):
             for line in path.read_text().splitlines():
-                if line.startswith(field + " "):
+                if line.startswith("oom_kill "):
                     return int(line.split()[1])
     return 0
 
 
-def _oom_files() -> list[tuple[Path, str]]:
-    found: list[tuple[Path, str]] = []
+def _oom_files() -> list[Path]:
+    found: list[Path] = []
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             if not controllers:
-                found.append((Path("/sys/fs/cgroup" + path, "memory.events"), "oom_kill"))
+                found.append(Path("/sys/fs/cgroup" + path, "memory.events"))
             elif "memory" in controllers.split(","):
-                found.append(
-                    (Path("/sys/fs/cgroup/memory" + path, "memory.oom_control"), "oom_kill")
-                )
+                found.append(Path("/sys/fs/cgroup/memory" + path, "memory.oom_control"))
     return found
 
 
