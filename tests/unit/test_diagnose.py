@@ -11,12 +11,12 @@ import pytest
 from msgspec.structs import replace
 
 from horus_supervisor import messages
-from horus_supervisor.crash_record import CrashRecord, crash_id
+from horus_supervisor.crash_record import CrashRecord, crash_id, how
 from horus_supervisor.lifecycle import Cause, Death
 from horus_supervisor.messages import Identity
 from horus_supervisor.scoreboard import Phase, Row
 from horus_supervisor.supervisor import deaths
-from horus_supervisor.supervisor.diagnose import Ended, death, diagnose, how, left_in_order
+from horus_supervisor.supervisor.diagnose import Ended, death, diagnose, left_in_order
 
 ME = Identity(service="shop", host="h1", supervisor="abc", level="info")
 
