@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntFlag
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 
 import pytest
 
@@ -244,7 +244,7 @@ def test_a_bad_option_is_named(options: dict[str, Any], said: str) -> None:
         ("1 +", "can't be read"),
         ("1 / 0", "can't be read"),
         ("dict[str]", "its keys' and its values'"),
-        ("Literal[2**63]", "64 bits, no more"),
+        (Literal[2**63], "64 bits, no more"),
         (Final, "no annotation where all jobs share"),
         ("Final", "no annotation where all jobs share"),
         (5, "(5)"),
