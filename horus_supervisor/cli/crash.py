@@ -65,10 +65,17 @@ def find(store: Store, typed: str) -> tuple[Record, list[Record]]:
             return found[0], records
         if len(records) < limit:
             break
-    if store.run(operations.state(store.namespace, typed)) is not JobState.UNKNOWN:
-        hint = f"{store.place.again} show {typed}"
-        raise Failure(f"{typed} is a job, and no crash of it is known", Exit.NOT_FOUND, hint)
-    raise ids.unknown(store, typed, "crash")
+    raise _none(store, typed)
+
+
+def _none(store: Store, typed: str) -> Failure:
+    """Make the failure of an id of no crash; it may be that of a job which brought nothing down."""
+    try:
+        job_id = ids.only_job(store, typed).job_id
+    except Failure:
+        return ids.unknown(store, typed, "crash")
+    hint = f"{store.place.again} show {job_id}"
+    return Failure(f"{job_id} is a job, and no crash of it is known", Exit.NOT_FOUND, hint)
 
 
 def _print(record: Record, alike: list[Record]) -> None:

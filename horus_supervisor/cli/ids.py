@@ -47,7 +47,7 @@ def find_job(store: Store, typed: str, *, quiet: bool = True) -> Found:
     Both may be shortened. Fails where there is none, or several.
     """
     try:
-        return _job(store, typed)
+        return only_job(store, typed)
     except Failure as failure:
         if failure.code is not Exit.NOT_FOUND or len(crash_ids(store, typed)) != 1:
             raise
@@ -66,7 +66,7 @@ def find_job(store: Store, typed: str, *, quiet: bool = True) -> Found:
     return found
 
 
-def _job(store: Store, beginning: str) -> Found:
+def only_job(store: Store, beginning: str) -> Found:
     """Find the job with this id, or the one whose id begins so.
 
     A whole id is found wherever the job is; a beginning among jobs that are dead, scheduled or

@@ -82,8 +82,11 @@ def test_a_crash_is_found_by_its_job_and_a_job_by_its_crash(horus: Horus, scene:
         assert f"{crash} is a crash of this job: horus " in horus("show", crash).stderr
     assert "begin so" in horus("crash", "order", code=2).stderr
     scene.fall("order-19", 3)
-    told = horus("crash", "order-19", code=4).stderr
-    assert "order-19 is a job, and no crash of it is known" in told
+    scene.fall("other-20", 4)
+    for typed, job in {"order-19": "order-19", "other": "other-20"}.items():
+        told = horus("crash", typed, code=4).stderr
+        assert f"{job} is a job, and no crash of it is known" in told
+        assert told.endswith(f" show {job}\n")
 
 
 @pytest.mark.parametrize(("verb", "state"), [("retry", "ready"), ("discard", "discarded")])
