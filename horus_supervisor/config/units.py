@@ -80,6 +80,11 @@ def format_size(size: int) -> str:
     return f"{size // _BYTES[unit]}{unit}"
 
 
+def whole_mebibytes(size: int) -> str:
+    """Turn bytes into text for people: what is over a limit by a byte is shown as over it."""
+    return format_size(-(-size // _BYTES["MiB"]) * _BYTES["MiB"])
+
+
 def _instead(text: str, unit: str) -> str | None:
     """Tell what to write for a number that lacks its unit."""
     if not _BARE.fullmatch(text):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import resource
 import time
 
+from horus_supervisor.config.units import whole_mebibytes
 from horus_supervisor.linux import private_memory_bytes, resident_bytes
 
 _LOOK_ANYWAY_S = 10.0
@@ -34,7 +35,9 @@ class MemoryLimit:
             return None
         private = private_memory_bytes() - self._before
         self._note(self._most - private)
-        return f"max_memory: {private} bytes since the fork" if private > self._most else None
+        if private <= self._most:
+            return None
+        return f"max_memory: {whole_mebibytes(private)} of its own since the fork"
 
     def _note(self, room: int) -> None:
         """Remember what has to happen before the limit can be passed."""

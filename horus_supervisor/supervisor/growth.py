@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from horus_supervisor import linux, proc
+from horus_supervisor.config.units import format_size, whole_mebibytes
 
 LOOK_EVERY_S = 0.2
 
@@ -59,7 +60,8 @@ class Growth:
         self.looked_at, self._bound_then = now, self._bound
         self._room = self._most - grown
         if grown > self._most:
-            self.past = f"{grown} bytes of its own since the fork; hard_memory is {self._most}"
+            most = format_size(self._most)
+            self.past = f"{whole_mebibytes(grown)} of its own since the fork; hard_memory is {most}"
 
 
 def look(

@@ -64,7 +64,7 @@ def test_a_job_that_grows_in_c_past_hard_memory_is_killed_and_that_is_an_attempt
         "scheduled",
     )
     assert record["max_rss_bytes"] > 64 << 20
-    assert "hard_memory is 67108864" in record["note"]
+    assert "hard_memory is 64MiB" in record["note"]
     assert record["ran_for_s"] < 5
 
 

@@ -14,6 +14,7 @@ from horus_supervisor.config.units import (
     format_size,
     parse_duration,
     parse_size,
+    whole_mebibytes,
 )
 
 
@@ -104,4 +105,10 @@ def test_sizes_and_durations_are_written_with_the_largest_unit_that_fits() -> No
         "1024TiB",
     ]
     assert LARGEST == 1 << 50
+    assert [whole_mebibytes(size) for size in (0, 1, 40 << 20, (40 << 20) + 1)] == [
+        "0B",
+        "1MiB",
+        "40MiB",
+        "41MiB",
+    ]
     assert [format_duration(s) for s in (0, 0.25, 5400, 86_400)] == ["0s", "250ms", "1h30m", "1d"]
