@@ -46,7 +46,7 @@ FIELDS = {
     "system_cpu_s": "CPU time that the kernel spent for it",
     "app_version": "the application's version: the first `__version__` of a module in `imports`",
     "python_version": "Python's",
-    "note": "what is unsure: two runners died at once and the kernel killed one; a torn slot",
+    "note": "the limit that it was past; what is unsure: several died at once, a torn slot",
 }
 
 CAUSES = {

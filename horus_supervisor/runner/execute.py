@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TypeGuard, TypeVar
 
 from horus_supervisor.backoff import retry_in_s
+from horus_supervisor.config.units import format_duration
 from horus_supervisor.errors import JobInterrupted, JobTimeout, Retry
 from horus_supervisor.job.codec import decode
 from horus_supervisor.job.definition import Job
@@ -35,6 +36,8 @@ class Guard:
     def __init__(self, slot: SlotWriter) -> None:
         self.armed = False
         self.interrupted = False
+        self.timeout_s = 0.0
+        """Of the job that is about to run, for who reads that it was late."""
         self._slot = slot
         self._thread = threading.get_ident()
 
@@ -49,7 +52,7 @@ class Guard:
         deadline_ns = self._slot.deadline_ns
         if deadline_ns and time.monotonic_ns() >= deadline_ns:
             self.armed = False
-            raise JobTimeout("the job is past its timeout")
+            raise JobTimeout(f"the job is past its timeout of {format_duration(self.timeout_s)}")
 
     @contextmanager
     def held_off(self) -> Iterator[None]:

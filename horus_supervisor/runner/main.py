@@ -194,6 +194,7 @@ class Runner:
             packed.timeout_ms / 1000 or job_class.__horus__.timeout_s or self._spec.job_timeout_s
         )
         began_ns = time.monotonic_ns()
+        self.guard.timeout_s = timeout_s or 0.0
         self._note_start(claimed, packed, began_ns, timeout_s)
         run = guarded(job_class, packed.payload, self._max_payload, self.guard)
         if os.getpid() != self._pid:

@@ -11,6 +11,7 @@ import msgspec
 
 from horus_supervisor import linux
 from horus_supervisor.clock import rfc3339
+from horus_supervisor.config.units import format_duration
 from horus_supervisor.crash_record import CrashRecord, crash_id
 from horus_supervisor.lifecycle import DEATH_OF_CAUSE, Cause, Death
 from horus_supervisor.messages import LEFT_UNHEARD, Identity
@@ -85,6 +86,7 @@ def diagnose(ended: Ended, row: Row, identity: Identity) -> CrashRecord:
     cause, note = cause_of(ended)
     signaled = os.WIFSIGNALED(ended.status)
     flying = row.executing_seq != 0 and row.incarnation == ended.incarnation
+    late = _late(row) if flying and cause is Cause.TIMEOUT else None
     return CrashRecord(
         crash_id=crash_id(identity.supervisor, ended.slot, ended.incarnation),
         timestamp=rfc3339(ended.at_wall),
@@ -114,5 +116,11 @@ def diagnose(ended: Ended, row: Row, identity: Identity) -> CrashRecord:
         system_cpu_s=round(ended.rusage.ru_stime, 3),
         app_version=ended.app_version,
         python_version=platform.python_version(),
-        note="; ".join(filter(None, (note, ended.why, _TORN if row.torn else None))) or None,
+        note="; ".join(filter(None, (note, late, ended.why, _TORN if row.torn else None))) or None,
     )
+
+
+def _late(row: Row) -> str:
+    """Tell which timeout: its class may have said it, its group, or who enqueued it."""
+    timeout_s = max(row.deadline_ns - row.since_ns, 0) / 1e9
+    return f"did not give way to its timeout of {format_duration(timeout_s)}"

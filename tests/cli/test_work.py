@@ -86,6 +86,7 @@ def test_work_keeps_to_the_limits_of_the_file(run: Work, scene: Scene, tmp_path:
     run("work", "-q", "q", "--until-empty")
     [note] = scene.found("late").history
     assert "JobTimeout" in note.facts["error_type"]
+    assert note.facts["error_message"] == "the job is past its timeout of 100ms"
     assert scene.state("unknown") is JobState.DEAD
     assert scene.state("large") is JobState.SUCCEEDED
 

@@ -90,9 +90,11 @@ def test_each_way_to_die_is_told_apart(
 
 
 def test_what_we_killed_for_is_the_cause() -> None:
-    found = record(KILL, killed_for=Cause.TIMEOUT, oom_kills=1)
+    late = replace(BUSY, deadline_ns=BUSY.since_ns + 90_000_000_000)
+    found = record(KILL, late, killed_for=Cause.TIMEOUT, oom_kills=1)
     assert found.cause == Cause.TIMEOUT
     assert how(found) == "timeout (SIGKILL)"
+    assert found.note == "did not give way to its timeout of 1m30s"
 
 
 def test_a_record_for_redis_is_bounded_and_keeps_the_ends() -> None:
