@@ -79,11 +79,15 @@ def width() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: ``right`` aligns numbers; one that has ``give`` may be cut, the highest first."""
+    """A column: ``right`` aligns numbers; one that has ``give`` may be cut, the highest first.
+
+    One that is cut keeps ``least`` characters.
+    """
 
     head: str
     right: bool = False
     give: int = 0
+    least: int = 6
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
@@ -100,7 +104,7 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], most: int) -
     for at in sorted(range(len(columns)), key=lambda at: -columns[at].give):
         over = sum(widths) + 2 * (len(columns) - 1) - most
         if over > 0 and columns[at].give:
-            widths[at] = max(len(heads[at]), 6, widths[at] - over)
+            widths[at] = min(widths[at], max(len(heads[at]), columns[at].least, widths[at] - over))
     return [_line(columns, row, widths)[: 4 * most].rstrip() for row in cells]
 
 

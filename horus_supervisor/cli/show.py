@@ -22,7 +22,7 @@ HISTORY = (
     Column("WHEN"),
     Column("TRY", right=True),
     Column("WHAT"),
-    Column("WHERE", give=2),
+    Column("WHERE", give=2, least=24),
     Column("WHY", give=1),
 )
 

@@ -10,6 +10,8 @@ import pytest
 from horus_supervisor import ids
 from horus_supervisor.cli.crash_rows import FIELDS
 from horus_supervisor.cli.job_rows import short_kind
+from horus_supervisor.cli.output import table
+from horus_supervisor.cli.show import HISTORY
 from horus_supervisor.lifecycle import Death
 from tests.support.horus import RECORD, Horus, Scene
 from tests.support.redis_server import RedisServer
@@ -167,6 +169,14 @@ def test_show_tells_all_of_a_dead_job(horus: Horus, scene: Scene) -> None:
     text = horus("show", "d").stdout
     assert "no such page" in text
     assert text.endswith("retry d\n")
+
+
+def test_the_history_of_a_job_names_its_runners_however_long_the_errors_are() -> None:
+    row = ("01:46:06Z", "2", "failed", "web-1:invoices/12", "FileNotFoundError: " + "x" * 80)
+    _, line = table(HISTORY, [row], 80)
+    assert "  web-1:invoices/12  FileNotFoundError: xxx" in line
+    row = ("01:46:06Z", "2", "failed", "host.of-a-long.name.example:invoices/12", "x" * 80)
+    narrow("\n".join(table(HISTORY, [row], 80)))
 
 
 def test_show_finds_a_job_in_every_state(horus: Horus, scene: Scene) -> None:
