@@ -51,10 +51,10 @@ def create_tables() -> None:
 
 
 def pay(_: HttpRequest, order: int) -> JsonResponse:
-    """Note the payment and, once that is certain, have the card charged."""
+    """Note the payment and, once that is certain, have the card charged; once, however often."""
     job_id = f"charge-{order}"
     with transaction.atomic():
-        Payment.objects.create(order=order)
+        Payment.objects.get_or_create(order=order)
         charge = partial(jobs.client.enqueue, jobs.ChargeCard(order), id=job_id)
         transaction.on_commit(charge)
     return JsonResponse({"job": job_id}, status=202)
