@@ -134,7 +134,7 @@ LIMITS = (
         "max_crashes",
         Count(least=1, most=1_000_000),
         3,
-        "a job that brought down so many runners is quarantined",
+        "so many crashes quarantine a job; kills for its timeout or hard_memory don't count",
     ),
     _key(
         "hold_after",
