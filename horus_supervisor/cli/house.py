@@ -260,13 +260,14 @@ def see(overview: Overview, names: Mapping[str, str], heard: Heard) -> House:
 
 
 def runner_of(overview: Overview, slot: str) -> str:
-    """Name the runner in a slot, ``oven/2 on w1``, where its service has told of it."""
+    """Name the runner in a slot, ``oven/2 on w1``, where its service tells of itself."""
     supervisor, _, number = slot.rpartition("/")
     for row in overview.supervisors:
         told = _told(row)
         if row.supervisor == supervisor:
-            names = [one.runner for one in told.runners if str(one.slot) == number]
-            return f"{names[0]} on {told.host}" if names else ""
+            named = (one for one in told.runners if str(one.slot) == number)
+            runner = next(named, None) or (_untold(slot, told) if told.groups else None)
+            return f"{runner.runner} on {told.host}" if runner else ""
     return ""
 
 
@@ -303,7 +304,12 @@ def _untold(slot: str, told: Told) -> ToldRunner:
     group = next(iter(told.groups)) if len(told.groups) == 1 else None
     name = f"{group or 'slot'}/{number + 1}"
     return ToldRunner(
-        name, number, group, told.queues, told.pid if not told.runners else None, "idle"
+        runner=name,
+        slot=number,
+        group=group,
+        queues=told.queues,
+        pid=told.pid if not told.runners else None,
+        state="idle",
     )
 
 

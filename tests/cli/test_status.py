@@ -145,10 +145,14 @@ def test_a_runner_in_the_foreground_is_seen_by_its_connection(
     horus: Horus, scene: Scene, keeper: str, redis_url: str
 ) -> None:
     scene.beat(keeper, groups={"work": 1}, queues=["q"], runners=[])
+    scene.start("a", queue="q")
     with connected(redis_url, f"horus:{keeper}:0.1"):
-        told = horus.json("status")
-    assert [row["runner"] for row in told["supervisors"][0]["runners"]] == ["work/1"]
+        told, shown = horus.json("status"), horus("status").stdout
+    [row] = told["supervisors"][0]["runners"]
+    assert (row["runner"], row["state"], row["app_version"]) == ("work/1", "executing", None)
     assert [row["runners"] for row in told["queues"]] == [1]
+    assert "  1.0.0    1 executing\n" in shown
+    assert ", in work/1 on w1\n" in horus("show", "a").stdout
 
 
 def test_a_supervisor_of_which_only_its_row_is_left_is_silent(
