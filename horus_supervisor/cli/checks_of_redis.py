@@ -49,7 +49,7 @@ def _role(info: Info) -> Finding:
 
 def _policy(info: Info) -> Finding:
     policy, evicted = info.get("maxmemory_policy", "?"), int(info.get("evicted_keys", 0))
-    change = "redis-cli CONFIG SET maxmemory-policy noeviction, and in redis.conf"
+    change = "redis-cli -u URL CONFIG SET maxmemory-policy noeviction, and in redis.conf"
     if policy == "noeviction":
         return ok("policy", "nothing is evicted")
     if policy == "?":
@@ -69,7 +69,7 @@ def _persistence(info: Info) -> Iterator[Finding]:
             yield ok("persistence", "append-only file")
     else:
         why = "jobs since the last snapshot are lost when Redis ends"
-        change = "redis-cli CONFIG SET appendonly yes, and in redis.conf"
+        change = "redis-cli -u URL CONFIG SET appendonly yes, and in redis.conf"
         yield warning("persistence", "no append-only file", why, change)
     if info.get("rdb_last_bgsave_status", "ok") != "ok":
         why = "unless stop-writes-on-bgsave-error is off, Redis refuses all writes"
@@ -104,6 +104,6 @@ def clock(ahead_s: float, round_trip_s: float) -> Iterator[Finding]:
     if round_trip_s >= SLOW_S:
         what = f"Redis takes {round_trip_s * 1000:.0f} ms to answer"
         why = "each job costs a runner one such round trip"
-        yield warning("round trip", what, why, "redis-cli --latency; SLOWLOG GET")
+        yield warning("round trip", what, why, "redis-cli -u URL --latency; SLOWLOG GET")
     else:
         yield ok("round trip", f"{round_trip_s * 1000:.1f} ms")
