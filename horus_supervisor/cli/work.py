@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import faulthandler
+
 import click
 
 from horus_supervisor.cli import completing, names, output
 from horus_supervisor.cli.classes import import_modules
 from horus_supervisor.cli.errors import usage
 from horus_supervisor.cli.wiring import Asked, Place, common_options, locate, open_client
+from horus_supervisor.job import definition
 
 
 @click.command(epilog="Example: horus work -q emails --until-empty")
@@ -35,11 +38,16 @@ def work(
     max_jobs and max_memory are for the service. The terminal is the job's, so breakpoint() works,
     and a job in which a debugger stands has no timeout.
     """
-    from horus_supervisor.runner.foreground import start_runner
-
     place = locate(asked)
     wanted = _queues(place, queues)
     modules = import_modules(place, imports)
+    if not definition.registry():
+        words = " ".join(f"-q {queue}" for queue in wanted)
+        remedy = f"{place.again} work {words} --import MODULE"
+        raise usage("no job class is imported, so no job could be run", remedy)
+    from horus_supervisor.runner.foreground import start_runner
+
+    faulthandler.enable(2)  # no supervisor is there to tell where we died
     limits = place.config.limits_for(wanted) if place.config else None
     with open_client(place) as client:
         executed = start_runner(

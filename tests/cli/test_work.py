@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,11 +18,15 @@ from horus_supervisor.messages import Identity
 from horus_supervisor.runner import foreground
 from horus_supervisor.store import operations
 from tests.cli.test_errors import in_terminal
+from tests.service.apps import testjobs
 from tests.support.horus import COMMAND, Horus, Scene, environment
 from tests.support.service import ROOT
 from tests.support.waiting import wait_until
 
 Work = Callable[..., str]
+Alone = Callable[..., subprocess.CompletedProcess[str]]
+
+JOBS = "tests.service.apps.testjobs"
 
 
 @pytest.fixture
@@ -60,17 +66,28 @@ def test_work_runs_what_waits_and_leaves(run: Work, scene: Scene, tmp_path: Path
     assert (tmp_path / "mark").exists()
 
 
-def test_a_job_that_expired_is_named(scene: Scene, redis_url: str) -> None:
-    scene.add("late", queue="q", name="shop.Mail", expires_ms=5)
+@pytest.fixture
+def work(scene: Scene, redis_url: str) -> Alone:
+    """``horus work`` without a file, in a process of its own."""
     where = ("--url", redis_url, "--namespace", scene.namespace)
-    done = subprocess.run(
-        [*COMMAND, *where, "work", "-q", "q", "--until-empty"],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=True,
-    )
+
+    def work(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *where, "work", *words, "--until-empty"],
+            cwd=ROOT,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=45,
+            check=False,
+        )
+
+    return work
+
+
+def test_a_job_that_expired_is_named(work: Alone, scene: Scene) -> None:
+    scene.add("late", queue="q", name="shop.Mail", expires_ms=5)
+    done = work("-q", "q", "--import", JOBS)
     [line] = [json.loads(line) for line in done.stderr.splitlines()]
     told = {"job_id": "late", "job": "shop.Mail", "queue": "q", "attempt": 0}
     assert line.items() >= told.items()
@@ -110,14 +127,34 @@ def test_a_claim_in_the_foreground_is_settled_by_the_limits_of_the_file() -> Non
 
 def test_work_exits_with_5_where_redis_is_away(tmp_path: Path) -> None:
     away = Horus(f"unix://{tmp_path}/none.sock", "n")
-    assert "no such file" in away("work", "-q", "q", code=5).stderr
+    words = ("work", "-q", "q", "--import", JOBS)
+    assert "no such file" in away(*words, code=5).stderr
     unserved = Horus(f"embedded:{tmp_path / 'var'}", "n")
-    assert "horus-supervisor -c" in unserved("work", "-q", "q", code=5).stderr
+    assert "horus-supervisor -c" in unserved(*words, code=5).stderr
 
 
 @pytest.mark.parametrize("words", [["-q", "a b"], ["--import", "nomodule_of_mine", "-q", "q"], []])
 def test_work_refuses_what_it_can_not_do(horus: Horus, words: list[str]) -> None:
     horus("work", *words, code=2)
+
+
+def test_work_that_knows_no_job_class_is_refused(work: Alone) -> None:
+    done = work("-q", "q", "-q", "r")
+    assert done.returncode == 2
+    assert "no job class is imported, so no job could be run" in done.stderr
+    assert done.stderr.endswith("work -q q -q r --import MODULE\n")
+
+
+def test_a_job_that_crashes_in_the_foreground_leaves_its_stack_there(
+    work: Alone, scene: Scene, tmp_path: Path
+) -> None:
+    args = json.dumps({"how": "segfault", "path": str(tmp_path / "ran")})
+    name = testjobs.Die.__horus__.name
+    scene.add("dies", queue="q", name=name, payload=args.encode())
+    done = work("-q", "q", "--import", JOBS)
+    assert done.returncode == -signal.SIGSEGV
+    assert "Fatal Python error: Segmentation fault" in done.stderr
+    assert re.search(r'testjobs\.py", line \d+ in execute', done.stderr)
 
 
 STOPS = """
