@@ -84,7 +84,8 @@ def why(line: Note) -> str:
     """Say in a few words what went wrong: an error, or how a runner died."""
     facts = line.facts
     if facts.get("error_type"):
-        return f"{short_kind(facts['error_type'])}: {facts.get('error_message') or ''}".rstrip(": ")
+        kind = facts["error_type"].rpartition(".")[2]  # as of a job's name: tables are narrow
+        return f"{kind}: {facts.get('error_message') or ''}".rstrip(": ")
     return how(facts) if facts.get("cause") else line.what
 
 

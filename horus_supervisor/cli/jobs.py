@@ -69,7 +69,8 @@ def jobs(asked: Asked, queue: str | None, tag: str | None, state: str | None, li
     total = 0
     with open_store(asked) as store:
         if set(states) <= set(ENDED):
-            output.note(f"jobs that {state} aren't listed; for a minute: horus show ID")
+            past = {JobState.DISCARDED: "were discarded"}.get(states[0], "succeeded")
+            output.note(f"jobs that {past} aren't listed; for a minute or two: horus show ID")
         else:
             found, total = list_jobs(store, states, queue, limit, tag or "")
         unknown = "" if found or asked.json else _unknown(store, queue)

@@ -111,6 +111,7 @@ def test_jobs_may_be_chosen_by_queue_and_state_and_number(horus: Horus, scene: S
     assert [row["job_id"] for row in horus.json("jobs", "--limit", "2")["jobs"]] == ["r", "w1"]
     assert "2 of 5" in horus("jobs", "--limit", "2").stdout
     assert horus.json("jobs", "--state", "succeeded") == {"jobs": []}
+    assert "jobs that were discarded aren't listed" in horus("jobs", "--state", "discarded").stderr
     horus("jobs", "--state", "asleep", code=2)
     horus("jobs", "--limit", "0", code=2)
 
@@ -144,7 +145,7 @@ def test_a_long_queue_does_not_hide_another_ones_next_job(horus: Horus, scene: S
 
 
 def test_dead_lists_the_newest_first_of_all_queues_and_why(horus: Horus, scene: Scene) -> None:
-    scene.fall("old", 1, queue="z")
+    scene.fall("old", 1, queue="z", kind="shop.errors.NoSuchPage")
     scene.kill("new", 2, queue="a")
     scene.raw.zadd(f"{scene.prefix}dead:z", {"old": 1})  # else both in one millisecond, perhaps
     rows = horus.json("dead")["dead"]
@@ -152,7 +153,7 @@ def test_dead_lists_the_newest_first_of_all_queues_and_why(horus: Horus, scene: 
     assert all(row.keys() == JOB_FIELDS for row in rows)
     text = horus("dead").stdout
     narrow(text)
-    assert "ValueError: no such page" in text
+    assert "  NoSuchPage: no such page" in text
     assert "SIGSEGV" in text
 
 

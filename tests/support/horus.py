@@ -108,10 +108,13 @@ class Scene(Store):
         self.run(operations.crash(self.namespace, slot, 1, death, record, hold_after=1, code="c1"))
         self.run(self.fail(self.start("parked", number + 1), what="held", queues=()))
 
-    def fall(self, job_id: str, number: int = 0, life: int = 1, **options: Any) -> None:
+    def fall(
+        self, job_id: str, number: int = 0, life: int = 1, kind: str = "ValueError", **options: Any
+    ) -> None:
         """Have a job fail its only attempt: it is dead."""
         slot = self.start(job_id, number, life, max_attempts=1, **options)
-        note = b'{"error_type":"ValueError","error_message":"no such page","traceback":"Trace"}'
+        facts = {"error_type": kind, "error_message": "no such page", "traceback": "Trace"}
+        note = msgspec.json.encode(facts)
         limits = {"max_crashes": 3, "crash_delay_ms": 1000}
         self.run(operations.fail(self.namespace, slot, 2, "failed", 0, note, (), **limits))
 
