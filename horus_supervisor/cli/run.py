@@ -120,7 +120,7 @@ def _offer(store: Store, found: Found) -> None:
     """Ask what shall become of the dead job, which did not change so far."""
     answer = click.prompt(
         "The job is dead still: [r]etry or [d]iscard it, or leave it?",
-        type=click.Choice(["r", "d", "leave"]),
+        type=click.Choice(["r", "retry", "d", "discard", "leave"]),
         default="leave",
         show_choices=False,
         err=True,
@@ -128,8 +128,9 @@ def _offer(store: Store, found: Found) -> None:
     if answer == "leave":
         return
     fence = found.job.fence if found.job else None
-    act = operations.retry if answer == "r" else operations.discard
+    again = answer.startswith("r")
+    act = operations.retry if again else operations.discard
     word = store.run(act(store.namespace, found.job_id, fence))
     if word != "ok":
         raise Failure(f"{found.job_id} {WHY.get(word, word)}", Exit.FAILED)
-    output.say("retried" if answer == "r" else "discarded")
+    output.say("retried" if again else "discarded")

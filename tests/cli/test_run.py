@@ -133,7 +133,7 @@ def test_a_crash_leaves_its_stack(scene: Scene, file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "state"),
-    [(b"r\n", JobState.READY), (b"d\n", JobState.DISCARDED), (b"\n", JobState.DEAD)],
+    [(b"retry\n", JobState.READY), (b"d\n", JobState.DISCARDED), (b"\n", JobState.DEAD)],
 )
 def test_on_a_terminal_it_offers_to_retry_or_discard(
     scene: Scene, file: Path, answer: bytes, state: JobState
