@@ -10,7 +10,7 @@ import click
 
 from horus_supervisor.cli import checks_of_jobs, checks_of_machine, checks_of_redis, output, typed
 from horus_supervisor.cli.errors import Exit, Failure
-from horus_supervisor.cli.findings import Finding, Level, error, warning
+from horus_supervisor.cli.findings import Finding, Level, error, ok, warning
 from horus_supervisor.cli.job_rows import names_waiting
 from horus_supervisor.cli.output import count
 from horus_supervisor.cli.wiring import (
@@ -67,6 +67,8 @@ def _look(asked: Asked, place: Place) -> Iterator[Finding]:
             yield error("file", failure.message, why, failure.hint)
     if place.config:
         yield from checks_of_machine.look(place.config)
+    else:
+        yield ok("file", "none is named: -c FILE has it and this machine looked at, too")
     store = Store(place)
     try:
         with errors_in_words(place):

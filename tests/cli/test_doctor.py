@@ -24,6 +24,7 @@ def test_a_house_in_order_is_well(
     assert told["healthy"]
     assert checks(told, "error") == set()
     assert checks(told, "warning") == {"services"}  # none runs
+    assert told["findings"][0]["what"].startswith("none is named: -c FILE")
     assert all(row.keys() == {"level", "check", "what", "why", "try"} for row in told["findings"])
     text = own("doctor").stdout
     assert text.startswith("OK  1 warning\n")
