@@ -8,7 +8,7 @@ from horus_supervisor.cli.findings import Finding, error, ok, warning
 from horus_supervisor.cli.house import House
 from horus_supervisor.cli.output import count
 from horus_supervisor.cli.typed import RELOAD
-from horus_supervisor.cli.verdict import refusal
+from horus_supervisor.cli.verdict import by_a_death, refusal
 from horus_supervisor.store.overview import Overview
 
 
@@ -92,7 +92,8 @@ def services(house: House) -> Iterator[Finding]:
         if one.told.refused and one.serving:
             what = f"{one.told.host}: {refusal(one, house.now_ms)}"
             why = "the code from before it serves until the next SIGHUP"
-            yield warning("code", what, why, "horus-supervisor -c FILE --check")
+            hint = "horus crashes" if by_a_death(one) else "horus-supervisor -c FILE --check"
+            yield warning("code", what, why, hint)
     why, start = "nothing is worked off", "horus-supervisor -c FILE"
     if house.alive:
         yield ok("services", f"{count(len(house.alive), 'service')} alive")

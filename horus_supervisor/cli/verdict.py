@@ -15,7 +15,7 @@ from horus_supervisor.cli.job_rows import how
 from horus_supervisor.cli.jobs import short_name
 from horus_supervisor.cli.output import count
 from horus_supervisor.cli.times import age, clock, milliseconds
-from horus_supervisor.lifecycle import DEATH_OF_CAUSE, Death
+from horus_supervisor.lifecycle import DEATH_OF_CAUSE, DIED_YOUNG, Death
 
 LATE_S = 60.0
 """A queue whose oldest job waits so long is ``late``."""
@@ -141,10 +141,15 @@ def _empty(house: House) -> Found:
 def _refused(house: House) -> Found:
     """Find services that were asked to take new code, and did not."""
     return [
-        (f"{one.told.host}: {refusal(one, house.now_ms)}", CHECK)
+        (f"{one.told.host}: {refusal(one, house.now_ms)}", "crashes" if by_a_death(one) else CHECK)
         for one in house.supervisors
         if one.told.refused and one.serving
     ]
+
+
+def by_a_death(one: Supervisor) -> bool:
+    """Tell whether a runner's death refuted new code, of which ``--check`` finds nothing."""
+    return bool(one.told.refused and DIED_YOUNG in one.told.refused.error)
 
 
 def refusal(one: Supervisor, now_ms: float) -> str:

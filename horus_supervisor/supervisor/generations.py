@@ -17,6 +17,7 @@ import msgspec
 
 from horus_supervisor import linux, messages
 from horus_supervisor.events import Event, counted
+from horus_supervisor.lifecycle import DIED_YOUNG
 from horus_supervisor.logs import Logger
 from horus_supervisor.supervisor import children
 from horus_supervisor.supervisor.crew import Seat
@@ -191,7 +192,7 @@ class Generations:
     def died_young(self, template: Template, runner: str, pid: int) -> None:
         """Note that a runner died before its first claim: that proves new code bad."""
         if self._is_new(template):
-            text = f"{runner} (pid {pid}) died before its first claim"
+            text = f"{runner} (pid {pid}) {DIED_YOUNG}"
             self._fail(template, text, runner=runner, runner_pid=pid)
 
     def not_forked(self, template: Template, why: str) -> None:
