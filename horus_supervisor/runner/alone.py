@@ -22,7 +22,7 @@ from typing import NoReturn
 import msgspec
 
 from horus_supervisor import linux
-from horus_supervisor.errors import Discard
+from horus_supervisor.errors import Discard, PayloadError
 from horus_supervisor.job import current, hooks
 from horus_supervisor.job.definition import Job
 from horus_supervisor.messages import Identity
@@ -99,6 +99,8 @@ def _child(
     else:
         outcome = "discarded" if is_a(run.error, Discard) else "failed"
         told = {"outcome": outcome, **describe(run.error)}
+        if run.job is None and isinstance(run.error, PayloadError):
+            told["traceback"] = f"PayloadError: {run.error}"  # no code of the job has run
     with contextlib.suppress(OSError, ValueError):  # it may have closed them
         sys.stdout.flush()
         sys.stderr.flush()
