@@ -66,11 +66,14 @@ def _import_its_module(place: Place, name: str) -> None:
         module = module.rpartition(".")[0]
 
 
+def so_ending(name: str) -> list[str]:
+    """Find the job classes whose name ends so: what a person means who leaves the module away."""
+    return [other for other in definition.registry() if other.endswith(f".{name}")]
+
+
 def not_found(place: Place, name: str) -> Failure:
     """Make the failure for a class that isn't there, with the nearest that is."""
-    known = definition.registry()
-    suffix = [other for other in known if other.endswith(f".{name}")]
-    near = suffix or difflib.get_close_matches(name, known, 1)
+    near = so_ending(name) or difflib.get_close_matches(name, definition.registry(), 1)
     where = "its module" if place.config is None else f"what {place.config.file.name} imports"
     hint = f"{place.again} enqueue {near[0]}" if near else "name its queue too: --queue Q"
     return usage(f"there is no job class {name!r} in {where}", hint)

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from horus_supervisor.cli import completing, names, output
-from horus_supervisor.cli.classes import find_class, not_found
+from horus_supervisor.cli.classes import find_class, not_found, so_ending
 from horus_supervisor.cli.errors import Failure, usage
 from horus_supervisor.cli.times import duration, moment
 from horus_supervisor.cli.typed import RELOAD
@@ -126,7 +126,12 @@ def _who_takes(store: Store, order: Enqueue) -> tuple[str, str] | None:
         return text, hint
     if house.strangers({queue: [order.name]}):
         hint = f"add its module to [supervisor] imports, then {RELOAD}"
-        return f"no runner of {queue} imports {order.name}: the job waits", hint
+        there = ""
+        if meant := so_ending(order.name):
+            there = f" (there is {meant[0]})"
+            again = f"{place.again} enqueue {meant[0]}"
+            hint = f"{place.again} discard --yes {order.job_id}, then {again}"
+        return f"no runner of {queue} imports {order.name}{there}: the job waits", hint
     return None
 
 

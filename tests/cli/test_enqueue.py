@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from horus_supervisor.address import parse_url
+from horus_supervisor.job import definition
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store.wire import Wire
 from tests.support.horus import Horus, Scene
@@ -159,7 +160,7 @@ def test_delay_and_at_say_when(horus: Horus, scene: Scene) -> None:
 
 
 def test_a_job_that_nobody_would_take_is_enqueued_and_that_is_said(
-    horus: Horus, scene: Scene, redis_url: str
+    horus: Horus, scene: Scene, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def said(queue: str, name: str = "shop.Mail") -> str:
         result = horus("enqueue", name, "--queue", queue)
@@ -181,3 +182,7 @@ def test_a_job_that_nobody_would_take_is_enqueued_and_that_is_said(
         stranger, hint = said("emails", "shop.New").splitlines()
         assert stranger.endswith("no runner of emails imports shop.New: the job waits")
         assert "systemctl reload" in hint
+        monkeypatch.setattr(definition, "_registry", {"shop.New": object})
+        stranger, hint = said("emails", "New").splitlines()
+        assert stranger.endswith("imports New (there is shop.New): the job waits")
+        assert hint.endswith(" enqueue shop.New")
