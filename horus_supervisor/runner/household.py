@@ -129,6 +129,7 @@ class Household:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         if self._stacks_fd is not None:
             faulthandler.enable(self._stacks_fd)  # as cheap as asking whether it is
+            faulthandler.cancel_dump_traceback_later()  # a job's alarm would end the next one
 
     def _restore_umask(self) -> None:
         os.umask(self._umask)

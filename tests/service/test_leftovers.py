@@ -18,7 +18,7 @@ IMPORTS = untidy.__name__
     "what",
     [
         *("writer", "wrapper", "no stdout", "stderr", "stdin", "encoding", "asyncio's pipe"),
-        *("environ", "zone", "profiler", "cpu limit", "every signal", "limit"),
+        *("environ", "zone", "profiler", "cpu limit", "every signal", "watchdog", "limit"),
         *("processors", "policy"),
     ],
 )

@@ -97,6 +97,8 @@ class Untidy(Job, queue="q"):
             case "every signal":
                 for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
                     signal.signal(number, signal.SIG_DFL)
+            case "watchdog":
+                faulthandler.dump_traceback_later(0.05, exit=True)
             case "faulthandler off":
                 faulthandler.disable()
             case "faulthandler on":
