@@ -43,9 +43,13 @@ Values = dict[str, Any]
 def load(path: Path, *, pipes: bool = False) -> Config:
     """Read a file; ``pipes``: one that can be read only once, too.
 
-    Raises: ``ConfigError`` with every mistake, a missing file included.
+    Raises: ``ConfigError`` with every mistake, a missing file included, and an empty one: such a
+    file was cut off on its way, by a full disk say, and would take all runners away.
     """
-    return parse(_read(path, pipes=pipes), path)
+    text = _read(path, pipes=pipes)
+    if not text.strip("\0 \t\r\n"):
+        raise ConfigError([Mistake(str(path), "empty: write what is to be served, or [queues]")])
+    return parse(text, path)
 
 
 def load_redis(path: Path, error: ConfigError) -> RedisConfig:

@@ -57,6 +57,15 @@ def test_a_file_that_is_written_in_pieces_is_taken_when_it_is_done(
     assert watch.look(now + STILL_S)
 
 
+def test_a_file_that_lost_its_content_takes_no_runner_away(file: Path) -> None:
+    """A full disk cuts it off, a crash of the host leaves zeros."""
+    in_force = parse("[queues]\nq = 1\n", file)
+    for text in ("", "\n", "\0" * 4096):
+        file.write_text(text)
+        with pytest.raises(ConfigError, match="empty"):
+            read(file, in_force)
+
+
 def test_an_edit_that_was_undone_is_none(file: Path, watch: Watch) -> None:
     file.write_text("two")
     assert not watch.look(100)
