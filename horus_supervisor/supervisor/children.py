@@ -135,12 +135,15 @@ def killed(pid: int) -> bool:
 
 
 def send_signal(pid: int, number: int) -> bool:
-    """Signal one child that was not reaped yet; False where it is gone."""
+    """Signal one child that was not reaped yet; False where it is gone.
+
+    Or where it is another user's by now: a job may have become ``sudo``.
+    """
     if pid <= 1:
         return False
     try:
         os.kill(pid, number)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
         return False
     return True
 

@@ -146,6 +146,19 @@ def test_a_signal_to_who_is_gone_is_told() -> None:
     assert not children.send_signal(pid, signal.SIGTERM)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_one_that_is_another_users_by_now_is_let_be() -> None:
+    pid = sleeper()
+    try:
+        os.setresuid(65534, 65534, 0)
+        assert not children.send_signal(pid, signal.SIGTERM)
+        assert children.kill_if_still(pid, lambda: True)  # as far as it can be done
+    finally:
+        os.setresuid(0, 0, 0)
+    assert not children.has_ended(pid)
+    end(pid)
+
+
 def test_who_got_further_meanwhile_goes_on() -> None:
     pid = sleeper()
     assert not children.kill_if_still(pid, lambda: False)
