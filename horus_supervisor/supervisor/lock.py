@@ -16,7 +16,8 @@ import msgspec
 from horus_supervisor import embedded, linux
 from horus_supervisor.errors import HorusError
 
-WAIT_S = 2.0
+WAIT_S = 3.0
+"""Well above what a guard takes to end the server of a supervisor that is gone: both hold locks."""
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -30,11 +31,7 @@ class AlreadyRunning(HorusError):
     """Another service holds this folder."""
 
 
-FOLDER_WAIT_S = 3.0
-"""Longer than a guard takes to end the server of a supervisor that is gone."""
-
-
-def take_folder(folder: Path, wait_s: float = FOLDER_WAIT_S) -> int:
+def take_folder(folder: Path, wait_s: float = WAIT_S) -> int:
     """Take an embedded Redis's folder for this service; give the descriptor that holds it.
 
     Raises ``HorusError`` naming the holder after ``wait_s`` seconds, or where the folder won't do.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from horus_supervisor import guard
 from horus_supervisor.supervisor import lock
 from tests.support.descriptors import open_descriptors
 
@@ -66,3 +67,8 @@ def test_a_refusal_leaves_no_descriptor_open(tmp_path: Path) -> None:
 def test_the_folder_is_made(tmp_path: Path) -> None:
     os.close(lock.take(tmp_path / "a" / "b"))
     assert (tmp_path / "a" / "b" / "lock").exists()
+
+
+def test_a_successor_waits_well_longer_than_its_predecessors_redis_may_take_to_end() -> None:
+    """Guard and server hold both locks, that of the service's folder too; a host may be busy."""
+    assert guard.RITES_S + guard.STOP_S + 1 <= lock.WAIT_S
