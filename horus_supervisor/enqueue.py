@@ -15,6 +15,8 @@ from msgspec.structs import replace
 
 from horus_supervisor.errors import JobDefinitionError, PayloadError
 from horus_supervisor.ids import (
+    QUEUE_NAMES,
+    TAGS,
     new_job_id,
     new_job_ids,
     valid_job_id,
@@ -197,7 +199,7 @@ def _checked(
     on_crash: bool = False,
 ) -> Enqueue:
     if not valid_queue_name(queue):
-        raise PayloadError(f"queue={queue!r}: a queue's name is 1 to 64 of A-Z a-z 0-9 _ . -")
+        raise PayloadError(f"queue={queue!r}: a queue's name is {QUEUE_NAMES}")
     if id is not None and not valid_job_id(id):
         raise PayloadError(_bad_id(id))
     if not valid_count(max_attempts):
@@ -274,7 +276,7 @@ def _tags(tags: Iterable[str]) -> tuple[str, ...]:
         raise PayloadError(f"tags: {len(found)} of them, at most {MAX_TAGS}")
     for tag in found:
         if not valid_tag(tag):
-            raise PayloadError(f"tags: {tag!r}: a tag is 1 to 64 of A-Z a-z 0-9 _ . : / @ + -")
+            raise PayloadError(f"tags: {tag!r}: a tag is {TAGS}")
     return found
 
 

@@ -22,6 +22,12 @@ except ImportError:
 MAX_JOB_NAME = 200
 """Most characters of a job's name on the wire."""
 
+QUEUE_NAMES = "1 to 64 of A-Z a-z 0-9 _ . -"
+"""What a queue may be called, in words: ``valid_queue_name``."""
+
+TAGS = "1 to 64 of A-Z a-z 0-9 _ . : / @ + -"
+"""What a tag may be, in words: ``valid_tag``."""
+
 _JOB_ID = re.compile(r"[!-~]{1,128}")
 _TAG = re.compile(r"[A-Za-z0-9_.:/@+-]{1,64}")
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -92,12 +98,12 @@ def valid_job_id(value: object) -> bool:
 
 
 def valid_queue_name(value: object) -> bool:
-    """Tell whether a queue may be called so: 1 to 64 of ``A-Za-z0-9_.-``."""
+    """Tell whether a queue may be called so: ``QUEUE_NAMES``."""
     return isinstance(value, str) and _QUEUE_NAME.fullmatch(value) is not None
 
 
 def valid_tag(value: object) -> bool:
-    """Tell whether a job may be marked so: 1 to 64 of ``A-Za-z0-9_.:/@+-``."""
+    """Tell whether a job may be marked so: ``TAGS``."""
     return isinstance(value, str) and _TAG.fullmatch(value) is not None
 
 

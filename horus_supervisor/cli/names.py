@@ -1,11 +1,11 @@
-"""Names as typed: of queues, and tags."""
+"""What several verbs take, checked as typed: queues, tags, numbers of rows."""
 
 from __future__ import annotations
 
 import click
 
 from horus_supervisor.cli.errors import usage
-from horus_supervisor.ids import valid_queue_name, valid_tag
+from horus_supervisor.ids import QUEUE_NAMES, TAGS, valid_queue_name, valid_tag
 
 
 class Count(click.IntRange):
@@ -24,7 +24,7 @@ def queue(_: click.Context, option: click.Parameter, value: Typed) -> Typed:
     """Refuse what can't be a queue's name: a callback of click's, for one and for several."""
     for name in (value,) if isinstance(value, str) else value or ():
         if not valid_queue_name(name):
-            allowed = "a queue's name is 1 to 64 of A-Z a-z 0-9 _ . -"
+            allowed = f"a queue's name is {QUEUE_NAMES}"
             raise usage(f"{option.opts[-1]} {name!r}: {allowed}")
     return value
 
@@ -33,6 +33,6 @@ def tag(_: click.Context, option: click.Parameter, value: Typed) -> Typed:
     """Refuse what can't be a tag; as ``queue``."""
     for name in (value,) if isinstance(value, str) else value or ():
         if not valid_tag(name):
-            allowed = "a tag is 1 to 64 of A-Z a-z 0-9 _ . : / @ + -"
+            allowed = f"a tag is {TAGS}"
             raise usage(f"{option.opts[-1]} {name!r}: {allowed}")
     return value

@@ -31,8 +31,9 @@ from horus_supervisor.config.schema import (
 from horus_supervisor.config.syntax import syntax_mistake
 from horus_supervisor.config.units import format_size
 from horus_supervisor.config.url_file import read_url
-from horus_supervisor.config.values import NAMES, WrongValue, is_name, show, with_a_dot
+from horus_supervisor.config.values import WrongValue, is_name, show, with_a_dot
 from horus_supervisor.errors import ConfigError, Mistake
+from horus_supervisor.ids import QUEUE_NAMES
 
 TABLES = ("redis", "supervisor", "queues", "groups", "defaults", "log")
 
@@ -320,7 +321,7 @@ class _Reading:
     def _name(self, at: tuple[str, str], what: str) -> bool:
         if is_name(at[-1]):
             return True
-        self.wrong(at, f"{show(at[-1])} is no name for a {what}: allowed are {NAMES}")
+        self.wrong(at, f"{show(at[-1])} is no name for a {what}: allowed are {QUEUE_NAMES}")
         return False
 
     def _unknown(self, at: Place, known: Iterable[str], what: str) -> None:

@@ -24,11 +24,9 @@ from horus_supervisor.config.units import (
     parse_duration,
     parse_size,
 )
+from horus_supervisor.ids import QUEUE_NAMES, valid_queue_name
 
 T = TypeVar("T")
-
-NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-NAMES = "1 to 64 of A-Z a-z 0-9 _ . -"
 
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -93,7 +91,7 @@ class Name(msgspec.Struct, frozen=True):
 
     def read(self, value: object) -> str:
         if not isinstance(value, str) or not is_name(value, self.extra):
-            raise WrongValue(f"allowed are {NAMES}{f' {self.extra}' if self.extra else ''}")
+            raise WrongValue(f"allowed are {QUEUE_NAMES}{f' {self.extra}' if self.extra else ''}")
         return value
 
 
@@ -252,7 +250,7 @@ class Served(msgspec.Struct, frozen=True):
 
     def _queue(self, at: str | int, name: object) -> str:
         if not isinstance(name, str) or not is_name(name):
-            raise WrongValue(f"{show(name)} is no name for a queue: allowed are {NAMES}", at)
+            raise WrongValue(f"{show(name)} is no name for a queue: allowed are {QUEUE_NAMES}", at)
         return name
 
     def _weight(self, name: str | int, weight: object) -> int:
@@ -312,8 +310,8 @@ class SecretFile(msgspec.Struct, frozen=True):
 
 
 def is_name(text: str, extra: str = "") -> bool:
-    """Tell whether a queue, a group or a namespace may be called so."""
-    return NAME.fullmatch(text.translate(dict.fromkeys(map(ord, extra), "_"))) is not None
+    """Tell whether a queue, a group or a namespace may be called so: all as queues are."""
+    return valid_queue_name(text.translate(dict.fromkeys(map(ord, extra), "_")))
 
 
 def read_each(

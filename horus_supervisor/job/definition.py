@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Never, dataclass_transform
 
 from horus_supervisor.backoff import retry_in_s
 from horus_supervisor.errors import JobDefinitionError
-from horus_supervisor.ids import MAX_JOB_NAME, valid_job_name, valid_queue_name
+from horus_supervisor.ids import MAX_JOB_NAME, QUEUE_NAMES, valid_job_name, valid_queue_name
 from horus_supervisor.job.checks import describe
 from horus_supervisor.job.fields import (
     CannotTravel,
@@ -249,7 +249,7 @@ def _check_options(cls: type[Job], options: JobOptions) -> None:
         allowed = f"a name is 1 to {MAX_JOB_NAME} printable characters, no white space; set name="
         raise refuse("name", options.name, allowed)
     if not valid_queue_name(options.queue):
-        raise refuse("queue", options.queue, "a queue's name is 1 to 64 of A-Z a-z 0-9 _ . -")
+        raise refuse("queue", options.queue, f"a queue's name is {QUEUE_NAMES}")
     if options.timeout_s is not None and not valid_timeout(options.timeout_s):
         allowed = f"seconds, more than 0, at most ten years{in_seconds(options.timeout_s)}"
         raise refuse("timeout", options.timeout_s, allowed)
