@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 
+from horus_supervisor.config.content import content
 from horus_supervisor.config.values import RedisUrl, WrongValue
 
 MOST_BYTES = 16 * 1024
@@ -14,7 +13,10 @@ MOST_BYTES = 16 * 1024
 def read_url(path: Path) -> str:
     """Read the URL, without the white space around it. Raises: ``WrongValue``."""
     try:
-        text = _content(path).decode().strip()
+        read = content(path)
+        if len(read) > MOST_BYTES:
+            raise WrongValue(f"{path} is too long: allowed is a URL on one line")
+        text = read.decode().strip()
     except UnicodeDecodeError:
         raise WrongValue(f"{path} is not UTF-8: allowed is a URL on one line") from None
     except OSError as error:
@@ -25,17 +27,3 @@ def read_url(path: Path) -> str:
         return RedisUrl().read(text)
     except WrongValue as error:
         raise WrongValue(f"in {path}: {error}") from None
-
-
-def _content(path: Path) -> bytes:
-    """Read a regular file; whatever else it is, the reader is not kept waiting."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise WrongValue(f"{path} is no regular file")
-        content = os.read(descriptor, MOST_BYTES + 1)
-    finally:
-        os.close(descriptor)
-    if len(content) > MOST_BYTES:
-        raise WrongValue(f"{path} is too long: allowed is a URL on one line")
-    return content

@@ -77,9 +77,9 @@ def test_what_can_not_be_read_or_is_no_url_is_told_in_words_without_the_secret(
 def test_what_is_no_file_keeps_nobody_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
-    for name in ("pipe", "folder"):
-        assert "is no regular file" in refused(tmp_path, None, name)
-    assert "is no regular file" in refused(tmp_path, None, "/dev/zero")
+    for name in ("pipe", "/dev/zero"):
+        assert "can't be read: not a regular file" in refused(tmp_path, None, name)
+    assert "can't be read: Is a directory" in refused(tmp_path, None, "folder")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
