@@ -8,11 +8,10 @@ What to send is decided in ``enqueue``, what a broken call means in ``tries``, b
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from horus_supervisor.clock import SystemClock
 from horus_supervisor.enqueue import Enqueue, prepare, prepare_many, prepare_raw
@@ -23,14 +22,12 @@ from horus_supervisor.job.definition import Job, in_seconds, valid_timeout
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 from horus_supervisor.store.connection import connect
-from horus_supervisor.tries import Plan, Run, Told, Wait, ask, send
+from horus_supervisor.tries import Run, Told, ask, carry_out, send
 
 if TYPE_CHECKING:
     import redis
 
     from horus_supervisor.address import Address
-
-T = TypeVar("T")
 
 DEFAULT_URL = "redis://localhost:6379/0"
 
@@ -186,7 +183,7 @@ class Client:
         Raises: ``RedisAway``, ``ReplyLost``, ``ServiceNotRunning``, ``RedisRefused``.
         """
         question = operations.state(self.namespace, id)
-        return self._carry_out(ask(question, self.timeout_s, self._clock))
+        return carry_out(ask(question, self.timeout_s, self._clock), self._run)
 
     def close(self) -> None:
         """Close the connections; a later call opens new ones."""
@@ -202,25 +199,12 @@ class Client:
         return f"<Client of {self.connection.address.safe}, namespace {self.namespace}>"
 
     def _send(self, orders: Sequence[Enqueue]) -> list[JobHandle]:
-        created = self._carry_out(send(orders, self.namespace, self.timeout_s, self._clock))
+        plan = send(orders, self.namespace, self.timeout_s, self._clock)
+        created = carry_out(plan, self._run)
         return [
             JobHandle(order.job_id, order.queue, made, self)
             for order, made in zip(orders, created, strict=True)
         ]
-
-    def _carry_out(self, plan: Plan[T]) -> T:
-        told: Told = None
-        while True:
-            try:
-                step = plan.send(told)
-            except StopIteration as done:
-                result: T = done.value
-                return result
-            if isinstance(step, Wait):
-                time.sleep(step.seconds)
-                told = None
-            else:
-                told = self._run(step)
 
     def _run(self, step: Run) -> Told:
         try:

@@ -1,15 +1,17 @@
 """How a client insists on an answer, without any I/O.
 
-A ``Plan`` yields what to do next, ``Run`` or ``Wait``, and is told what came of it; ``Client`` and
-``AsyncClient`` only carry plans out. It decides what a broken call means, how long each try may
-take so that all together keep the client's ``timeout``, and what is known of the jobs in the end.
+A ``Plan`` yields what to do next, ``Run`` or ``Wait``, and is told what came of it: ``carry_out``
+does it for who may block, ``AsyncClient`` for who awaits. It decides what a broken call means, how
+long each try may take so that all together keep the client's ``timeout``, and what is known of the
+jobs in the end.
 """
 
 from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Generator, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from horus_supervisor.clock import Clock
@@ -55,6 +57,24 @@ class Wait(NamedTuple):
 
 Told = Sequence[Any] | HorusError | None
 Plan = Generator[Run | Wait, Told, T]
+
+
+def carry_out(
+    plan: Plan[T], run: Callable[[Run], Told], sleep: Callable[[float], object] = time.sleep
+) -> T:
+    """Do what a plan wants, for who may block. ``run`` tells the error that broke it, too."""
+    told: Told = None
+    while True:
+        try:
+            step = plan.send(told)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        if isinstance(step, Wait):
+            sleep(step.seconds)
+            told = None
+        else:
+            told = run(step)
 
 
 class Tries:

@@ -9,7 +9,6 @@ import contextlib
 import os
 import re
 import shlex
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -109,21 +108,11 @@ class Store:
         A connection for each try, as each may take another time.
         """
         from horus_supervisor.clock import SystemClock
-        from horus_supervisor.tries import Told, Wait, send
+        from horus_supervisor.tries import carry_out, send
 
         plan = send([order], self.namespace, TIMEOUT_S, SystemClock())
-        told: Told = None
-        while True:
-            try:
-                step = plan.send(told)
-            except StopIteration as done:
-                created: list[bool | None] = done.value
-                return created[0]
-            if isinstance(step, Wait):
-                time.sleep(step.seconds)
-                told = None
-            else:
-                told = self._try(step)
+        [created] = carry_out(plan, self._try)
+        return created
 
     def _try(self, step: Run) -> Sequence[Any] | HorusError:
         from horus_supervisor.store.wire import Wire

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from horus_supervisor import tries
 from horus_supervisor.enqueue import Enqueue
 from horus_supervisor.errors import (
     EnqueueUnknown,
@@ -18,7 +19,7 @@ from horus_supervisor.errors import (
     ServiceNotRunning,
 )
 from horus_supervisor.store import operations
-from horus_supervisor.tries import CHUNK, CHUNK_BYTES, Plan, Run, Told, Tries, Wait, ask, send
+from horus_supervisor.tries import CHUNK, CHUNK_BYTES, Plan, Run, Told, Tries, ask, send
 
 AWAY, LOST, FULL = RedisAway("refused"), ReplyLost("broke"), QueueFull("full")
 
@@ -37,6 +38,9 @@ class Time:
     def wall(self) -> float:
         return self.now
 
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
 
 def orders(count: int, size: int = 2) -> list[Enqueue]:
     return [Enqueue(f"id-{n}", "q", "job", b"x" * size, 12) for n in range(count)]
@@ -45,18 +49,12 @@ def orders(count: int, size: int = 2) -> list[Enqueue]:
 def carry_out(plan: Plan[Any], clock: Time, *answers: Answer) -> tuple[Any, list[Run]]:
     """Carry a plan out; the last answer is given again and again."""
     runs: list[Run] = []
-    told: Told = None
-    while True:
-        try:
-            step = plan.send(told)
-        except StopIteration as done:
-            return done.value, runs
-        if isinstance(step, Wait):
-            clock.now += step.seconds
-            told = None
-        else:
-            told = answers[min(len(runs), len(answers) - 1)](step)
-            runs.append(step)
+
+    def run(step: Run) -> Told:
+        runs.append(step)
+        return answers[min(len(runs), len(answers)) - 1](step)
+
+    return tries.carry_out(plan, run, clock.sleep), runs
 
 
 def sent(count: int, *answers: Answer, timeout_s: float = 5) -> tuple[Any, list[Run]]:
