@@ -173,23 +173,8 @@ def _hear(control: socket.socket) -> list[Asked]:
 def _fork(
     common: Common, asked: list[Asked], control: socket.socket
 ) -> Iterator[Spawned | SpawnFailed]:
-    """Fork runners through a middle process; answer with the pid of each."""
-    lines, why = list[str](), ""
-    told, tell = os.pipe()
-    # a signal in the child must not run a handler of ours before the child has its own
-    before = _sigmask(_BLOCK, _SIGNALS)
-    try:
-        middle = os.fork()
-        if middle == 0:
-            _middle(common, asked, (told, tell, control.fileno()))
-    except OSError as error:
-        middle, why = 0, str(error)
-    finally:
-        _sigmask(_SET, before)
-        _close(tell, *(fd for _, fds in asked for fd in fds))
-    if middle:
-        lines, why = _listen(told, middle, len(asked))
-    os.close(told)
+    """Fork runners; answer with the pid of each."""
+    lines, why = _fork_through_middle(common, asked, control.fileno())
     for at, (spec, _) in enumerate(asked):
         line = lines[at] if at < len(lines) else why
         if line.isdigit():
@@ -198,8 +183,28 @@ def _fork(
             yield SpawnFailed(slot=spec.slot, incarnation=spec.incarnation, error=line)
 
 
+def _fork_through_middle(
+    common: Common, asked: list[Asked], control_fd: int
+) -> tuple[list[str], str]:
+    """Give a line for each runner, its pid or an error, and a reason for those that are missing."""
+    told, tell = os.pipe()
+    # a signal in the child must not run a handler of ours before the child has its own
+    before = _sigmask(_BLOCK, _SIGNALS)
+    try:
+        middle = os.fork()
+        if middle == 0:
+            _middle(common, asked, (told, tell, control_fd))
+    except OSError as error:
+        os.close(told)
+        return [], str(error)
+    finally:
+        _sigmask(_SET, before)
+        _close(tell, *(fd for _, fds in asked for fd in fds))
+    return _listen(told, middle, len(asked))
+
+
 def _listen(told: int, middle: int, runners: int) -> tuple[list[str], str]:
-    """Take a line for each runner, and a reason for those that are missing; end the process."""
+    """Take what the middle process tells; neither it nor the pipe is left afterwards."""
     text, why = b"", f"did not within {_MIDDLE_S} s"
     while text.count(b"\n") < runners and select.select([told], [], [], _MIDDLE_S)[0]:
         more = os.read(told, 4096)
@@ -210,6 +215,7 @@ def _listen(told: int, middle: int, runners: int) -> tuple[list[str], str]:
     if text.count(b"\n") < runners:
         os.kill(middle, signal.SIGKILL)
     os.waitpid(middle, 0)
+    os.close(told)
     return text.decode().splitlines(), f"the process that forks a runner {why}"
 
 
