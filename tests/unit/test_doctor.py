@@ -169,8 +169,9 @@ def test_a_folder_that_we_may_not_write_in_is_found(tmp_path: Path) -> None:
 def test_a_file_in_place_of_a_folder_is_found(tmp_path: Path) -> None:
     (tmp_path / "var").write_text("")
     seen = config(tmp_path, '[supervisor]\nstate_dir = "var"\n', url="embedded:var/redis")
-    found = troubles(checks_of_machine.folders(seen))
-    assert found == [("error", "state_dir"), ("error", "embedded Redis")]
+    found = [*checks_of_machine.folders(seen)]
+    assert troubles(found) == [("error", "state_dir"), ("error", "embedded Redis")]
+    assert {one.what for one in found} == {f"{tmp_path / 'var'} is no folder"}
 
 
 def test_an_embedded_redis_without_a_server_to_start_is_found(
