@@ -128,11 +128,6 @@ class Wire:
             with contextlib.suppress(OSError):  # just closed
                 _limit(self._socket, left_s)
 
-    @property
-    def owes_reply(self) -> bool:
-        """Tell whether something was sent that is not answered; another call would drop it."""
-        return bool(self._owes)
-
     def fileno(self) -> int:
         """Tell the socket's descriptor, -1 while there is none; for ``select``."""
         return -1 if self._socket is None else self._socket.fileno()

@@ -43,10 +43,8 @@ def wire(redis_url: str) -> Iterator[Wire]:
 
 def test_sending_and_receiving_are_apart(wire: Wire) -> None:
     wire.send(echo("later"))
-    assert wire.owes_reply
     assert readable(wire, 5)
     assert wire.receive(echo("later")) == b"later"
-    assert not wire.owes_reply
 
 
 def test_a_blocking_pop_is_waited_for_by_its_descriptor(
@@ -76,9 +74,7 @@ def test_a_call_behind_a_blocking_pop_is_made_as_soon_as_that_is_answered(
         if known:  # nobody has read a word
             assert int(raw.get(f"{namespace}:n") or 0) == 2
         assert wire.receive_reply() == [f"{namespace}:a".encode(), b"token"]
-        assert wire.owes_reply
         assert wire.receive(note) == known + 1
-        assert not wire.owes_reply
 
 
 def test_replies_that_come_one_by_one_are_each_its_call_s(
