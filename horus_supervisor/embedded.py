@@ -111,8 +111,8 @@ def lock_folder(folder: Path) -> int:
     return descriptor
 
 
-def server_command(folder: Path, server: Path | None = None) -> list[str]:
-    """Tell the command of a folder's server; run it with ``cwd=folder``.
+def server_command(server: Path | None = None) -> list[str]:
+    """Tell the command of a server, which is to run with its folder as the working folder.
 
     ``server``: default ``find_server()``. An append-only file whose tail was torn by a crash is cut
     back to its last whole command. Nothing is ever evicted.

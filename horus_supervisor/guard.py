@@ -66,7 +66,7 @@ def main(lifeline_fd: int, _lock_fd: int, _folder_fd: int, folder: str) -> None:
 
 def _start(folder: Path) -> int:
     """Start the server as a child that does not outlive us; gives its pid."""
-    command = embedded.server_command(folder)
+    command = embedded.server_command()
     guard = os.getpid()
     pid = os.fork()
     if pid == 0:

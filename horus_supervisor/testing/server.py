@@ -24,7 +24,7 @@ def private_server(folder: Path) -> Iterator[str]:
     is no server to run, or it does not start.
     """
     embedded.prepare_folder(folder)
-    command = [*embedded.server_command(folder), "--appendonly", "no"]
+    command = [*embedded.server_command(), "--appendonly", "no"]
     server = subprocess.Popen(command, cwd=folder, preexec_fn=linux.die_with_parent)
     try:
         address = Address("unix", path=embedded.socket_path(folder))

@@ -76,7 +76,7 @@ class RedisServer:
     def start(self) -> None:
         """Start, and return once it answers."""
         assert self._process is None, "the server runs already"
-        command = [*embedded.server_command(self.folder, self._binary), *self._extra]
+        command = [*embedded.server_command(self._binary), *self._extra]
         self._process = subprocess.Popen(command, cwd=self.folder)
         try:
             wait_until(self._answers, f"a server in {self.folder}", within_s=10)
