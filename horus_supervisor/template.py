@@ -30,7 +30,7 @@ from horus_supervisor import linux, messages
 from horus_supervisor.address import parse_url
 from horus_supervisor.ids import sha1_hex
 from horus_supervisor.imports import blame, leavings
-from horus_supervisor.job import aftermath, codec, definition  # noqa: F401
+from horus_supervisor.job import codec, definition, on_crash  # noqa: F401  # for its job class
 from horus_supervisor.lifecycle import ON_CRASH
 from horus_supervisor.messages import (
     Boot,

@@ -22,7 +22,7 @@ import msgspec
 from horus_supervisor import linux
 from horus_supervisor.errors import PayloadError
 from horus_supervisor.imports import blame, leavings
-from horus_supervisor.job import aftermath, codec, definition  # noqa: F401  # a template has it
+from horus_supervisor.job import codec, definition, on_crash  # noqa: F401  # a template has it
 from horus_supervisor.job.definition import Job
 
 _LOOK_S = 0.2

@@ -28,11 +28,7 @@ from horus_supervisor.client import Client
 from horus_supervisor.clock import rfc3339
 from horus_supervisor.config.schema import GroupConfig
 from horus_supervisor.errors import HorusError
-from horus_supervisor.job import (
-    aftermath,  # noqa: F401  # for its job class
-    definition,
-    hooks,
-)
+from horus_supervisor.job import definition, hooks, on_crash  # noqa: F401  # for its job class
 from horus_supervisor.lifecycle import LEASE_S
 from horus_supervisor.messages import (
     Born,

@@ -51,7 +51,7 @@ local function settle(own, executing, death, record, now)
   return flight
 end
 
--- tell_class: make the job that lets a class hear of a crash (job/aftermath.py); its arguments are JSON in JSON
+-- tell_class: make the job that lets a class hear of a crash (job/on_crash.py); its arguments are JSON in JSON
 local function tell_class(flight, crash_id, record, now)
   local args = {job = flight.name, payload = flight.payload, record = record, crash_id = crash_id,
     disposition = flight.disposition, job_id = flight.id, queue = flight.queue, attempt = flight.attempt + 0}
