@@ -20,7 +20,7 @@ from horus_supervisor.lifecycle import Cause, Death
 from horus_supervisor.logs import Logger, shorten
 from horus_supervisor.messages import Born, Died, Gone, Recorded
 from horus_supervisor.scoreboard import NOBODY_KNOWS, Row
-from horus_supervisor.supervisor import children, core
+from horus_supervisor.supervisor import children, core_dump
 from horus_supervisor.supervisor.crew import Crew, Life, Seat
 from horus_supervisor.supervisor.diagnose import (
     Ended,
@@ -217,7 +217,7 @@ def _traces(life: Life, pid: int, status: int) -> dict[str, str | None]:
         why = life.growth.past
     elif os.WIFSIGNALED(status) and os.WCOREDUMP(status):
         born_wall = time.time() - (time.monotonic_ns() - life.asked_ns) / 1e9
-        path, why = core.find(pid, os.WTERMSIG(status), born_wall)
+        path, why = core_dump.find(pid, os.WTERMSIG(status), born_wall)
     return {"hung_in": life.hung_in, "core_path": path, "why": why}
 
 

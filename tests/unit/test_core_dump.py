@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from horus_supervisor.supervisor import core
+from horus_supervisor.supervisor import core_dump
 
 PID, SIGNAL = 4711, 11
 
@@ -27,7 +27,7 @@ PID, SIGNAL = 4711, 11
     ],
 )
 def test_what_is_known_of_a_name_is_filled_in(pattern: str, uses_pid: bool, name: str) -> None:
-    assert core.as_glob(pattern, uses_pid, PID, SIGNAL) == name
+    assert core_dump.as_glob(pattern, uses_pid, PID, SIGNAL) == name
 
 
 @pytest.fixture
@@ -35,15 +35,15 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that has the kernel's settings; cores lie in ``cores``."""
     (tmp_path / "cores").mkdir()
     monkeypatch.chdir(tmp_path / "cores")
-    monkeypatch.setattr(core, "_PATTERN", tmp_path / "pattern")
-    monkeypatch.setattr(core, "_USES_PID", tmp_path / "uses_pid")
+    monkeypatch.setattr(core_dump, "_PATTERN", tmp_path / "pattern")
+    monkeypatch.setattr(core_dump, "_USES_PID", tmp_path / "uses_pid")
     (tmp_path / "uses_pid").write_text("0\n")
     return tmp_path
 
 
 def find(kernel: Path, pattern: str, born_wall: float = 0.0) -> tuple[str | None, str | None]:
     (kernel / "pattern").write_text(pattern + "\n")
-    return core.find(PID, SIGNAL, born_wall)
+    return core_dump.find(PID, SIGNAL, born_wall)
 
 
 def test_a_core_is_found_by_a_relative_and_by_an_absolute_pattern(kernel: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_core_that_went_into_a_program_says_so(kernel: Path) -> None:
 
 
 def test_a_kernel_that_does_not_tell_is_borne(kernel: Path) -> None:
-    assert core.find(PID, SIGNAL, 0.0) == (None, None)
+    assert core_dump.find(PID, SIGNAL, 0.0) == (None, None)
 
 
 def test_a_working_folder_that_a_deploy_removed_has_no_core(kernel: Path) -> None:
