@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from horus_supervisor.config.load import parse
@@ -123,6 +124,14 @@ def test_a_claim_in_the_foreground_is_settled_by_the_limits_of_the_file() -> Non
 
     assert limits("b") == limits("c", "b") == (1, 3.0, 2.0, 4.0)
     assert limits("a") == limits("a", "b") == limits("other") == (7, 600.0, 15.0, 3600.0)
+
+
+def test_without_limits_they_are_those_of_an_empty_file_but_for_the_timeout() -> None:
+    identity = Identity(service="s", host="h", supervisor="x", level="info")
+    empty = foreground.spec(identity, ["q"], parse("", Path("config.toml")).defaults)
+    bare = foreground.spec(identity, ["q"], None)
+    assert empty.job_timeout_s == 600.0
+    assert bare == msgspec.structs.replace(empty, job_timeout_s=None)
 
 
 def test_work_exits_with_5_where_redis_is_away(tmp_path: Path) -> None:
