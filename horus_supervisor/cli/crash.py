@@ -10,16 +10,12 @@ import click
 from horus_supervisor.cli import completing, crash_rows, ids, output, stacks
 from horus_supervisor.cli.crash_rows import Record
 from horus_supervisor.cli.crashes import state_now
-from horus_supervisor.cli.errors import Exit, Failure
 from horus_supervisor.cli.job_rows import how
 from horus_supervisor.cli.jobs import short_name
 from horus_supervisor.cli.times import age, clock, milliseconds
-from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
+from horus_supervisor.cli.wiring import Asked, common_options, open_store
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
-
-PAGES = (100, 1000, 20_000)
-"""How many records are read in search of one: it is mostly a recent one that is asked for."""
 
 ALIKE = 500
 
@@ -35,7 +31,7 @@ def crash(asked: Asked, crash_id: str) -> None:
     The stack is shown from the job's code on; --json has all of it.
     """
     with open_store(asked) as store:
-        record, newest = find(store, crash_id)
+        record, newest = ids.find_crash(store, crash_id)
         job_id = record.get("job_id")
         state = store.run(operations.state(store.namespace, job_id)) if job_id else None
         held = store.run(operations.overview(store.namespace)).held
@@ -47,35 +43,6 @@ def crash(asked: Asked, crash_id: str) -> None:
         text = f"{record['job']} is held back: {store.place.again} resume --job {record['job']}"
         output.fact("class", text)
     _print_end(record, state, store.place.again)
-
-
-def find(store: Store, typed: str) -> tuple[Record, list[Record]]:
-    """Find a crash by its id, or the last one of a job by the job's; the newest ones with it.
-
-    Fails where there is none, or several are meant.
-    """
-    name, crashes = "job_id", ids.crash_ids(store, typed)
-    if crashes:
-        name, typed = "crash_id", ids.only(store, typed, crashes, "crash")
-    for limit in PAGES:
-        records = store.run(operations.crashes(store.namespace, limit))
-        found = [one for one in records if str(one.get(name) or "").startswith(typed)]
-        if found:
-            ids.only(store, typed, list({one[name] for one in found}), "crash")
-            return found[0], records
-        if len(records) < limit:
-            break
-    raise _none(store, typed)
-
-
-def _none(store: Store, typed: str) -> Failure:
-    """Make the failure of an id of no crash; it may be that of a job which brought nothing down."""
-    try:
-        job_id = ids.only_job(store, typed).job_id
-    except Failure:
-        return ids.unknown(store, typed, "crash")
-    hint = f"{store.place.again} show {job_id}"
-    return Failure(f"{job_id} is a job, and no crash of it is known", Exit.NOT_FOUND, hint)
 
 
 def _print(record: Record, alike: list[Record]) -> None:

@@ -1,4 +1,4 @@
-"""Ids as people type and read them: shortened while unique."""
+"""Ids as people type and read them, shortened while unique; and what they stand for."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 
 if TYPE_CHECKING:
+    from horus_supervisor.cli.crash_rows import Record
     from horus_supervisor.cli.wiring import Store
     from horus_supervisor.store.rows import Found
 
@@ -21,6 +22,9 @@ LEAST_OF_CRASH = 8
 
 MANY = 10
 """So many ids that begin alike are enough to say so; ``resolve`` tells no more either."""
+
+PAGES = (100, 1000, 20_000)
+"""How many records are read in search of one: it is mostly a recent one that is asked for."""
 
 
 def short(ids: Iterable[str], least: int = LEAST) -> dict[str, str]:
@@ -47,13 +51,11 @@ def find_job(store: Store, typed: str, *, quiet: bool = True) -> Found:
     Both may be shortened. Fails where there is none, or several.
     """
     try:
-        return only_job(store, typed)
+        return _only_job(store, typed)
     except Failure as failure:
-        if failure.code is not Exit.NOT_FOUND or len(crash_ids(store, typed)) != 1:
+        if failure.code is not Exit.NOT_FOUND or len(_crash_ids(store, typed)) != 1:
             raise
-    from horus_supervisor.cli import crash
-
-    record, _ = crash.find(store, typed)
+    record, _ = find_crash(store, typed)
     job_id, hint = record.get("job_id"), f"{store.place.again} crash {typed}"
     if not job_id:
         raise Failure(f"{typed} is a crash, and no job was in flight", Exit.NOT_FOUND, hint)
@@ -66,7 +68,36 @@ def find_job(store: Store, typed: str, *, quiet: bool = True) -> Found:
     return found
 
 
-def only_job(store: Store, beginning: str) -> Found:
+def find_crash(store: Store, typed: str) -> tuple[Record, list[Record]]:
+    """Find a crash by its id, or the last one of a job by the job's; the newest ones with it.
+
+    Fails where there is none, or several are meant.
+    """
+    name, crashes = "job_id", _crash_ids(store, typed)
+    if crashes:
+        name, typed = "crash_id", _only(store, typed, crashes, "crash")
+    for limit in PAGES:
+        records = store.run(operations.crashes(store.namespace, limit))
+        found = [one for one in records if str(one.get(name) or "").startswith(typed)]
+        if found:
+            _only(store, typed, list({one[name] for one in found}), "crash")
+            return found[0], records
+        if len(records) < limit:
+            break
+    raise _no_crash(store, typed)
+
+
+def _no_crash(store: Store, typed: str) -> Failure:
+    """Make the failure of an id of no crash; it may be that of a job which brought nothing down."""
+    try:
+        job_id = _only_job(store, typed).job_id
+    except Failure:
+        return _unknown(store, typed, "crash")
+    hint = f"{store.place.again} show {job_id}"
+    return Failure(f"{job_id} is a job, and no crash of it is known", Exit.NOT_FOUND, hint)
+
+
+def _only_job(store: Store, beginning: str) -> Found:
     """Find the job with this id, or the one whose id begins so.
 
     A whole id is found wherever the job is; a beginning among jobs that are dead, scheduled or
@@ -80,7 +111,7 @@ def only_job(store: Store, beginning: str) -> Found:
     jobs, _ = store.run(operations.resolve(store.namespace, beginning))
     jobs = jobs or _seek(store, beginning, "jobs")
     jobs = jobs or _seek(store, beginning, "finished", "finished:old")
-    return store.run(operations.find(store.namespace, only(store, beginning, jobs, "job")))
+    return store.run(operations.find(store.namespace, _only(store, beginning, jobs, "job")))
 
 
 def _refuse_nothing(beginning: str) -> None:
@@ -101,25 +132,25 @@ def _seek(store: Store, beginning: str, *places: str) -> list[str]:
     return sorted(found)
 
 
-def crash_ids(store: Store, beginning: str) -> list[str]:
+def _crash_ids(store: Store, beginning: str) -> list[str]:
     """Tell the crash ids that begin so."""
     _refuse_nothing(beginning)
     _, crashes = store.run(operations.resolve(store.namespace, beginning))
     return crashes
 
 
-def unknown(store: Store, beginning: str, what: str) -> Failure:
+def _unknown(store: Store, beginning: str, what: str) -> Failure:
     """Make the failure of an id that leads nowhere."""
     hint = f"{store.place.again} {'jobs' if what == 'job' else 'crashes'}"
     return Failure(f"no {what} {beginning!r} is known (any more)", Exit.NOT_FOUND, hint)
 
 
-def only(store: Store, beginning: str, ids: Sequence[str], what: str) -> str:
+def _only(store: Store, beginning: str, ids: Sequence[str], what: str) -> str:
     """Tell the one id that was meant. Fails where there is none, or several."""
     if beginning in ids:
         return beginning
     if not ids:
-        raise unknown(store, beginning, what)
+        raise _unknown(store, beginning, what)
     if len(ids) > 1:
         several = f"{MANY} or more" if len(ids) >= MANY else str(len(ids))
         raise usage(
