@@ -141,12 +141,12 @@ class Wire:
             self._introduce()
             self._rest(self._socket)
             self._owes = ""
+        except HorusError:  # some are an OSError
+            self.close()
+            raise
         except OSError as error:
             self.close()
             raise words.unreachable(self.address, error) from None
-        except HorusError:
-            self.close()
-            raise
 
     def close(self) -> None:
         """Close the connection; the next call opens another one. Safe to repeat."""

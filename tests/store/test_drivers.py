@@ -325,6 +325,8 @@ def test_a_server_that_is_busy_with_a_script_counts_as_away(
 
     wait_until(is_busy, "a server that admits that it is busy")
     assert "BUSY" in words[0]
+    with pytest.raises(RedisAway, match=r"^Redis at \S+ doesn't serve now, .*: BUSY "):
+        open_(own_redis.url).run(operation(READ, namespace))  # it asks for the version first
     own_redis.client().script_kill()
     with pytest.raises(RedisRefused, match="killed"):
         blocker.receive_reply()
