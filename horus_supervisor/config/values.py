@@ -59,6 +59,8 @@ def show(value: object) -> str:
     match value:
         case bool():
             return str(value).lower()
+        case str() if "://" in value and ("@" in value or "?" in value):
+            return "a URL"  # with a password, it may be, whatever key it stands under
         case str():
             text = f'"{value}"' if len(value) <= _SHOWN else f'"{value[:_SHOWN]}…"'
             return text.replace("\n", "\\n")

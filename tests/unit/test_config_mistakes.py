@@ -236,6 +236,21 @@ def test_what_is_no_toml_is_told_with_its_line(text: str, sentence: str) -> None
     assert "geheim" not in found
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[queues]\nemails = 1\nurl = 'redis://:geheim@h'",
+        "[redis]\nnamespace = 'redis://:geheim@h'",
+        "[supervisor]\nimports = ['redis://h?password=geheim']",
+        "[log]\nlevel = ['redis://:geheim@h']",
+    ],
+)
+def test_a_url_under_another_key_is_not_quoted_either(text: str) -> None:
+    [found] = mistakes(text)
+    assert "geheim" not in found
+    assert "a URL" in found
+
+
 def test_broken_toml_does_not_show_the_password_on_its_line() -> None:
     [found] = mistakes('[redis]\nurl = "redis://:geheim@h" x\n')
     assert found.startswith("c.toml:2:27: not TOML")
