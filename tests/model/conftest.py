@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.model.machine import World
+from tests.model.world import World
 from tests.support.drivers import open_driver
 from tests.support.redis_server import RedisServer
 

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.internal.conjecture.providers import HypothesisProvider
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.model.machine import Machine, World
+from tests.model.machine import Machine
+from tests.model.world import World
 
 STEPS = 50
 EXAMPLES = 12

@@ -8,16 +8,13 @@ need no model: see ``promises``.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from horus_supervisor.lifecycle import Death
 from horus_supervisor.store import operations
-from horus_supervisor.store.operation import Operation, Script
 from horus_supervisor.store.rows import Slot
 from tests.model import promises, seen
 from tests.model.actors import (
@@ -33,20 +30,9 @@ from tests.model.actors import (
 from tests.model.choices import HOUR_MS, OPTIONS, numbers
 from tests.model.model import Model
 from tests.model.words import Reply, plain
-
-if TYPE_CHECKING:
-    import redis
+from tests.model.world import World
 
 MOST_SUPERVISORS = 4  # in one run, else most of it would be about their ends
-
-
-@dataclass(frozen=True)
-class World:
-    """What a machine runs on: a driver, a plain client, and scripts in place of the real ones."""
-
-    run: Callable[[Operation[Any]], Any]
-    raw: redis.Redis
-    scripts: Mapping[str, Script]
 
 
 class Machine(RuleBasedStateMachine):
@@ -267,9 +253,7 @@ class Machine(RuleBasedStateMachine):
         self, which: int, death: Death, last_call: str, ending: str, phase: str, report: bool
     ) -> None:
         runner = _one(self.living(), which)
-        for _ in range(6):
-            if runner.phase != phase:
-                self._step(runner, "failed now")
+        self._reach(runner, phase)
         if not runner.alive:
             return
         call = None if last_call == "none" else self._next_call(runner, ending)
@@ -283,6 +267,21 @@ class Machine(RuleBasedStateMachine):
                 self.say(call.without_queues())
         if report:
             self._report(runner)
+
+    def _reach(self, runner: Runner, phase: str) -> None:
+        for _ in range(6):
+            if runner.phase != phase:
+                self._step(runner, "failed now")
+
+    @rule()
+    def a_class_brings_down_its_runners(self) -> None:
+        """One after the other in mid-job, with no success between, as a bad release does."""
+        self.successors_start()
+        for runner in self.living():
+            self._reach(runner, "executing")
+            if runner.phase == "executing":
+                runner.die(Death.CRASHED)
+                self._report(runner)
 
     @precondition(lambda self: self.unreported())
     @rule(which=numbers, lost=st.booleans())

@@ -13,7 +13,7 @@ from typing import Any
 from horus_supervisor.lifecycle import Death
 from horus_supervisor.store.rows import Slot
 from tests.model.actors import NAME
-from tests.model.places import Job, Place, fate
+from tests.model.places import Job, Place, death_id, fate
 from tests.model.words import Reply
 
 WAITING = ("ready", "scheduled")
@@ -55,13 +55,14 @@ class Model:
         max_crashes: int | None,
         delay_ms: int | None,
         expires_after_ms: int | None,
+        on_crash: bool,
         **rest: Any,
     ) -> Reply:
         if self.knows(job_id):
             return False
         self.ready.setdefault(queue, [])
-        self.jobs[job_id] = Job(queue, max_attempts, max_crashes or 0, "scheduled")
-        self.jobs[job_id].expires = expires_after_ms is not None
+        job = Job(queue, max_attempts, max_crashes or 0, "scheduled", on_crash=on_crash)
+        job.expires, self.jobs[job_id] = expires_after_ms is not None, job
         self.counts["enqueued", queue] += 1
         if not delay_ms:
             self._to_tail(job_id)
@@ -154,8 +155,7 @@ class Model:
             return "free", 0, False
         self.held, self.crashing = False, 0
         mine = [i for i in self.parked if (job := self.jobs.get(i)) and job.parked]
-        moved = list(dict.fromkeys(mine))
-        self.parked = []
+        moved, self.parked = list(dict.fromkeys(mine)), []
         for job_id in moved:
             self._to_tail(job_id)
         return "ok", len(moved), False
@@ -188,11 +188,11 @@ class Model:
             seq = place.seq if place.incarnation == slot.incarnation else 0
             self.places[slot.key] = Place(slot.incarnation, seq, "crashed")
         self.deaths[slot.key] = slot.incarnation, answer
-        if death == Death.CRASHED and answer[1]:
+        if death == Death.CRASHED and answer[1] and not self.jobs[answer[1]].aftermath:
             self.crashing += 1
             self.held = self.held or self.crashing >= hold_after
         if death != Death.INTERRUPTED:
-            self.records.append((slot.key, slot.incarnation, answer[1], answer[0]))
+            self._record(slot.key, slot.incarnation, answer[1], answer[0])
         self.kick()
         return "ok", *answer
 
@@ -222,7 +222,7 @@ class Model:
                 if job_id:
                     lost.append((key, disposition, job_id, attempt))
                     if why != Death.INTERRUPTED:
-                        self.records.append((key, place.incarnation, job_id, disposition))
+                        self._record(key, place.incarnation, job_id, disposition)
         del self.supervisors[supervisor]
         self.retired.add(supervisor)
         self.kick()
@@ -285,7 +285,7 @@ class Model:
         if what == "failed":
             job.attempts += 1
         if what == "held":
-            if not self.held:
+            if not self.held or job.aftermath:
                 self._to_head(place.job_id)
                 return self._claim_next(place, "free", queues, limits)
             job.state, job.due, job.parked = "scheduled", False, True
@@ -373,6 +373,15 @@ class Model:
             case _:
                 job.state = "dead"
         return disposition, place.job_id, job.queue, attempt
+
+    def _record(self, key: str, incarnation: int, job_id: str | None, disposition: str) -> None:
+        """Write a crash record, and make the job that lets a class hear of it, where it asked."""
+        self.records.append((key, incarnation, job_id, disposition))
+        if (job := self.jobs.get(job_id or "")) and job.on_crash:
+            told = death_id(key, incarnation)
+            self.jobs[told] = Job(job.queue, 12, 0, "scheduled", aftermath=True)
+            self.counts["enqueued", job.queue] += 1
+            self._to_tail(told)
 
     def _to_head(self, job_id: str) -> None:
         self._put(job_id, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from horus_supervisor import crash_record
 from horus_supervisor.lifecycle import Death
 from tests.model.words import Reply
 
@@ -20,6 +21,10 @@ class Job:
     expires: bool = False
     expired: bool = False
     parked: bool = False
+    on_crash: bool = False
+    """Its class wants to hear of its crashes."""
+    aftermath: bool = False
+    """It is the job by which a class hears of one."""
     attempts: int = 0
     crashes: int = 0
     losses: int = 0
@@ -37,6 +42,12 @@ class Place:
     reply: Reply = None
     job_id: str = ""
     max_crashes: int = 0
+
+
+def death_id(key: str, incarnation: int) -> str:
+    """Tell the id of a death's record, and of the job by which a class hears of it."""
+    supervisor, number = key.split("/")
+    return crash_record.crash_id(supervisor, int(number), incarnation)
 
 
 def fate(job: Job, death: Death, max_crashes: int) -> str:

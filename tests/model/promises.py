@@ -18,10 +18,16 @@ State = dict[str, Any]
 
 
 def only_its_arrows(script: str, before: dict[str, str], after: dict[str, str]) -> None:
-    """See a call move jobs along its arrows in ``lifecycle`` only; finish and fail claim too."""
+    """See a call move jobs along its arrows in ``lifecycle`` only; finish and fail claim too.
+
+    What fail puts back it may claim at once, and find expired: two arrows in one call.
+    """
     allowed = set(ARROWS.get(script, ()))
     if script in ("finish", "fail"):
-        allowed |= set(ARROWS["claim"])
+        claims = set(ARROWS["claim"])
+        allowed |= claims | {(a, c) for a, b in allowed for start, c in claims if b == start}
+    if script in ("crash", "retire"):
+        allowed.add((JobState.UNKNOWN, JobState.READY))  # by which a class hears of a crash
     if script == "rotate":
         allowed |= {(end, JobState.UNKNOWN) for end in (JobState.SUCCEEDED, JobState.DISCARDED)}
     for job_id in before | after:
@@ -111,10 +117,10 @@ class Ledger:
         if runner.zombie:
             return
         job_id, attempt, fence = runner.job
-        assert fence > self.fences[job_id], f"{job_id} started with fence {fence} again"
+        assert fence > self.fences.get(job_id, 0), f"{job_id} started with fence {fence} again"
         self.fences[job_id] = fence
         self.starts[job_id] += 1
-        most = self.max_attempts[job_id]
+        most = self.max_attempts.get(job_id, 12)
         assert attempt <= most, f"attempt {attempt} of {most}"
         assert most > 1 or self.starts[job_id] == 1, f"{job_id} was started twice"
         doing = [r for r in others if r.phase == "executing" and not r.zombie]

@@ -7,11 +7,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from horus_supervisor import crash_record
 from horus_supervisor.store.rows import unpack
 from tests.model.actors import NAME
 from tests.model.model import Model
-from tests.model.places import Job
+from tests.model.places import Job, death_id
 
 if TYPE_CHECKING:
     import redis
@@ -114,6 +113,7 @@ def in_redis(seen: Raw) -> dict[str, Any]:
         "scheduled": {i: due <= seen.now_ms for i, due in scores(seen).items()},
         "dead": sorted(i for values in seen.under("dead").values() for i in values[::2]),
         "slots": {slot: held[:4] for slot, held in own.items()},
+        "deaths": {slot: int(text.split(" ")[0]) for slot, text in seen.pairs("deaths").items()},
         "tokens": {q: len(tokens) for q, tokens in seen.under("wake").items()},
         "counts": counts,
         "finished": finished["finished"],
@@ -144,12 +144,13 @@ def in_model(model: Model) -> dict[str, Any]:
         "scheduled": {i: job.due for i, job in those("scheduled").items()},
         "dead": sorted(those("dead")),
         "slots": {k: (p.incarnation, p.seq, p.word, p.job_id) for k, p in model.places.items()},
+        "deaths": {key: incarnation for key, (incarnation, _) in model.deaths.items()},
         "tokens": dict.fromkeys(model.tokens, 1),
         "counts": model.counts,
         "finished": model.finished,
         "finished before": model.finished_before,
         "records": [
-            (crash_record.crash_id(*_slot(key), incarnation), job_id, disposition)
+            (death_id(key, incarnation), job_id, disposition)
             for key, incarnation, job_id, disposition in model.records
         ],
         "supervisors": model.supervisors,
@@ -205,8 +206,3 @@ def _record(entry: list[Any]) -> tuple[str, str | None, str]:
 def _note(line: str) -> tuple[str, int, int]:
     _, what, attempt, fence, _ = line.split(" ", 4)
     return what, int(attempt), int(fence)
-
-
-def _slot(key: str) -> tuple[str, int]:
-    supervisor, number = key.split("/")
-    return supervisor, int(number)

@@ -9,8 +9,8 @@ import pytest
 
 from horus_supervisor.store.operation import SCRIPTS, load_script
 from tests.model.explore import search
-from tests.model.machine import World
 from tests.model.planted import BUGS, Bug, load, plant
+from tests.model.world import World
 
 SEARCHES = 40
 """Where each bug is found at the first search today, a change elsewhere may make it the tenth."""
