@@ -123,6 +123,8 @@ def _embedded(folder: str, base: Path) -> Address:
 def _tcp(url: str, scheme: Literal["redis", "rediss"], base: Path) -> Address:
     userinfo, place, path, options = _split(url, OPTIONS if scheme == "redis" else OPTIONS + TLS)
     host, port = _place(place)
+    if options.get("ssl_keyfile") and not options.get("ssl_certfile"):
+        raise AddressError("ssl_keyfile goes with ssl_certfile: the key of which certificate?")
     username, password = _credentials(userinfo, options)
     return Address(
         scheme,

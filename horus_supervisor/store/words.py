@@ -53,9 +53,9 @@ def unreachable(address: Address, error: OSError | None, why: str | None = None)
     """
     if distrust := getattr(error, "verify_message", None):
         return RedisRefused(f"Redis at {address.safe} isn't trusted: {distrust}")
-    if address.tls and error is not None and error.errno in (errno.ENOENT, errno.EACCES):
+    if address.tls and error is not None and _is_of_a_file(error):
         return RedisRefused(
-            f"a certificate or key for Redis at {address.safe} can't be read: {reason(error)}"
+            f"a certificate or key for Redis at {address.safe} can't be used: {reason(error)}"
         )
     if address.folder is not None and _nobody_listens(error):
         return ServiceNotRunning(
@@ -113,6 +113,12 @@ def reason(error: OSError | None) -> str:
 def without_password(address: Address, text: str) -> str:
     """Blot the password out of a server's words."""
     return text.replace(address.password, "***") if address.password else text
+
+
+def _is_of_a_file(error: OSError) -> bool:
+    """Tell whether it is about a file of ours: OpenSSL names a garbled or unfit one so."""
+    unfit = getattr(error, "library", None) == "X509" or "PEM lib" in str(error)
+    return unfit or error.errno in (errno.ENOENT, errno.EACCES, errno.EISDIR)
 
 
 def _nobody_listens(error: OSError | None) -> bool:

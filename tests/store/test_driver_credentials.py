@@ -188,6 +188,17 @@ def test_a_certificate_for_another_host_is_refused_unless_that_is_allowed(
     assert driver.run(operation(COUNT, namespace)) == 1
 
 
-def test_a_ca_file_that_is_not_there_is_refused(open_: Open, tls: Tls) -> None:
-    with pytest.raises(RedisRefused, match="can't be read: no such file"):
-        open_(tls.url("ssl_ca_certs=/nowhere/ca.pem")).run(operation("return 1", "x"))
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ("ssl_ca_certs=/nowhere/ca.pem", "no such file"),
+        ("ssl_ca_certs=/", "is a directory"),
+        ("ssl_ca_certs=/dev/null", "no certificate"),
+        ("ssl_certfile=/dev/null", "pem lib"),
+    ],
+)
+def test_a_certificate_file_that_is_none_is_refused(
+    open_: Open, tls: Tls, options: str, why: str
+) -> None:
+    with pytest.raises(RedisRefused, match=f"can't be used: .*{why}"):
+        open_(tls.url(options)).run(operation("return 1", "x"))

@@ -70,6 +70,11 @@ def test_without_a_base_files_are_relative_to_the_working_folder(
     assert parse_url("embedded:here").folder == tmp_path / "here"
 
 
+def test_a_key_without_its_certificate_is_refused() -> None:
+    with pytest.raises(AddressError, match="ssl_keyfile goes with ssl_certfile"):
+        parse_url("rediss://r1?ssl_keyfile=/etc/r.key")
+
+
 def test_a_working_folder_that_is_gone_is_missed_only_where_it_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
