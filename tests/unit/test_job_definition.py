@@ -14,7 +14,7 @@ import pytest
 
 from horus_supervisor.errors import HorusError, JobDefinitionError
 from horus_supervisor.job import definition
-from horus_supervisor.job.codec import encode
+from horus_supervisor.job.codec import decode, encode
 from horus_supervisor.job.definition import Job, JobOptions
 
 T = TypeVar("T")
@@ -29,6 +29,12 @@ def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
 class Early(Job):
     late: Late | None = None
     many: list[Late] = field(default_factory=list)
+
+    def execute(self) -> None: ...
+
+
+class Step(Job):
+    then: Step | None = None
 
     def execute(self) -> None: ...
 
@@ -356,6 +362,10 @@ def test_a_field_named_as_a_method_of_jobs_is_refused() -> None:
 
 def test_a_name_that_exists_only_later_is_looked_up_at_first_use() -> None:
     assert encode(Early(Late(3))) == b'{"late":{"number":3},"many":[]}'
+
+
+def test_a_job_class_may_have_fields_of_its_own_type() -> None:
+    assert decode(Step, encode(Step(Step()))) == Step(Step())
 
 
 def test_a_late_name_that_cannot_travel_is_refused_at_first_use() -> None:
