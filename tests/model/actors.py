@@ -153,6 +153,11 @@ class Runner:
                 self.phase = "idle" if finished else "blocked"
                 self.executing = 0 if finished else self.executing
 
+    def sleeps(self, tokens: set[str]) -> bool:
+        """Tell whether it waits for a token of those that aren't there: its next step is none."""
+        waits = self.phase == "blocked" and not self.zombie
+        return waits and tokens.isdisjoint(self.queues)
+
     def wake(self, queue: str) -> None:
         """Have taken a token of this queue: look there first."""
         self.phase = "woken"
