@@ -128,10 +128,13 @@ class Tls:
 
     def _make_certificates(self) -> None:
         self._openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-                      " -subj /CN=test-ca -keyout ca.key -out ca.pem")  # fmt: skip
+                      " -subj /CN=test-ca -addext keyUsage=critical,keyCertSign"
+                      " -keyout ca.key -out ca.pem")  # fmt: skip
         self._openssl("req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=server"
                       " -keyout s.key -out s.csr")  # fmt: skip
-        (self._folder / "ext").write_text("subjectAltName=IP:127.0.0.1\n")
+        (self._folder / "ext").write_text(
+            "subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n"  # Python 3.13 asks for it
+        )
         self._openssl(
             "x509 -req -in s.csr -CA ca.pem -CAkey ca.key -days 2 -extfile ext -out s.pem"
         )
