@@ -99,7 +99,7 @@ def _child(
     else:
         outcome = "discarded" if is_a(run.error, Discard) else "failed"
         told = {"outcome": outcome, **describe(run.error)}
-        if run.job is None and isinstance(run.error, PayloadError):
+        if run.job is None and is_a(run.error, PayloadError):
             told["traceback"] = f"PayloadError: {run.error}"  # no code of the job has run
     with contextlib.suppress(OSError, ValueError):  # it may have closed them
         sys.stdout.flush()
