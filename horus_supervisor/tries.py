@@ -1,4 +1,4 @@
-"""How a client insists on an answer, without any I/O.
+"""How a client insists on an answer; what it runs is the caller's.
 
 A ``Plan`` yields what to do next, ``Run`` or ``Wait``, and is told what came of it: ``carry_out``
 does it for who may block, ``AsyncClient`` for who awaits. It decides what a broken call means, how

@@ -69,7 +69,7 @@ def jobs(asked: Asked, queue: str | None, tag: str | None, state: str | None, li
     total = 0
     with open_store(asked) as store:
         if set(states) <= set(ENDED):
-            past = {JobState.DISCARDED: "were discarded"}.get(states[0], "succeeded")
+            past = "were discarded" if states[0] == JobState.DISCARDED else "succeeded"
             output.note(f"jobs that {past} aren't listed; for a minute or two: horus show ID")
         else:
             found, total = list_jobs(store, states, queue, limit, tag or "")
