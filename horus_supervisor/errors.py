@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class HorusError(Exception):
-    """Base of all errors that Horus raises.
+    """Base of all errors that Horus raises; ``str`` is ``what``, and behind a colon ``remedy``.
 
     ``job_ids``, where a call that enqueues had sent something: the ids of all its jobs, in order;
     to repeat it with these is safe. ``enqueued``: those of them that surely are on their queues.
@@ -20,6 +21,23 @@ class HorusError(Exception):
 
     job_ids: tuple[str, ...] = ()
     enqueued: tuple[str, ...] = ()
+
+    def __init__(self, what: str = "", *, remedy: str = "") -> None:
+        super().__init__(f"{what}: {remedy}" if remedy else what)
+        self.what = what
+        self.remedy = remedy
+        """What to do about it, apart from ``what`` for who knows better, or says it elsewhere."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Come whole out of a pickle (a process pool's), whatever ``__init__`` asks for."""
+        return _as_it_was, (type(self), self.args, vars(self))
+
+
+def _as_it_was(kind: type[HorusError], args: tuple[Any, ...], state: dict[str, Any]) -> HorusError:
+    error = kind.__new__(kind)
+    error.args = args
+    vars(error).update(state)
+    return error
 
 
 class JobDefinitionError(HorusError, TypeError):

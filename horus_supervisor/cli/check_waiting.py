@@ -49,7 +49,7 @@ def look(config: Config) -> tuple[list[Waiting], str | None]:
             rows = [row for row in overview.queues if row.queue in queues]
             return _Samples(wire, config.redis.namespace).of(rows), None
         except HorusError as error:
-            return [], str(error).partition(": start it")[0]  # with this very file
+            return [], error.what  # the remedy would be to start this very file
 
 
 class _Samples:

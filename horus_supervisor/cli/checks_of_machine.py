@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from horus_supervisor.cli.findings import Finding, error, ok, warning
 from horus_supervisor.cli.output import count, size
-from horus_supervisor.embedded import find_server
+from horus_supervisor.embedded import INSTALL, find_server
 from horus_supervisor.errors import HorusError
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def server(config: Config) -> Iterator[Finding]:
     try:
         find_server()
     except HorusError as failed:
-        what, _, hint = str(failed).partition(": install one, or ")
-        yield error("embedded Redis", what, "the service can't start it", hint.strip("`"))
+        yield error("embedded Redis", failed.what, "the service can't start it", INSTALL)
 
 
 def leftovers(state_dir: Path) -> Iterator[Finding]:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from horus_supervisor.cli.findings import Finding, error, ok, warning
 from horus_supervisor.cli.output import size
+from horus_supervisor.embedded import OLDEST
 
 Info = Mapping[str, str]
 
-OLDEST = (7, 0)
 FULL = 0.85
 """So much of its memory taken is worth a word."""
 

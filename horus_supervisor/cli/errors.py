@@ -46,10 +46,8 @@ def usage(message: str, hint: str = "") -> Failure:
 def in_words(error: HorusError, place: Place | None = None) -> Failure:
     """Turn an error of Horus into a failure; ``place`` says in which file the address stands."""
     code, hint = _code_and_hint(error, place)
-    text = str(error)
-    if hint and isinstance(error, errors.ServiceNotRunning):
-        text = text.partition(": start it")[0]  # with which file is known here
-    return Failure(_with_origin(text, place), code, hint, type(error).__name__)
+    told = _with_origin(error.what, place)
+    return Failure(told, code, hint or error.remedy, type(error).__name__)
 
 
 def _code_and_hint(error: HorusError, place: Place | None) -> tuple[Exit, str]:

@@ -10,6 +10,7 @@ import errno
 import socket
 
 from horus_supervisor.address import Address
+from horus_supervisor.embedded import OLDEST
 from horus_supervisor.errors import (
     HorusError,
     QueueFull,
@@ -18,9 +19,6 @@ from horus_supervisor.errors import (
     ReplyLost,
     ServiceNotRunning,
 )
-
-OLDEST = 7
-"""The oldest major version of Redis that is spoken to: 7.0 brought the flags of scripts."""
 
 PASSING = frozenset(
     (
@@ -59,9 +57,10 @@ def unreachable(address: Address, error: OSError | None, why: str | None = None)
         )
     if address.folder is not None and _nobody_listens(error):
         return ServiceNotRunning(
-            f"no service runs behind {address.safe}: start it with `{START}`, the file that has"
-            " this URL; if it does run, give its folder's absolute path: a relative one is taken"
-            " from the working folder here, and from FILE's folder there"
+            f"no service runs behind {address.safe}",
+            remedy=f"start it with `{START}`, the file that has this URL; if it does run, give its"
+            " folder's absolute path: a relative one is taken from the working folder here, and"
+            " from FILE's folder there",
         )
     return RedisAway(f"can't reach Redis at {address.safe}: {why or reason(error)}")
 
@@ -92,10 +91,10 @@ def refusal(address: Address, what: str, text: str) -> HorusError:
 def check_version(address: Address, told: bytes) -> None:
     """Refuse a server that is older than ``OLDEST``, by what it tells of itself (INFO server)."""
     version = told.partition(b"redis_version:")[2].split(b"\r\n")[0].decode()
-    if version and int(version.split(".")[0]) < OLDEST:
+    if version and int(version.split(".")[0]) < OLDEST[0]:
         raise RedisRefused(
             f"Redis at {address.safe} is version {version}:"
-            f" Horus needs {OLDEST}.0 or newer, or Valkey"
+            f" Horus needs {OLDEST[0]}.{OLDEST[1]} or newer, or Valkey"
         )
 
 
