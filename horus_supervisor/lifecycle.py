@@ -99,9 +99,6 @@ ARROWS: dict[str, tuple[tuple[JobState, JobState], ...]] = {
 }
 """Script -> the arrows that it may draw. A script that draws another one is a defect."""
 
-DIED_YOUNG = "died before its first claim"
-"""How new code is refused of which a runner did so: its crash record says more."""
-
 ON_CRASH = "horus.on_crash"
 """The name of the job that lets a class hear of a crash; every service knows it."""
 

@@ -67,6 +67,8 @@ class Refused(msgspec.Struct, frozen=True):
 
     at: str | None = None
     error: str = "?"
+    runner: str | None = None
+    """Whose death refuted it, if one did."""
 
 
 class Told(msgspec.Struct, frozen=True):

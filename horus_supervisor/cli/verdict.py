@@ -15,7 +15,7 @@ from horus_supervisor.cli.job_rows import how
 from horus_supervisor.cli.jobs import short_name
 from horus_supervisor.cli.output import count
 from horus_supervisor.cli.times import age, clock, milliseconds
-from horus_supervisor.lifecycle import DEATH_OF_CAUSE, DIED_YOUNG, Death
+from horus_supervisor.lifecycle import DEATH_OF_CAUSE, Death
 
 LATE_S = 60.0
 """A queue whose oldest job waits so long is ``late``."""
@@ -149,7 +149,7 @@ def _refused(house: House) -> Found:
 
 def by_a_death(one: Supervisor) -> bool:
     """Tell whether a runner's death refuted new code, of which ``--check`` finds nothing."""
-    return bool(one.told.refused and DIED_YOUNG in one.told.refused.error)
+    return bool(one.told.refused and one.told.refused.runner)
 
 
 def refusal(one: Supervisor, now_ms: float) -> str:

@@ -17,12 +17,12 @@ import msgspec
 
 from horus_supervisor import linux, messages
 from horus_supervisor.events import Event, counted
-from horus_supervisor.lifecycle import DIED_YOUNG
 from horus_supervisor.logs import Logger
 from horus_supervisor.supervisor import children
 from horus_supervisor.supervisor.crew import Seat
 from horus_supervisor.supervisor.plan import STACK_WITHIN_S
 from horus_supervisor.supervisor.programs import Programs, Template
+from horus_supervisor.supervisor.standing import Refused
 
 MOST_ENDS = 3
 """So often may the template of new code end in a roll: then it is bad code."""
@@ -56,7 +56,7 @@ class Generations:
         self._next: tuple[messages.Boot, float] | None = None  # a SIGHUP during a roll
         self._last = 0
         self.in_force = self._add(boot)
-        self.refused: str | None = None  # why the last new code is not taken
+        self.refused: Refused | None = None  # why the last new code is not taken
 
     def _add(self, boot: messages.Boot) -> Template:
         self._last += 1
@@ -192,8 +192,8 @@ class Generations:
     def died_young(self, template: Template, runner: str, pid: int) -> None:
         """Note that a runner died before its first claim: that proves new code bad."""
         if self._is_new(template):
-            text = f"{runner} (pid {pid}) {DIED_YOUNG}"
-            self._fail(template, text, runner=runner, runner_pid=pid)
+            text = f"{runner} (pid {pid}) died before its first claim"
+            self._fail(template, text, runner, runner_pid=pid)
 
     def not_forked(self, template: Template, why: str) -> None:
         """Note that no runner could be forked."""
@@ -204,14 +204,18 @@ class Generations:
         at = self._reload
         return at is not None and at.template is template and not at.failed
 
-    def _fail(self, template: Template, error: str, **facts: object) -> None:
+    def _fail(
+        self, template: Template, error: str, runner: str | None = None, **facts: object
+    ) -> None:
         """Take new code back: runners that have it return to the old one, as they came."""
         at = self._reload
         assert at is not None
         new = {"generation": template.generation, "app_version": template.app_version}
+        if runner:
+            facts["runner"] = runner
         self.log.error(Event.RELOAD_FAILED, error=error, **new, **facts)
         self._retire(template)
-        self.refused = error
+        self.refused = Refused(error, runner)
         at.failed = True
         if not at.rolling:
             self._reload = None

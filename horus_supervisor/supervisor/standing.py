@@ -19,6 +19,13 @@ REASON_MAX = 300
 """Characters of a reason that heartbeats tell; the log has all of it."""
 
 
+class Refused(msgspec.Struct, frozen=True):
+    """Why new code is not taken; ``runner``: whose death refuted it, if one did."""
+
+    error: str
+    runner: str | None = None
+
+
 class Seen(msgspec.Struct, frozen=True):
     """What of a turn decides it."""
 
@@ -28,7 +35,7 @@ class Seen(msgspec.Struct, frozen=True):
     wanted: int  # runners
     stopping: bool
     reloading: bool
-    refused: str | None = None  # why new code is not taken
+    refused: Refused | None = None
 
 
 def why_not(seen: Seen, away: str | None) -> str | None:
@@ -56,7 +63,7 @@ class Standing:
         self._notifier = Notifier()
         self._reloading = False
         self._away: str | None = None
-        self._refused: str | None = None
+        self._refused: Refused | None = None
         self._refused_at = ""
         self._told = ""
         self._written_at = 0.0
@@ -119,8 +126,10 @@ class Standing:
                 log.error(Event.SPOOL_FAULT, file=str(self._file.path), error=str(error))
         return before != self.facts
 
-    def _refusal(self, error: str | None) -> dict[str, str] | None:
+    def _refusal(self, why: Refused | None) -> dict[str, str | None] | None:
         """Tell since when new code is refused, and why."""
-        if error != self._refused:
-            self._refused, self._refused_at = error, rfc3339(self._clock.wall())
-        return {"at": self._refused_at, "error": error[:REASON_MAX]} if error else None
+        if why is not self._refused:
+            self._refused, self._refused_at = why, rfc3339(self._clock.wall())
+        if why is None:
+            return None
+        return {"at": self._refused_at, "error": why.error[:REASON_MAX], "runner": why.runner}

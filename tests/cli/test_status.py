@@ -250,8 +250,8 @@ def test_a_service_whose_code_is_not_imported_is_not_well(
 
 def test_new_code_that_was_refused_is_not_well(horus: Horus, scene: Scene, keeper: str) -> None:
     died = "emails/1 (pid 7) died before its first claim"  # of which --check knows nothing
-    for error, typed in (("its import failed: KeyError: 'X'", "--check"), (died, "crashes")):
-        refused = {"at": "2026-08-24T02:14:07.000000Z", "error": error}
+    for error, by, typed in (("KeyError: 'X'", None, "--check"), (died, "emails/1", "crashes")):
+        refused = {"at": "2026-08-24T02:14:07.000000Z", "error": error, "runner": by}
         scene.beat(keeper, groups={"emails": 1}, runners=[runner(0)], refused=refused)
         assert reasons(horus) == [f"w1: new code refused at 08-24 02:14:07Z: {error}"]
         assert horus("status").stdout.endswith(f" {typed}\n")

@@ -115,7 +115,7 @@ def test_a_runner_that_crashes_while_new_code_is_imported_is_replaced_by_the_cod
 
 @pytest.mark.parametrize("groups", ["q = 1\n", "q = 3\n", "q = 2\nother = 2\n"])
 def test_a_successor_that_dies_before_its_first_claim_brings_the_old_code_back(
-    app: App, service: Service, groups: str
+    app: App, service: Service, horus: Horus, groups: str
 ) -> None:
     app.serve(f"[queues]\n{groups}")
     runners = len(service.runner_pids())
@@ -130,6 +130,7 @@ def test_a_successor_that_dies_before_its_first_claim_brings_the_old_code_back(
     wait_until(lambda: len(service.runner_pids()) == runners, "all are there")
     wait_until(lambda: set(app.versions().values()) == {"1"}, "the old code runs")
     assert len(service.events("reload.failed")) == 1
+    wait_until(lambda: " crashes'" in str(horus("doctor")), "doctor knows where to look")
     assert app.says() == "1"
     app.template()
     os.unlink(service.path("dies"))
