@@ -1,11 +1,11 @@
 """What a job finds when it starts, and the next one finds again.
 
 Working folder, environment, umask, locale, signal handlers and mask, timers, descriptors 0 to 2,
-``sys.stdin`` to ``sys.stderr`` and faulthandler are looked at after every job (7 microseconds,
-while Redis works on the reply) and put back where a job changed them. What can't be put back says
-so: the runner is recycled then. Limits are put back too (``limits.py``). Not seen: what C code
-changes behind Python's back, ``os.putenv`` included (a list of C's environment after each job would
-cost as much as all the rest).
+``sys.stdin`` to ``sys.stderr``, the limit of recursion, the garbage collector and faulthandler are
+looked at after every job (7 microseconds, while Redis works on the reply) and put back where a job
+changed them. What can't be put back says so: the runner is recycled then. Limits are put back too
+(``limits.py``). Not seen: what C code changes behind Python's back, ``os.putenv`` included (a list
+of C's environment after each job would cost as much as all the rest).
 
 Left alone, on purpose: what libraries and the interpreter keep for themselves (``sys.path``,
 loggers, warning filters, the decimal context, the sockets' default timeout, a seed). Much of it is
@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import functools
+import gc
 import locale
 import operator
 import os
@@ -75,6 +76,7 @@ class Household:
         self._data: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
         self._variables = dict(self._data)
         self._limits = Limits()
+        self._deepest, self._collects = sys.getrecursionlimit(), gc.isenabled()
         self._umask = os.umask(0o077)
         os.umask(self._umask)
         self._locale = _setlocale(_ALL, None)
@@ -121,6 +123,10 @@ class Household:
         if os.environ is not self._environ or self._data != self._variables:
             self._restore_environment()
         self._restore_umask()  # the folder was put back by check
+        if sys.getrecursionlimit() != self._deepest:
+            sys.setrecursionlimit(self._deepest)
+        if gc.isenabled() != self._collects:
+            (gc.enable if self._collects else gc.disable)()
         if _setlocale(_ALL, None) != self._locale:
             locale.setlocale(locale.LC_ALL, self._locale)
         if list(map(_getsignal, _SIGNALS)) != self._handlers:

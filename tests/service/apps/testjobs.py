@@ -271,6 +271,8 @@ class Mess(Job, queue="q"):
         signal.signal(signal.SIGUSR1, lambda *_: None)
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
         signal.setitimer(signal.ITIMER_REAL, 0.2)
+        sys.setrecursionlimit(2000)
+        gc.disable()
         sys.stdout.close()
         os.close(1)
         os.close(2)
@@ -296,6 +298,8 @@ class Look(Job, queue="q"):
             signal.getsignal(signal.SIGUSR1),
             sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
             [os.path.exists(f"/proc/self/fd/{fd}") for fd in range(3)],
+            sys.getrecursionlimit(),
+            gc.isenabled(),
         ]
         mark(self.path, repr(facts))
 
