@@ -33,10 +33,10 @@ def work(
 ) -> None:
     """Run jobs in this terminal, without a supervisor, until Ctrl-C.
 
-    Without -q: all queues of the file. Its modules are imported too, and its limits hold: those of
-    the group that serves these queues, else [defaults]. No job is killed, though: kill_after,
-    max_jobs and max_memory are for the service. The terminal is the job's, so breakpoint() works,
-    and a job in which a debugger stands has no timeout.
+    Without -q: all queues of the file. Its modules are imported too, and its limits, weights, order
+    and environment hold: those of the group that serves these queues, else [defaults]. No job is
+    killed, though: kill_after, max_jobs and max_memory are for the service. The terminal is the
+    job's, so breakpoint() works, and a job in which a debugger stands has no timeout.
     """
     place = locate(asked)
     wanted = _queues(place, queues)
@@ -46,9 +46,11 @@ def work(
         remedy = f"{place.again} work {words} --import MODULE"
         raise usage("no job class is imported, so no job could be run", remedy)
     from horus_supervisor.runner.foreground import start_runner
+    from horus_supervisor.runner.settings import set_variables
 
     faulthandler.enable(2)  # no supervisor is there to tell where we died
     limits = place.config.limits_for(wanted) if place.config else None
+    set_variables(dict(limits.environment) if limits else {})
     with open_client(place) as client:
         executed = start_runner(
             client, wanted, imports=modules, until_empty=until_empty, limits=limits

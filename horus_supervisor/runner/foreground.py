@@ -59,11 +59,11 @@ def start_runner(
 
     Parameters: ``client`` says where Redis is (default: ``Client()``); ``queues``, at least one;
     ``imports``, modules with job classes to import first; ``until_empty``: return once the queues
-    are empty; ``limits``, a group of a file (default: no timeout but the jobs' own, the rest as in
-    an empty file). The first Ctrl-C lets the current job finish, a second one interrupts it.
-    Timeouts are kept by a timer of this process, so only in its main thread; nothing kills a job
-    that does not give way, and one in which a debugger stands has no timeout. Raises ``RedisAway``,
-    ``ServiceNotRunning``, ``RedisRefused``; ``ValueError`` without a queue.
+    are empty; ``limits``, a group of a file, whose weights and order hold too (default: no timeout
+    but the jobs' own, the rest as in an empty file). The first Ctrl-C lets the current job finish,
+    a second one interrupts it. Timeouts are kept by a timer of this process, so only in its main
+    thread; nothing kills a job that does not give way; one in which a debugger stands has none.
+    Raises ``RedisAway``, ``ServiceNotRunning``, ``RedisRefused``; ``ValueError`` without a queue.
     """
     if not queues or isinstance(queues, str):
         raise ValueError(f"queues={queues!r}: a list of at least one queue name")
@@ -118,13 +118,14 @@ def _slot(board: Scoreboard) -> SlotWriter:
 
 def spec(identity: Identity, queues: Sequence[str], limits: GroupConfig | None) -> Spawn:
     """Tell what this runner is; ``limits`` None: as ``start_runner`` has them."""
+    weights = dict(zip(limits.queues, limits.weights, strict=True)) if limits else {}
     return Spawn(
         slot=0,
         incarnation=1,
         runner="work/1",
         group="work",
-        queues=dict.fromkeys(queues, 1),
-        strict=False,
+        queues={queue: weights.get(queue, 1) for queue in queues},
+        strict=limits is not None and limits.order == "strict",
         identity=identity,
         job_timeout_s=limits.job_timeout_s if limits else None,
         kill_after_s=limits.kill_after_s if limits else 5.0,

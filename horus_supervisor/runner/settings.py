@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from horus_supervisor.messages import MARK, Spawn, mark
@@ -16,11 +16,8 @@ from horus_supervisor.messages import MARK, Spawn, mark
 
 def apply(spec: Spawn) -> list[tuple[str, OSError | ValueError]]:
     """Take the settings of a group; tells which could not be taken, and why."""
-    for name, value in spec.environment.items():
-        os.environ[name] = value
+    set_variables(spec.environment)
     os.environ[MARK] = mark(spec.identity.supervisor, spec.slot, spec.incarnation)
-    if "TZ" in spec.environment:
-        time.tzset()
     refused: list[tuple[str, OSError | ValueError]] = []
     for name, take in _settings(spec):
         try:
@@ -28,6 +25,13 @@ def apply(spec: Spawn) -> list[tuple[str, OSError | ValueError]]:
         except (OSError, ValueError) as error:
             refused.append((name, error))
     return refused
+
+
+def set_variables(variables: Mapping[str, str]) -> None:
+    """Set a group's variables in this process, its time zone at once."""
+    os.environ.update(variables)
+    if "TZ" in variables:
+        time.tzset()
 
 
 def _settings(spec: Spawn) -> Iterator[tuple[str, Callable[[], object]]]:

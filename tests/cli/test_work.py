@@ -39,6 +39,7 @@ def run(scene: Scene, redis_url: str, tmp_path: Path) -> Work:
         f'[supervisor]\nimports = ["testjobs"]\npath = ["{jobs}"]\nmax_payload = "300KiB"\n'
         '[defaults]\njob_timeout = "1h"\n'
         '[groups.g]\nqueues = ["q"]\njob_timeout = "100ms"\nunknown_job_after = "0s"\n'
+        'environment = {HORUS_MESS = "of the file"}\n'
     )
 
     def run(*words: str, **env: str) -> str:
@@ -101,7 +102,10 @@ def test_work_keeps_to_the_limits_of_the_file(run: Work, scene: Scene, tmp_path:
         payload = json.dumps(payloads[job_id]).encode()
         scene.add(job_id, queue="q", name=name, payload=payload, max_attempts=1)
     scene.add("unknown", queue="q", name="elsewhere.Job")
+    look = json.dumps({"path": str(tmp_path / "seen")}).encode()
+    scene.add("look", queue="q", name="testjobs.Look", payload=look)
     run("work", "-q", "q", "--until-empty")
+    assert "'of the file'" in (tmp_path / "seen").read_text()
     [note] = scene.found("late").history
     assert "JobTimeout" in note.facts["error_type"]
     assert note.facts["error_message"] == "the job is past its timeout of 100ms"
@@ -124,6 +128,21 @@ def test_a_claim_in_the_foreground_is_settled_by_the_limits_of_the_file() -> Non
 
     assert limits("b") == limits("c", "b") == (1, 3.0, 2.0, 4.0)
     assert limits("a") == limits("a", "b") == limits("other") == (7, 600.0, 15.0, 3600.0)
+
+
+def test_a_runner_in_the_foreground_chooses_among_queues_as_the_group_of_the_file() -> None:
+    config = parse(
+        '[groups.g]\nqueues = {b = 1, c = 3}\norder = "strict"\n[queues]\na = 1\n',
+        Path("config.toml"),
+    )
+
+    def chosen(*queues: str) -> tuple[dict[str, int], bool]:
+        identity = Identity(service="s", host="h", supervisor="x", level="info")
+        spec = foreground.spec(identity, queues, config.limits_for(queues))
+        return spec.queues, spec.strict
+
+    assert chosen("b", "c") == ({"b": 1, "c": 3}, True)
+    assert chosen("a", "c") == ({"a": 1, "c": 1}, False)  # no group has both
 
 
 def test_without_limits_they_are_those_of_an_empty_file_but_for_the_timeout() -> None:
