@@ -32,6 +32,8 @@ WHY = {
     "unknown": NOT_KNOWN,
 }
 
+TRY = {WHY["running"]: "the same once it has ended", NOT_KNOWN: "horus jobs"}
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -258,4 +260,4 @@ def _act(store: Store, asked: Asked, act: Act, targets: list[Target], failed: Fa
 
 def _tell_failed(failed: Failed) -> None:
     for row in failed:
-        output.note(f"{row['job_id']} {row['why']}")
+        output.note(f"{row['job_id']} {row['why']}", TRY.get(row["why"], ""))

@@ -74,6 +74,7 @@ def so_ending(name: str) -> list[str]:
 def not_found(place: Place, name: str) -> Failure:
     """Make the failure for a class that isn't there, with the nearest that is."""
     near = so_ending(name) or difflib.get_close_matches(name, definition.registry(), 1)
-    where = "its module" if place.config is None else f"what {place.config.file.name} imports"
     hint = f"{place.again} enqueue {near[0]}" if near else "name its queue too: --queue Q"
-    return usage(f"there is no job class {name!r} in {where}", hint)
+    if place.config is None:
+        return usage(f"a job class {name!r} can't be imported from here", hint)
+    return usage(f"there is no job class {name!r} in what {place.config.file.name} imports", hint)

@@ -89,7 +89,7 @@ def purge(asked: Asked, queue: str, yes: bool, dry_run: bool) -> None:
 def _resume_class(asked: Asked, store: Store, name: str) -> None:
     word, moved, more = store.run(operations.unhold(store.namespace, name))
     if word == "free":
-        raise Failure(f"no job class named {name} is held back", Exit.NOT_FOUND)
+        raise Failure(f"no job class named {name} is held back", Exit.NOT_FOUND, "horus status")
     while more:
         _, some, more = store.run(operations.unhold(store.namespace, name))
         moved += some

@@ -70,6 +70,8 @@ def start(file: Path, log_format: str | None) -> int:
     except ConfigError as error:
         for mistake in error.mistakes:
             print(f"horus-supervisor: {mistake}", file=sys.stderr)
+        if not file.exists():
+            print("  try: -c with your file; horus init writes a first one", file=sys.stderr)
         return 2
 
 

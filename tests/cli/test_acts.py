@@ -48,7 +48,8 @@ def test_a_running_job_is_neither_retried_nor_discarded(
     told = horus.json("retry", "a", "running", code=1)
     assert told["done"] == ["a"]
     assert [row["job_id"] for row in told["failed"]] == ["running"]
-    assert "is running" in horus("discard", "running", "--yes", code=1).stderr
+    words = horus("discard", "running", "--yes", code=1).stderr
+    assert words.endswith("from its runner\n  try: the same once it has ended\n")
     assert scene.state("running") is JobState.RUNNING
 
 
@@ -58,6 +59,8 @@ def test_one_unknown_id_among_others_fails_and_the_others_are_done(
     told = horus.json("retry", "nix", "a", code=4)
     assert told["done"] == ["a"]
     assert told["failed"] == [{"job_id": "nix", "why": "is not known (any more)"}]
+    words = horus("retry", "nix", code=4).stderr
+    assert words == "horus: nix is not known (any more)\n  try: horus jobs\n"
 
 
 def test_many_are_taken_at_once(horus: Horus, scene: Scene) -> None:

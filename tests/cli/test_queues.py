@@ -85,7 +85,8 @@ def test_purge_asks_with_the_counts_and_spares_what_comes_meanwhile(
 
 
 def test_a_class_that_is_held_is_resumed_by_its_name(horus: Horus, scene: Scene) -> None:
-    assert "no job class named" in horus("resume", "--job", "shop.Nobody", code=4).stderr
+    words = horus("resume", "--job", "shop.Nobody", code=4).stderr
+    assert words == "horus: no job class named shop.Nobody is held back\n  try: horus status\n"
     assert "a queue, or --job" in horus("resume", code=2).stderr
     scene.add("poison", max_attempts=1)
     slot = scene.member()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from horus_supervisor.supervisor.main import main
+from horus_supervisor.supervisor.main import main, start
 
 
 @pytest.mark.parametrize(
@@ -39,4 +39,15 @@ def test_without_a_file_it_says_what_to_type(
     assert capsys.readouterr().err.splitlines() == [
         "horus-supervisor: which service? Name its TOML file",
         f"  try: horus-supervisor -c {hint}",
+    ]
+
+
+def test_a_file_that_is_not_there_is_told_with_what_makes_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.toml"
+    assert start(file, None) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"horus-supervisor: {file}: can't be read: No such file or directory",
+        "  try: -c with your file; horus init writes a first one",
     ]
