@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from horus_supervisor.config.schema import Config
 
 FILES_OF_A_RUNNER = 3
-FILES_OF_OURS = 64
+FILES_OF_OURS = 128
+"""As the programs have theirs from ``children.FIRST_FD`` on."""
+
 PROCESSES_OF_OURS = 8
 RUNNER_BYTES = 16 << 20
 """What a runner takes at the least: its own memory, and what job code changes after the fork."""

@@ -19,7 +19,7 @@ import msgspec
 
 from horus_supervisor import linux
 
-FIRST_FD = 200
+FIRST_FD = 100
 """Descriptors that a program gets are numbered from here, or from above what they are here."""
 
 _PID_MAX = 1 << 22  # proc_sys_kernel(5)

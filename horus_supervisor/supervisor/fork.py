@@ -79,11 +79,12 @@ def _forget_signals() -> None:
 
 def _take_descriptors(fds: Sequence[int], output_fd: int) -> list[int]:
     """Keep copies of ``fds``, in order, and close all else; tell their numbers."""
+    os.dup2(output_fd, 1)  # first, so that what goes wrong below is heard
+    os.dup2(output_fd, 2)
     null = os.open(os.devnull, os.O_RDONLY)
     first = max(FIRST_FD, *(fd + 1 for fd in (*fds, null)))  # no copy may hit one not copied yet
     numbers = [os.dup2(fd, first + at, inheritable=False) for at, fd in enumerate(fds)]
-    for fd, number in ((null, 0), (output_fd, 1), (output_fd, 2)):
-        os.dup2(fd, number)
+    os.dup2(null, 0)
     os.closerange(3, first)
     os.closerange(first + len(fds), os.sysconf("SC_OPEN_MAX"))
     sys.stdin, sys.stdout, sys.stderr = _stream(0, "r"), _stream(1, "w"), _stream(2, "w")

@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from horus_supervisor import Client
+from horus_supervisor.cli.checks_of_machine import FILES_OF_A_RUNNER, FILES_OF_OURS
 from horus_supervisor.store import operations
+from horus_supervisor.supervisor.children import FIRST_FD
 from tests.service.apps import limitjobs, testjobs
 from tests.service.apps.testjobs import marks
 from tests.support import cgroups, processes
@@ -328,6 +330,23 @@ def test_the_limit_of_open_files_is_raised_at_the_start(service: Service) -> Non
     [line] = [line for line in limits.splitlines() if line.startswith("Max open files")]
     soft, hard = line.split()[3:5]
     assert int(soft) == min(int(hard), 16384)
+
+
+def test_as_many_open_files_as_doctor_asks_for_are_enough(service: Service, client: Client) -> None:
+    most = FILES_OF_OURS + FILES_OF_A_RUNNER
+    start(service, within=["sh", "-c", f'ulimit -n {most}; exec "$@"', "sh"])
+    job = client.enqueue(testjobs.Quick())
+    wait_until(lambda: job.status() == "succeeded", "the end", on_failure=service.tail)
+
+
+def test_a_program_that_finds_no_room_for_its_descriptors_says_so_in_the_log(
+    service: Service,
+) -> None:
+    start(service, within=["sh", "-c", f'ulimit -n {FIRST_FD}; exec "$@"', "sh"], ready=False)
+    failed = service.wait_for("template.failed")
+    assert "Bad file descriptor" in failed["traceback"]
+    ended = service.wait_for("child.exited", child="keeper")
+    assert "Bad file descriptor" in ended["output_tail"][-1]
 
 
 def test_in_the_background_of_a_terminal_it_writes_and_is_not_stopped(service: Service) -> None:

@@ -200,10 +200,10 @@ def test_what_was_left_is_told_unless_a_service_looks_after_it(tmp_path: Path) -
 
 
 def test_too_few_open_files_or_processes_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 100))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (160, 160))
     assert troubles(checks_of_machine.limits(4)) == []
     assert troubles(checks_of_machine.limits(50)) == [("error", "nofile")]
-    assert troubles(checks_of_machine.limits(95)) == [("error", "nofile"), ("error", "nproc")]
+    assert troubles(checks_of_machine.limits(155)) == [("error", "nofile"), ("error", "nproc")]
 
 
 def test_the_limits_of_a_cgroup_are_compared_with_the_file(tmp_path: Path) -> None:
