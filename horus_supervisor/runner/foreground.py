@@ -231,8 +231,11 @@ class _Keeper:
             f"main({theirs.fileno()}, {board.fd}, 2)"
         )
         fds = (theirs.fileno(), board.fd)
+        # by way of a shell: a Python that this one starts is held by its debugger until someone
+        # debugs it, too (debugpy and PyCharm know one by the name of its program)
+        python = [sys.executable, "-u", "-P", "-c", code]
         self._process = subprocess.Popen(
-            [sys.executable, "-u", "-P", "-c", code], pass_fds=fds, start_new_session=True
+            ["/bin/sh", "-c", 'exec "$@"', "sh", *python], pass_fds=fds, start_new_session=True
         )
         theirs.close()
         self._channel: Channel[FromKeeper] = Channel(ours, messages.from_keeper)

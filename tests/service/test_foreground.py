@@ -69,3 +69,36 @@ def test_a_timeout_in_another_thread_does_not_end_the_process(
     )
     assert (done.returncode, done.stdout) == (0, "lives\n"), done.stderr
     assert job.status() == "succeeded"
+
+
+DEBUGGED = """
+import os, sys
+import _posixsubprocess
+from horus_supervisor import Client, start_runner
+
+true = _posixsubprocess.fork_exec
+
+def held(arguments, *more):  # as debugpy does with each Python that it sees being started
+    if b"python" in os.path.basename(os.fsencode(arguments[0])):
+        arguments = [arguments[0], "-c", "import time; time.sleep(60)"]
+    return true(arguments, *more)
+
+_posixsubprocess.fork_exec = held
+import subprocess
+subprocess._fork_exec = held
+url, namespace = sys.argv[1:]
+client = Client(url, namespace=namespace)
+options = {"imports": ["tests.service.apps.testjobs"], "until_empty": True}
+print(start_runner(client, ["q"], **options))
+"""
+
+
+def test_a_debugger_that_holds_the_children_of_its_process_does_not_hold_the_keeper(
+    client: Client, redis_url: str, namespace: str
+) -> None:
+    client.enqueue(testjobs.Quick())
+    program = [sys.executable, "-c", DEBUGGED, redis_url, namespace]
+    done = subprocess.run(
+        program, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
