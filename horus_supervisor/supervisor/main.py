@@ -21,13 +21,14 @@ _HELD_OFF = (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP, _signal.SIGUSR1)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the service, or check its file. Exit status: 0 in order, 1 failed, 2 usage or file."""
-    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _HELD_OFF)  # first of all
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _HELD_OFF)  # first of all
     try:
         options = _read(arguments)
         if not options.probe and not options.check:
             _hear_nothing_but_a_stop()
     finally:
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+        # not as it was: who starts us may have blocked some, and never would we hear a stop
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     _open_standard_descriptors()
     if options.probe:
         from horus_supervisor.supervisor.probe import probe

@@ -166,6 +166,21 @@ def test_signals_at_every_moment_of_a_start_that_ask_for_nothing_are_outlived(
     assert service.stop() == 0
 
 
+DEAF = """
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_signals_are_heard_whatever_its_starter_had_blocked(service: Service) -> None:
+    service.write(ONE)
+    service.start(within=(sys.executable, "-c", DEAF))
+    service.signal(signal.SIGUSR1)
+    service.wait_for("snapshot")
+    assert service.stop() == 0
+
+
 @pytest.mark.parametrize("at", [1, 2, 10, 40])
 def test_a_stop_at_any_moment_of_a_start_is_one(service: Service, at: int) -> None:
     service.write(ONE)
