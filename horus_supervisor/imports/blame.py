@@ -31,8 +31,14 @@ def in_words(error: BaseException, path: Sequence[str]) -> tuple[str, str]:
     """Tell the reason, and the frames that are neither ours nor the import system's.
 
     ``path``: the folders of ``supervisor.path``. The place is the last one below them: where a
-    library raised, the author looks at the line of his that called it.
+    library raised, the author looks at the line of his that called it. What UTF-8 can't say, a
+    file's name say, is written out: both travel.
     """
+    reason, stack = _words(error, path)
+    return _writable(reason), _writable(stack)
+
+
+def _words(error: BaseException, path: Sequence[str]) -> tuple[str, str]:
     told = traceback.TracebackException.from_exception(error)
     whole = "".join(told.format())
     for link in _chain(told):
@@ -47,6 +53,10 @@ def in_words(error: BaseException, path: Sequence[str]) -> tuple[str, str]:
     if isinstance(error, ModuleNotFoundError):  # the very module that was asked for
         return f"{reason}; looked in {_looked_in(path)}", ""
     return reason, "" if isinstance(error, HorusError) else whole
+
+
+def _writable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _reason(told: traceback.TracebackException) -> str:

@@ -21,6 +21,7 @@ from horus_supervisor.imports import blame
             ExceptionGroup("two", [ValueError(), KeyError()]),
             "ExceptionGroup: two (2 sub-exceptions)",
         ),
+        (ValueError("caf\udce9"), r"ValueError: caf\udce9"),
         (type("Mute", (Exception,), {"__str__": lambda _: 5})(), "<exception str() failed>"),
     ],
 )
