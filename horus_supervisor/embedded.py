@@ -114,6 +114,21 @@ def lock_folder(folder: Path) -> int:
     return descriptor
 
 
+def is_held(lock: Path) -> bool:
+    """Tell whether anyone holds the lock. Is in the way for a moment: who takes it tries again."""
+    try:
+        fd = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
 def server_command(server: Path | None = None) -> list[str]:
     """Tell the command of a server, which is to run with its folder as the working folder.
 

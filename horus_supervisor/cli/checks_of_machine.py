@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from horus_supervisor.cli.findings import Finding, error, ok, warning
 from horus_supervisor.cli.output import count, size
-from horus_supervisor.embedded import INSTALL, find_server
+from horus_supervisor.embedded import INSTALL, find_server, is_held
 from horus_supervisor.errors import HorusError
 
 if TYPE_CHECKING:
@@ -111,8 +111,6 @@ def leftovers(state_dir: Path) -> Iterator[Finding]:
 
 
 def _service_runs(state_dir: Path) -> bool:
-    from horus_supervisor.supervisor.probe import is_held
-
     with contextlib.suppress(OSError):  # another user's
         return is_held(state_dir / "lock")
     return False

@@ -1,6 +1,6 @@
 """What went wrong with Redis, in words: the same ones whichever driver met it.
 
-Pure. Decides what an error means (did the call happen?), and says what, where and what to try.
+Decides what an error means (did the call happen?), and says what, where and what to try.
 Never quotes a password: some of Redis's own messages echo what they were sent.
 """
 
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 import socket
+from pathlib import Path
 
 from horus_supervisor.address import Address
-from horus_supervisor.embedded import OLDEST
+from horus_supervisor.embedded import LOCK, OLDEST, is_held
 from horus_supervisor.errors import (
     HorusError,
     QueueFull,
@@ -46,8 +47,9 @@ _REASONS = {
 def unreachable(address: Address, error: OSError | None, why: str | None = None) -> HorusError:
     """Name a failure to connect: nothing was sent.
 
-    ``ServiceNotRunning`` where an embedded server's socket is absent or dead, ``RedisRefused``
-    where the server's certificate isn't trusted or ours can't be read, else ``RedisAway``.
+    ``ServiceNotRunning`` where an embedded server's socket is absent or dead and no service holds
+    its folder (one that does starts it again), ``RedisRefused`` where the server's certificate
+    isn't trusted or ours can't be read, else ``RedisAway``.
     """
     if distrust := getattr(error, "verify_message", None):
         return RedisRefused(f"Redis at {address.safe} isn't trusted: {distrust}")
@@ -55,7 +57,7 @@ def unreachable(address: Address, error: OSError | None, why: str | None = None)
         return RedisRefused(
             f"a certificate or key for Redis at {address.safe} can't be used: {reason(error)}"
         )
-    if address.folder is not None and _nobody_listens(error):
+    if address.folder is not None and _nobody_listens(error) and not _is_served(address.folder):
         return ServiceNotRunning(
             f"no service runs behind {address.safe}",
             remedy=f"start it with `{START}`, the file that has this URL; if it does run, give its"
@@ -118,6 +120,14 @@ def _is_of_a_file(error: OSError) -> bool:
     """Tell whether it is about a file of ours: OpenSSL names a garbled or unfit one so."""
     unfit = getattr(error, "library", None) == "X509" or "PEM lib" in str(error)
     return unfit or error.errno in (errno.ENOENT, errno.EACCES, errno.EISDIR)
+
+
+def _is_served(folder: Path) -> bool:
+    """Tell whether a service runs on an embedded server's folder, whether or not that answers."""
+    try:
+        return is_held(folder / LOCK)
+    except OSError:  # no folder, or not ours
+        return False
 
 
 def _nobody_listens(error: OSError | None) -> bool:

@@ -6,7 +6,6 @@ It is asked where it runs: in its container, on its host.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from horus_supervisor.config.content import content
+from horus_supervisor.embedded import is_held
 from horus_supervisor.supervisor import status
 
 WITHIN_S = 10.0
@@ -49,21 +49,6 @@ def ask(folder: Path, what: str, within_s: float = WITHIN_S) -> tuple[bool, str]
             f"the loop of the supervisor (pid {told.pid}) stands still for {since_s:.0f} s",
         )
     return told.ready or what == "live", told.text
-
-
-def is_held(lock: Path) -> bool:
-    """Tell whether anyone holds the lock. Is in the way for a moment: who takes it tries again."""
-    try:
-        fd = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
 
 
 def _is_there(pid: int) -> bool:

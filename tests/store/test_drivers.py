@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from horus_supervisor import embedded
 from horus_supervisor.address import parse_url
 from horus_supervisor.errors import (
     HorusError,
@@ -265,6 +266,16 @@ def test_an_embedded_server_that_died_is_no_service_either(
         driver.run(operation("return 1", "x"))
     with pytest.raises(ServiceNotRunning):
         driver.run(operation("return 1", "x"))
+
+
+def test_an_embedded_server_that_its_service_starts_again_is_away(
+    open_: Open, own_redis: RedisServer
+) -> None:
+    own_redis.kill()
+    lock = embedded.lock_folder(own_redis.folder)
+    with pytest.raises(RedisAway, match="refused"):
+        open_(f"embedded:{own_redis.folder}").run(operation("return 1", "x"))
+    os.close(lock)
 
 
 def test_an_embedded_server_is_reached_by_a_path_of_any_length(
