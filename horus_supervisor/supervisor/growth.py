@@ -31,7 +31,7 @@ class Growth:
         self._pid = pid
         self._most = most
         _, self._born_with = proc.memory_use(pid) or (0, 0)
-        self._peak = self._born_with
+        self._peak = self._resident = self._born_with
         self._room = most
         self._bound = self._bound_then = 0
         self._due_at = 0.0
@@ -43,8 +43,8 @@ class Growth:
         self._due_at = now + LOOK_EVERY_S
         if (use := proc.memory_use(self._pid)) is None:
             return False
-        faulted, resident = use
-        self._peak = max(self._peak, resident)
+        faulted, self._resident = use
+        self._peak = max(self._peak, self._resident)
         self._bound = faulted + self._peak - self._born_with
         if self._bound <= self._most:
             return False
@@ -54,9 +54,11 @@ class Growth:
         """Look exactly.
 
         What it shared with a process that has ended is its own now and no growth: it came without
-        a fault.
+        a fault. Where the kernel tells no exact size (prctl(2), PR_SET_DUMPABLE: job code may have
+        forbidden it), it is at least what the resident size has grown by.
         """
-        grown = min(linux.private_memory_bytes(self._pid), self._bound)
+        private = linux.private_memory_bytes(self._pid) or self._resident - self._born_with
+        grown = min(private, self._bound)
         self.looked_at, self._bound_then = now, self._bound
         self._room = self._most - grown
         if grown > self._most:

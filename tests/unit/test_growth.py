@@ -135,6 +135,16 @@ def test_what_was_shared_with_who_has_ended_is_no_growth() -> None:
         os.kill(heir, signal.SIGKILL)
 
 
+def test_who_grows_past_it_is_seen_though_the_kernel_tells_no_exact_size(
+    child: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linux, "private_memory_bytes", lambda _: 0)
+    grown = Growth(child.pid, LIMIT)
+    child.grow(60)
+    look([grown], 1.0)
+    assert re.match(r"[56]\dMiB of its own", said(grown))
+
+
 def test_who_is_gone_is_not_past_it() -> None:
     child = Child()
     grown = Growth(child.pid, LIMIT)
