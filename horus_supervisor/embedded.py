@@ -146,6 +146,7 @@ def server_command(server: Path | None = None) -> list[str]:
         "aof-load-truncated": "yes",
         "save": "",
         "maxmemory-policy": "noeviction",
+        "jemalloc-bg-thread": "no",  # where it can't be had, 15,000 complaints a second
         "enable-debug-command": "no",
         "protected-mode": "yes",
         "loglevel": "notice",

@@ -47,6 +47,14 @@ def test_its_start_is_no_outage_and_its_end_is_one(own: Service, tmp_path: Path)
     assert own.events("runner.crashed") == []
 
 
+def test_it_wants_no_thread_that_it_would_complain_of_without_end_where_it_gets_none(
+    own: Service,
+) -> None:
+    names = {path.read_text().strip() for path in Path(f"/proc/{server(own)}/task").glob("*/comm")}
+    assert names
+    assert not any("jemalloc" in name for name in names)
+
+
 def test_it_ends_after_the_last_rites_of_a_killed_supervisor(own: Service) -> None:
     pid = server(own)
     own.kill()
