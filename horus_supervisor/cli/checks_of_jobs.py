@@ -85,6 +85,10 @@ def services(house: House) -> Iterator[Finding]:
             what = f"{one.told.host}: the service {one.supervisor} says nothing"
             why = "its jobs wait until another service takes them over, after the lease"
             yield warning("services", what, why, "horus status")
+        elif one.told.unread and one.serving:
+            what = f"{one.told.host}: {one.told.not_ready}"
+            why = "its reader stands still, or its disk is full"
+            yield error("services", what, why, "df -h; systemctl status systemd-journald")
         elif one.lacking and one.told.not_ready:
             what = f"{one.told.host}: {one.lacking}"
             hint = "horus crashes" if one.told.imported else "horus-supervisor -c FILE --check"

@@ -86,6 +86,7 @@ class Told(msgspec.Struct, frozen=True):
     not_ready: str | None = None
     imported: bool = True
     stopping: bool = False
+    unread: bool = False
     refused: Refused | None = None
 
 

@@ -61,7 +61,7 @@ def judge(
     late = [*_stalled(house), *_overdue(house)]
     held = _held(house)
     refused = [*_silent(house), *_refused(house)]
-    found = [*unserved, *held, *_strange(strangers), *crashing, *late, *refused]
+    found = [*_unread(house), *unserved, *held, *_strange(strangers), *crashing, *late, *refused]
     if found:
         return Verdict(False, tuple(reason for reason, _ in found), found[0][1])
     said, next_ = [_census(house)], "jobs"
@@ -129,12 +129,21 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
+def _unread(house: House) -> Found:
+    """Find services whose log is full: its reader stands still, and so do their jobs."""
+    return [
+        (f"{one.told.host}: {one.told.not_ready}", "doctor")
+        for one in house.supervisors
+        if one.told.unread and one.serving
+    ]
+
+
 def _empty(house: House) -> Found:
     """Find services without a living runner: job code is imported for long, or can't be."""
     return [
         (f"{one.told.host}: {one.lacking}", "crashes" if one.told.imported else CHECK)
         for one in house.supervisors
-        if one.lacking
+        if one.lacking and not one.told.unread
     ]
 
 

@@ -114,6 +114,13 @@ class Outlet:
             if queue is self._waiting and written:
                 self._halfway = lines[written - 1 : written] != b"\n"
 
+    def take_dropped(self) -> int:
+        """Take how many lines were dropped, once there is room to tell it."""
+        if self.full:
+            return 0
+        count, self.dropped = self.dropped, 0
+        return count
+
     def close(self) -> None:
         """Let go of our own descriptor; what was given to us stays open."""
         self._give_up()

@@ -376,14 +376,14 @@ class Supervisor:
             stopping=self._stop is not None,
             reloading=self._generations.busy,
             refused=self._generations.refused,
+            log_full=self._outlet.full,
         )
         if self._standing.look(seen, self.identity.supervisor, self._log, now):
             self._facts_due.soon()
         if not self._programs.keeper_lags and self._facts_due.look(now):
             self._programs.tell_keeper(messages.Facts(facts=self._facts()))
-        if self._outlet.dropped and not self._outlet.full:
-            self._log.error(Event.LOG_DROPPED, count=self._outlet.dropped)
-            self._outlet.dropped = 0
+        if count := self._outlet.take_dropped():
+            self._log.error(Event.LOG_DROPPED, count=count)
         self._outlet.flush()
         self._watch_outlet()
 

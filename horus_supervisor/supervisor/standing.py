@@ -15,6 +15,9 @@ from horus_supervisor.supervisor.status import Status, StatusFile
 
 WRITE_EVERY_S = 1.0
 
+UNREAD_S = 5.0
+"""Seconds for which the log has had no room, without a break, before that is told."""
+
 REASON_MAX = 300
 """Characters of a reason that heartbeats tell; the log has all of it."""
 
@@ -36,16 +39,22 @@ class Seen(msgspec.Struct, frozen=True):
     stopping: bool
     reloading: bool
     refused: Refused | None = None
+    log_full: bool = False
 
 
-def why_not(seen: Seen, away: str | None) -> str | None:
-    """Say why a service is not ready; None where it is. ``away``: that Redis is, since when."""
+def why_not(seen: Seen, away: str | None, *, unread: bool = False) -> str | None:
+    """Say why a service is not ready; None where it is.
+
+    ``away``: that Redis is, since when. ``unread``: the log has been full for long.
+    """
     if seen.stopping:
         return "it stops"
     if away:
         return away
     if not seen.registered:
         return "it is not registered in Redis yet"
+    if unread:
+        return "its log takes no more lines: jobs wait as they print or end, no runner is born"
     if seen.alive >= seen.wanted:
         return None
     there = f"{seen.alive} of {counted(seen.wanted, 'runner', 'runners')}"
@@ -70,6 +79,7 @@ class Standing:
         self.facts: dict[str, object] = {"not_ready": "it starts", "imported": False}
         """What heartbeats tell of it."""
         self._told_fault = False
+        self._log_full_since: float | None = None
 
     def redis_lost(self, error: str) -> None:
         """Note that the keeper can't reach Redis."""
@@ -95,12 +105,14 @@ class Standing:
 
         Gives whether heartbeats have to tell something new.
         """
-        why = why_not(seen, self._away)
+        unread = self._is_unread(seen, now)
+        why = why_not(seen, self._away, unread=unread)
         before = self.facts
         self.facts = {
             "not_ready": why,
             "imported": seen.imported,
             "stopping": seen.stopping,
+            "unread": unread,
             "refused": self._refusal(seen.refused),
         }
         text = why or f"serving {counted(seen.wanted, 'runner', 'runners')}"
@@ -125,6 +137,11 @@ class Standing:
                 self._told_fault = True
                 log.error(Event.SPOOL_FAULT, file=str(self._file.path), error=str(error))
         return before != self.facts
+
+    def _is_unread(self, seen: Seen, now: float) -> bool:
+        since = self._log_full_since
+        self._log_full_since = (now if since is None else since) if seen.log_full else None
+        return self._log_full_since is not None and now - self._log_full_since >= UNREAD_S
 
     def _refusal(self, why: Refused | None) -> dict[str, str | None] | None:
         """Tell since when new code is refused, and why."""

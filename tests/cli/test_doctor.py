@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_status import connected
+from tests.cli.test_status import connected, reasons, runner
 from tests.support.horus import Horus, Row, Scene
 from tests.support.redis_server import RedisServer
 
@@ -29,6 +29,19 @@ def test_a_house_in_order_is_well(
     text = own("doctor").stdout
     assert text.startswith("OK  1 warning\n")
     assert text.splitlines()[-1] == f"Next: horus {' '.join(own.where)} status"
+
+
+def test_a_service_whose_log_is_full_is_not_well(
+    horus: Horus, scene: Scene, redis_url: str, namespace: str
+) -> None:
+    why = "its log takes no more lines: jobs wait"
+    with connected(redis_url, f"horus:{namespace}:keeper"):
+        for runners in ([runner(0)], []):  # those who died have no successor
+            facts = {"runners": runners, "not_ready": why, "unread": True}
+            scene.beat(namespace, groups={"emails": 1}, **facts)
+            assert reasons(horus) == [f"w1: {why}"]
+            assert horus("status").stdout.endswith(" doctor\n")
+            assert f"w1: {why}" in horus("doctor", code=1).stdout
 
 
 def test_jobs_that_nobody_serves_or_imports_and_lost_ones_are_found(

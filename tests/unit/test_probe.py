@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from horus_supervisor import logs
+from horus_supervisor.clock import SystemClock
 from horus_supervisor.config.load import load
 from horus_supervisor.supervisor.probe import state_dir
-from horus_supervisor.supervisor.standing import Seen, why_not
+from horus_supervisor.supervisor.standing import Seen, Standing, why_not
 from horus_supervisor.supervisor.status import Status, StatusFile, read
 
 FILE = '[redis]\nurl = "redis://localhost"\n[supervisor]\nimports = ["a"]\n{}\n[queues]\nq = 1\n'
@@ -49,6 +51,25 @@ WELL = Seen(registered=True, imported=True, alive=2, wanted=2, stopping=False, r
 )
 def test_the_first_thing_that_is_lacking_is_named(seen: Seen, why: str | None) -> None:
     assert why_not(seen, None) == why
+
+
+def test_a_log_that_is_full_for_long_is_named_and_forgotten_once_it_has_room(
+    tmp_path: Path,
+) -> None:
+    standing = Standing(tmp_path, SystemClock())
+    log = logs.bind(lambda _: None, {})
+    full = replace(WELL, log_full=True)
+
+    def is_unread(seen: Seen, now: float) -> bool:
+        standing.look(seen, "s", log, now)
+        told = read(tmp_path)
+        assert told
+        assert told.ready is not standing.facts["unread"]
+        return "its log takes no more lines" in told.text
+
+    assert [is_unread(full, now) for now in (1.0, 5.9, 6.0)] == [False, False, True]
+    assert not is_unread(WELL, 7.0)
+    assert not is_unread(full, 8.0), "it had room in between"
 
 
 def test_a_long_text_is_cut_and_a_short_one_leaves_nothing_of_it(tmp_path: Path) -> None:
