@@ -342,6 +342,8 @@ class Keeper:
             self._expelled()
 
     def _observe(self) -> None:
+        if self._away:  # a full disk or a replica lets us read: that is no end of an outage
+            return
         rows = self.ask(operations.supervisors(self.boot.namespace))
         now = time.monotonic()
         for row in self._observer.look((r for r in rows if r.supervisor != self.me), now):

@@ -44,6 +44,13 @@ def test_each_call_is_a_sign_of_life(keeper: Keeper, namespace: str) -> None:
     assert keeper.board.keeper_ticks == 3
 
 
+def test_a_redis_that_can_be_read_only_is_away(keeper: Keeper) -> None:
+    runners = SlotWriter(keeper.board, 0)
+    keeper.lost("MISCONF: its disk is full")
+    keeper._observe()
+    assert runners.redis_away
+
+
 def test_runners_see_whether_redis_is_away(keeper: Keeper, namespace: str) -> None:
     runners = SlotWriter(keeper.board, 0)
     keeper.lost("gone")
