@@ -11,6 +11,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("horus_supervisor", "tests", "examples", "bench", "reference")
 
+TO_COPY = "horus_supervisor/cli/first"
+"""What ``horus init`` writes for others."""
+
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 50
 
@@ -98,3 +101,9 @@ def test_no_except_is_bare() -> None:
         if isinstance(node, ast.ExceptHandler) and node.type is None
     ]
     assert bare == []
+
+
+def test_each_room_is_a_package() -> None:
+    """A zip and who freezes programs do not find one without ``__init__.py``."""
+    rooms = {path.parent for path in python_files("horus_supervisor")} - {ROOT / TO_COPY}
+    assert [where(room) for room in rooms if not (room / "__init__.py").exists()] == []
