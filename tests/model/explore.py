@@ -26,7 +26,7 @@ def search(world: World, number: int) -> None:
     chosen = settings(
         _settings(EXAMPLES), phases=[Phase.generate], report_multiple_bugs=False, print_blob=False
     )
-    with patch.object(HypothesisProvider, "_maybe_draw_constant", return_value=None):
+    with patch.object(HypothesisProvider, "_maybe_draw_constant", lambda *_, **__: None):
         run_state_machine_as_test(seed(number)(_machine(world)), settings=chosen)
 
 

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
-import subprocess
-import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from horus_supervisor import Client
 from horus_supervisor.events import Event
 from reference import events
+from tests.support.horus import Horus
 from tests.support.redis_server import RedisServer
 from tests.support.service import Line, Service
-
-Horus = Callable[..., Any]
 
 TELL = "fields that reference/events.py does not know: say there what they are"
 
@@ -105,18 +100,5 @@ def client(redis_url: str, namespace: str) -> Iterator[Client]:
 
 @pytest.fixture
 def horus(redis_url: str, namespace: str) -> Horus:
-    """The operator's command; gives its JSON, or its exit status with ``check=False``."""
-
-    def run(*words: str, check: bool = True) -> Any:
-        command = [sys.executable, "-m", "horus_supervisor.cli.main"]
-        done = subprocess.run(
-            [*command, "--url", redis_url, "--namespace", namespace, *words, "--json"],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert not check or done.returncode == 0, done.stderr
-        return json.loads(done.stdout) if check else done.returncode
-
-    return run
+    """The operator's command, in this process: a test that waits for what it says looks often."""
+    return Horus(redis_url, namespace)

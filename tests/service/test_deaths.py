@@ -13,6 +13,7 @@ from horus_supervisor import Client
 from horus_supervisor.store import operations
 from tests.service.apps import limitjobs
 from tests.service.apps import testjobs as jobs
+from tests.support.horus import Horus
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, alive
 from tests.support.waiting import wait_until
@@ -43,7 +44,7 @@ def records(client: Client, job_id: str | None = None) -> list[dict[str, Any]]:
 
 
 def test_a_killed_runner_leaves_one_crash_record_and_its_job_runs_again(
-    service: Service, client: Client, horus: Any
+    service: Service, client: Client, horus: Horus
 ) -> None:
     service.write(ONE)
     service.start()
@@ -58,7 +59,7 @@ def test_a_killed_runner_leaves_one_crash_record_and_its_job_runs_again(
     assert told["crash_id"] == crashed["crash_id"]
     assert told["disposition"] == "requeued"
     wait_until(lambda: job.status() == "succeeded", "second run", on_failure=service.tail)
-    [record] = horus("crashes")["crashes"]
+    [record] = horus.json("crashes")["crashes"]
     assert record["crash_id"] == crashed["crash_id"]
     assert record["job_id"] == job.id
 
@@ -104,7 +105,7 @@ def test_each_way_to_die_is_told_apart(
 
 
 def test_a_job_that_keeps_killing_is_quarantined_at_max_crashes_and_retried_on_demand(
-    service: Service, client: Client, horus: Any
+    service: Service, client: Client, horus: Horus
 ) -> None:
     service.write(ONE)
     service.start()
@@ -114,7 +115,7 @@ def test_a_job_that_keeps_killing_is_quarantined_at_max_crashes_and_retried_on_d
     assert [r["disposition"] for r in records(client)] == ["quarantined", "scheduled", "requeued"]
     assert len(jobs.marks(service.path("ran"))) == 3
     assert job.status() == "dead"
-    assert horus("retry", job.id)["done"] == [job.id]
+    assert horus.json("retry", job.id)["done"] == [job.id]
     wait_until(lambda: job.status() == "succeeded", "the retried job", on_failure=service.tail)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+from functools import partial
 
 import pytest
 
 from horus_supervisor import Client
 from tests.service.apps import testjobs as jobs
-from tests.service.conftest import Horus
+from tests.support.horus import Horus
 from tests.support.rolling import App, least_alive
 from tests.support.service import Line, Service
 from tests.support.waiting import wait_until
@@ -45,8 +47,12 @@ def test_a_sighup_loads_new_code_and_runners_take_it_one_at_a_time(
     wait_until(lambda: versions_told(horus) == ["2"] * 6, "status tells it")
 
 
+def reasons(horus: Horus) -> str:
+    return " ".join(horus.json("status")["reasons"])
+
+
 def versions_told(horus: Horus) -> list[str]:
-    [supervisor] = horus("status")["supervisors"]
+    [supervisor] = horus.json("status")["supervisors"]
     return [runner["app_version"] for runner in supervisor["runners"]]
 
 
@@ -69,8 +75,7 @@ def test_a_module_and_a_path_that_the_file_names_anew_are_imported(
         ("import no_such_module_anywhere", "ModuleNotFoundError: No module named 'no_such"),
         ("os._exit(7)", "exited with 7"),
         ("os.kill(os.getpid(), signal.SIGSEGV)", "Fatal Python error: Segmentation fault"),
-        ("time.sleep(60)", "its import took over 1 s"),
-        ("time.sleep(60)", 'rolled.py", line 17 in <module>'),
+        ("time.sleep(60)", 'its import took over 1 s.*rolled.py", line 17 in <module>'),
     ],
 )
 def test_an_import_that_fails_changes_nothing(
@@ -81,10 +86,10 @@ def test_an_import_that_fails_changes_nothing(
     app.write("2", more)
     app.reload()
     failed = service.wait_for("template.failed")
-    assert why in f"{failed['error']}\n{failed.get('traceback')}"
+    assert re.search(why, f"{failed['error']}\n{failed.get('traceback')}", re.DOTALL)
     error = service.wait_for("reload.failed", level="error")["error"]
     assert failed["error"] in error
-    wait_until(lambda: error[:60] in " ".join(horus("status")["reasons"]), "status tells it")
+    wait_until(lambda: error[:60] in reasons(horus), "status tells it")
     os.kill(before[0], signal.SIGKILL)
     service.wait_for("runner.started", count=3)
     assert app.says() == "1"
@@ -94,7 +99,7 @@ def test_an_import_that_fails_changes_nothing(
     app.write("3")
     app.reload()
     assert app.done()["app_version"] == "3"
-    wait_until(lambda: horus("status")["reasons"][0].startswith("2 runners"), "it is well again")
+    wait_until(lambda: reasons(horus).startswith("2 runners"), "it is well again")
     assert service.events("child.exited") == []
 
 
@@ -315,13 +320,17 @@ def test_a_reload_under_load_loses_nothing_and_runs_nothing_twice(
 ) -> None:
     app.serve("[queues]\nq = 4\n", supervisor="")
     expected = 0
+
+    def taken(version: str) -> bool:
+        nonlocal expected
+        if expected - len(app.said()) < 8:  # each runner has a job, and the next one waits
+            expected += len([app.say() for _ in range(4)])
+        return service.events("reload.done", app_version=version) != []
+
     for version in ("2", "3"):
         app.write(version)
         app.reload()
-        while not service.events("reload.done", app_version=version):
-            for _ in range(20):
-                app.say()
-            expected += 20
+        wait_until(partial(taken, version), f"version {version}", on_failure=service.tail)
     wait_until(lambda: len(service.events("job.succeeded")) >= expected, "all done")
     done = [line["job_id"] for line in service.events("job.succeeded")]
     assert len(set(done)) == len(done) == expected

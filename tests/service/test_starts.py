@@ -14,9 +14,9 @@ import pytest
 from horus_supervisor import Client, linux
 from horus_supervisor.store import operations
 from tests.service.apps import testjobs as jobs
-from tests.service.conftest import Horus
 from tests.support import processes
 from tests.support.files import write_whole
+from tests.support.horus import Horus
 from tests.support.service import ROOT, Service
 from tests.support.waiting import wait_until
 
@@ -39,7 +39,7 @@ def test_an_import_that_goes_on_and_on_is_told_and_a_stop_does_not_wait_for_it(
     wait_until(lambda: os.path.exists(imports), "the import has begun", on_failure=service.tail)
     told = service.wait_for("template.slow")
     assert told["message"].startswith("importing extra, tests.service.apps.testjobs takes over")
-    assert horus("status", "--check", check=False) == 3
+    horus("status", "--check", code=3)
     assert service.stop() == 0
     assert service.events("supervisor.stopped")
     assert service.spool() == []

@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -126,11 +127,13 @@ class Terminal:
             self._serve(command, said)
             return
         command = _ID.sub(lambda found: self._ids.get(found[0], found[0]), command)
+        looked = self._told()
         output = self.run(command)
 
         def right() -> bool:
-            nonlocal output
-            if not says(said, output) and LOOKS.match(command):
+            nonlocal output, looked
+            if not says(said, output) and LOOKS.match(command) and self._told() != looked:
+                looked = self._told()
                 output = self.run(command)
             return says(said, output)
 
@@ -170,6 +173,11 @@ class Terminal:
             return bool(re.search(told, "\n".join(map(plain, log.read_text().splitlines()))))
 
         wait_until(there, f"in the log: {said}", WITHIN_S, on_failure=log.read_text)
+
+    def _told(self) -> tuple[int, int]:
+        """How much the service has told, and the time in half seconds: at which to look again."""
+        log = self.folder / f"log-{len(self._services) - 1}"
+        return log.stat().st_size if self._services else 0, int(time.monotonic() * 2)
 
     def _stop_services(self) -> None:
         for pid in self._services[-1:]:
