@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +35,6 @@ def ours() -> Iterator[Path]:
             yield path
 
 
-@cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
@@ -50,7 +48,7 @@ def test_one_place_in_the_tests_sleeps() -> None:
     sleeping = [
         f"{where(path)}:{node.lineno}"
         for path in python_files("tests")
-        if "apps" not in path.parts
+        if "apps" not in path.parts and "sleep" in path.read_text()  # what no tree need be made of
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Call)
         and (isinstance(f := node.func, ast.Attribute | ast.Name))
@@ -87,7 +85,7 @@ def test_every_module_says_what_it_is() -> None:
     silent = [
         where(path)
         for path in python_files(*CODE)
-        if path.read_text().strip() and not ast.get_docstring(tree(path))
+        if (text := path.read_text()).strip() and not re.match(r'(#.*\n|\n)*"""[^"]', text)
     ]
     assert silent == []
 
@@ -97,6 +95,7 @@ def test_no_except_is_bare() -> None:
     bare = [
         f"{where(path)}:{node.lineno}"
         for path in python_files(*CODE)
+        if re.search(r"\bexcept\s*:", path.read_text())
         for node in ast.walk(tree(path))
         if isinstance(node, ast.ExceptHandler) and node.type is None
     ]
