@@ -84,14 +84,11 @@ def fetch(url: str, method: str = "GET") -> Any:
         return None
 
 
-@pytest.mark.parametrize("file", ["jobs", *FRAMEWORKS])
-def test_the_shops_own_tests_pass(file: str) -> None:
-    if file in FRAMEWORKS:
-        need(file)
+def test_the_shops_own_tests_pass() -> None:
+    for framework in FRAMEWORKS:
+        need(framework)
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
-    ran = subprocess.run(
-        [*command, f"tests/test_{file}.py"], cwd=SHOP, capture_output=True, text=True, timeout=120
-    )
+    ran = subprocess.run(command, cwd=SHOP, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert re.search(r"^\d+ passed in", ran.stdout, re.M), ran.stdout
 
