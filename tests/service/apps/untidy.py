@@ -113,14 +113,15 @@ class Untidy(Job, queue="q"):
 
 
 class State(Job, queue="q"):
-    """Write down what a job finds; use it."""
+    """Write down what a job finds; use it, and the CPU for so long."""
 
     path: str
+    busy_s: float = 0.0
 
     def execute(self) -> None:
         print("heard")
         print("heard too", file=sys.stderr)
-        until = time.process_time() + 0.1
+        until = time.process_time() + self.busy_s
         while time.process_time() < until:
             pass
         streams: list[object] = [stream.closed for stream in (sys.stdin, sys.stdout, sys.stderr)]
