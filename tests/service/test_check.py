@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from horus_supervisor import Client
+from horus_supervisor.cli.check import main
 from horus_supervisor.lifecycle import ON_CRASH
 from tests.support.redis_server import RedisServer
 from tests.support.service import alive
@@ -37,7 +38,10 @@ Check = subprocess.CompletedProcess[str]
 class File:
     """A TOML file in a folder of its own, with job modules beside it."""
 
-    def __init__(self, folder: Path, url: str, namespace: str) -> None:
+    def __init__(
+        self, folder: Path, url: str, namespace: str, capture: pytest.CaptureFixture[str]
+    ) -> None:
+        self._capture = capture
         self.path = folder / "config.toml"
         self._redis = f'[redis]\nurl = "{url}"\nnamespace = "{namespace}"\n'
         self.module("shopjobs", JOBS)
@@ -52,7 +56,14 @@ class File:
         )
 
     def check(self, *words: str, code: int = 0) -> Check:
-        """Check it, from another folder."""
+        """Check it, in this process: what is imported has one of its own all the same."""
+        ended = main(str(self.path), as_json="--json" in words)
+        out, err = self._capture.readouterr()
+        assert ended == code, f"{ended}\n{out}\n{err}"
+        return Check(list(words), ended, out, err)
+
+    def typed(self, *words: str, code: int = 0) -> Check:
+        """Check it as people do, from another folder."""
         command = [sys.executable, "-m", "horus_supervisor.supervisor.main", "-c", str(self.path)]
         done = subprocess.run(
             [*command, "--check", *words], capture_output=True, text=True, timeout=120, check=False
@@ -67,18 +78,21 @@ class File:
         return found
 
     def mistakes(self) -> list[dict[str, Any]]:
-        done = self.check("--json", code=2)
-        assert done.stdout == ""
-        envelope = json.loads(done.stderr.splitlines()[-1])  # what an import prints comes before
-        assert envelope["schema"] == 1
-        assert (envelope["error"]["kind"], envelope["error"]["code"]) == ("ConfigError", 2)
-        mistakes: list[dict[str, Any]] = envelope["error"]["mistakes"]
-        return mistakes
+        return _mistakes(self.check("--json", code=2))
+
+
+def _mistakes(done: Check) -> list[dict[str, Any]]:
+    assert done.stdout == ""
+    envelope = json.loads(done.stderr.splitlines()[-1])  # what an import prints comes before
+    assert envelope["schema"] == 1
+    assert (envelope["error"]["kind"], envelope["error"]["code"]) == ("ConfigError", 2)
+    mistakes: list[dict[str, Any]] = envelope["error"]["mistakes"]
+    return mistakes
 
 
 @pytest.fixture
-def file(tmp_path: Path, redis_url: str, namespace: str) -> File:
-    return File(tmp_path, redis_url, namespace)
+def file(tmp_path: Path, redis_url: str, namespace: str, capfd: pytest.CaptureFixture[str]) -> File:
+    return File(tmp_path, redis_url, namespace, capfd)
 
 
 @pytest.fixture
@@ -89,7 +103,7 @@ def client(redis_url: str, namespace: str) -> Client:
 def test_what_would_run_is_shown_as_tables_that_fit(file: File) -> None:
     many = ", ".join(f"{letter * 9} = {at}" for at, letter in enumerate("abcdefghi", 1))
     file.write(groups=f"emails = 2\n[groups.all]\nqueues = {{ {many} }}\norder = 'strict'")
-    done = file.check()
+    done = file.typed()
     lines = done.stdout.splitlines()
     assert lines[0] == f"{file.path}: no mistakes"
     rows = [line.split() for line in lines]
@@ -157,7 +171,7 @@ def test_every_module_that_can_not_be_imported_is_a_mistake_with_its_line(file: 
 def test_people_see_the_modules_own_frames_below_the_mistake(file: File) -> None:
     file.module("raises", "1 / 0\n")
     file.write(["raises"])
-    lines = file.check(code=2).stderr.splitlines()
+    lines = file.typed(code=2).stderr.splitlines()
     where = f'horus-supervisor: {file.path}:5: supervisor.imports = "raises": '
     assert (
         lines[0] == f"{where}can't be imported: ZeroDivisionError: division by zero (raises.py:1)"
@@ -206,13 +220,13 @@ def test_an_import_that_leaves_a_thread_and_a_process_behind_holds_nobody_up(fil
         f"open({str(file.path.parent / 'pid')!r}, 'w').write(str(pid))\n",
     )
     file.write(["leftovers"])
-    file.check()
+    file.typed()
     pid = int((file.path.parent / "pid").read_text())
     wait_until(lambda: not alive(pid), "it was ended")
 
 
 def test_a_module_that_is_not_imported_in_time_is_a_mistake(file: File) -> None:
-    file.module("hangs", "while True: pass")
+    file.module("hangs", "import signal; signal.pause()")
     file.write(["hangs"])
     text = file.path.read_text()
     file.path.write_text(text.replace("[supervisor]", "[supervisor]\nimport_timeout = '1s'"))
@@ -232,7 +246,8 @@ def test_a_module_that_uses_descriptors_of_others_is_a_mistake(file: File) -> No
 
 def test_mistakes_of_the_file_are_told_as_json_too(file: File) -> None:
     file.write(groups="emails = 'two'\nbulk = -1")
-    assert [(m["line"], m["key"], m["found"]) for m in file.mistakes()] == [
+    mistakes = _mistakes(file.typed("--json", code=2))
+    assert [(m["line"], m["key"], m["found"]) for m in mistakes] == [
         (7, "queues.emails", '"two"'),
         (8, "queues.bulk", "-1"),
     ]
@@ -302,16 +317,20 @@ def test_large_payloads_are_fetched_up_to_a_bound(file: File, client: Client) ->
     assert 10 < queue["looked_at"] <= (32 << 20) // len(big)
 
 
-def test_without_redis_the_rest_is_checked_all_the_same(tmp_path: Path) -> None:
-    file = File(tmp_path, "redis://user:geheim@127.0.0.1:1/0", "x")
+def test_without_redis_the_rest_is_checked_all_the_same(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = File(tmp_path, "redis://user:geheim@127.0.0.1:1/0", "x", capfd)
     done = file.check()
     assert "waiting   not looked at: can't reach Redis at 127.0.0.1:1: refused" in done.stdout
     assert "geheim" not in done.stdout + done.stderr
     assert file.found()["redis"]["url"] == "redis://127.0.0.1:1"
 
 
-def test_an_embedded_redis_needs_no_service_for_the_check(tmp_path: Path) -> None:
-    file = File(tmp_path, "embedded:var/horus", "x")
+def test_an_embedded_redis_needs_no_service_for_the_check(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = File(tmp_path, "embedded:var/horus", "x", capfd)
     where = f"embedded:{tmp_path}/var/horus"
     assert f"\nwaiting   not looked at: no service runs behind {where}\n" in file.check().stdout
     assert not (tmp_path / "var").exists()
@@ -325,14 +344,14 @@ def test_json_goes_with_check_only(file: File) -> None:
 
 
 def test_a_secret_in_a_file_of_its_own_shows_nowhere(
-    tmp_path: Path, own_redis: RedisServer
+    tmp_path: Path, own_redis: RedisServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with own_redis.client() as redis:
         redis.execute_command("CONFIG", "SET", "requirepass", "richtig")
     secret = tmp_path / "secret"
     secret.write_text(f"unix://:geheim@{own_redis.path}\n")
     secret.chmod(0o600)
-    file = File(tmp_path, "", "x")
+    file = File(tmp_path, "", "x", capfd)
     file.path.write_text(file.path.read_text().replace('url = ""', 'url_file = "secret"'))
     done = file.check()
     assert "not looked at: " in done.stdout
