@@ -54,6 +54,10 @@ class Horus:
         assert envelope.pop("schema") == 1
         return envelope
 
+    def reasons(self) -> str:
+        """Why the verdict of ``status`` is what it is."""
+        return " ".join(self.json("status")["reasons"])
+
     def failure(self, *words: str, code: int) -> Row:
         """Run a verb that fails with ``--json``; gives the error on standard error."""
         result = self(*words, "--json", code=code)
