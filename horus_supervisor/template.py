@@ -45,7 +45,7 @@ from horus_supervisor.runner.printing import mark_streams
 from horus_supervisor.runner.process import Common, become_runner, reset_signals
 from horus_supervisor.runner.rehearsal import rehearse
 from horus_supervisor.scoreboard import Scoreboard
-from horus_supervisor.store import operation
+from horus_supervisor.store import operation, operations
 
 _MIDDLE_S = 5.0
 """Seconds for a middle process to fork; an at-fork hook of job code may hang there."""
@@ -140,7 +140,7 @@ def import_jobs(boot: Boot) -> TemplateReady:
         left[name] = leavings.left_since(before)
     definition.refuse_unfinished(boot.imports)
     codec.make_ready()  # once, and shared by all runners
-    for name in ("join", "claim", "finish", "fail", "release"):
+    for name in operations.OF_RUNNERS:
         operation.load_script(name)
     version = next((str(m.__version__) for m in modules if hasattr(m, "__version__")), None)
     threads = len(os.listdir("/proc/self/task")) if linux.LINUX else 1

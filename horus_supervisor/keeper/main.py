@@ -33,7 +33,7 @@ from horus_supervisor.messages import Born, Close, Died, Facts, Gone, KeeperBoot
 from horus_supervisor.scoreboard import Scoreboard
 from horus_supervisor.store import operations, pending
 from horus_supervisor.store.clients import kill_clients
-from horus_supervisor.store.operation import Operation
+from horus_supervisor.store.operation import Operation, load_script
 from horus_supervisor.store.rows import Slot
 from horus_supervisor.store.wire import Wire
 
@@ -255,9 +255,17 @@ class Keeper:
         if word == "retired":
             self._expelled()
             return
+        self.teach()
         rites.mark_open(self)
         self.registered = True
         self.channel.send(messages.Registered(supervisor=self.me))
+
+    def teach(self) -> None:
+        """Load what runners call: many start at once, and each would send what Redis lacks."""
+        with contextlib.suppress(errors.RedisRefused):  # a user who may not: then they do
+            for name in operations.OF_RUNNERS:
+                self.wire.send_raw("SCRIPT", "LOAD", load_script(name).source)
+                self.wire.receive_reply()
 
     def _expelled(self) -> None:
         self.registered = False

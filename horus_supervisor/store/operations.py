@@ -30,6 +30,9 @@ from horus_supervisor.store.rows import (
 
 Args = tuple[str | bytes | int, ...]
 
+OF_RUNNERS = ("join", "claim", "finish", "fail", "release")
+"""The scripts that runners call."""
+
 SEQ = 2
 """Where a runner's calls have the number that rises from call to call."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,9 @@ from horus_supervisor.channel import Channel
 from horus_supervisor.keeper.main import Keeper
 from horus_supervisor.scoreboard import Scoreboard, SlotWriter
 from horus_supervisor.store import operations
+from horus_supervisor.store.operation import load_script
+from horus_supervisor.store.wire import Wire
+from tests.support.redis_server import RedisServer
 
 
 @pytest.fixture
@@ -57,3 +61,25 @@ def test_runners_see_whether_redis_is_away(keeper: Keeper, namespace: str) -> No
     assert runners.redis_away
     keeper.ask(operations.kick(namespace))
     assert not runners.redis_away
+
+
+def test_what_runners_call_is_known_before_they_come(
+    keeper: Keeper, redis_server: RedisServer
+) -> None:
+    scripts = [load_script(name).sha for name in operations.OF_RUNNERS]
+    with redis_server.client() as client:
+        client.script_flush()
+        keeper.teach()
+        assert client.script_exists(*scripts) == [True] * len(scripts)
+
+
+def test_a_user_who_may_load_no_script_is_a_keeper_all_the_same(
+    keeper: Keeper, redis_server: RedisServer, namespace: str
+) -> None:
+    with redis_server.client() as client:
+        rights = ("on", ">x", "~*", "+@all", "-script")
+        client.execute_command("ACL", "SETUSER", namespace, *rights)
+        keeper.wire = Wire(replace(keeper.wire.address, username=namespace, password="x"))
+        keeper.teach()
+        keeper.ask(operations.kick(namespace))
+        client.execute_command("ACL", "DELUSER", namespace)
