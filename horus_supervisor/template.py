@@ -54,6 +54,8 @@ _AT_ONCE = 8
 """Most runners that one middle process forks: it costs as much as a runner, and the first of them
 waits for its end."""
 
+_NAME = "horus-template"
+
 _MESSAGE_MAX = 1 << 16
 
 Asked: TypeAlias = tuple[Spawn, list[int]]
@@ -65,7 +67,7 @@ _BLOCK, _SET = int(signal.SIG_BLOCK), int(signal.SIG_SETMASK)
 
 def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
     """Serve fork requests on a SEQPACKET socket until it closes."""
-    linux.name_process("horus-template")
+    linux.name_process(_NAME)
     for fd in (control_fd, board_fd, lock_fd):
         os.set_inheritable(fd, False)  # what job code starts must not hold our lock
     control = socket.socket(fileno=control_fd)
@@ -113,9 +115,11 @@ def _stack_on_demand() -> Iterator[None]:
 def _rehearse(boot: Boot) -> None:
     """Warm up what runners run; where that fails they are larger, and no worse."""
     try:
-        rehearse(boot.max_payload_bytes)
+        rehearse(boot)
     except Exception:
         traceback.print_exc()
+    finally:
+        linux.name_process(_NAME)
 
 
 def _code() -> str:

@@ -43,17 +43,27 @@ def on_runner_stop(hook: Hook) -> Hook:
     return _register(_stops, hook)
 
 
-@contextmanager
-def opened() -> Iterator[None]:
-    """Run the starts, the block, and, where it ended well, the stops. For runners."""
+def start() -> None:
+    """Run the starts. For runners."""
     for hook in _starts:
         hook()
-    yield
+
+
+def stop() -> None:
+    """Run the stops, after a runner that ended well."""
     for hook in reversed(_stops):
         try:
             hook()
         except BaseException:
             traceback.print_exc()
+
+
+@contextmanager
+def opened() -> Iterator[None]:
+    """Run the starts, the block, and, where it ended well, the stops."""
+    start()
+    yield
+    stop()
 
 
 def _register(hooks: list[Callable[[], object]], hook: Hook) -> Hook:

@@ -61,11 +61,20 @@ def become_runner(common: Common, spec: Spawn, fds: list[int], *, middle: int) -
 
     ``fds``: log pipe, output pipe, memory file for stacks. ``middle``: the process that forked us.
     """
-    log_fd, output_fd, stacks_fd = fds
-    boot = common.boot
     os.setpgid(0, 0)
-    if not _adopted(middle, boot.supervisor_pid):
+    if not _adopted(middle, common.boot.supervisor_pid):
         return 0
+    runner, offspring = equip(common, spec, fds)
+    offspring.expect()
+    hooks.start()
+    status = runner.run()
+    hooks.stop()
+    return status
+
+
+def equip(common: Common, spec: Spawn, fds: list[int]) -> tuple[Runner, Offspring]:
+    """Make a runner, and give this process all that one has: descriptors, settings, signals."""
+    log_fd, output_fd, stacks_fd = fds
     _take_descriptors(output_fd)
     watch_for_faults(stacks_fd)
     refused = settings.apply(spec)
@@ -79,18 +88,16 @@ def become_runner(common: Common, spec: Spawn, fds: list[int], *, middle: int) -
         voice.direct.warning(Event.RUNNER_UNLIMITED, setting=setting, error=str(error))
     runner = Runner(
         spec,
-        boot.namespace,
+        common.boot.namespace,
         wire,
         slot,
         voice,
         spool=common.spool,
-        max_payload_bytes=boot.max_payload_bytes,
+        max_payload_bytes=common.boot.max_payload_bytes,
         stacks_fd=stacks_fd,
     )
     ours = _take_signals(runner, wire, slot, spec.kill_after_s / 2)
-    Offspring(wire, voice, (common.lock_fd, stacks_fd), ours).expect()
-    with hooks.opened():
-        return runner.run()
+    return runner, Offspring(wire, voice, (common.lock_fd, stacks_fd), ours)
 
 
 def _adopted(middle: int, supervisor: int) -> bool:

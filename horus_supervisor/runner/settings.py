@@ -34,6 +34,11 @@ def set_variables(variables: Mapping[str, str]) -> None:
         time.tzset()
 
 
+def unmark() -> None:
+    """Take back what marks this process as a runner."""
+    del os.environ[MARK]
+
+
 def _settings(spec: Spawn) -> Iterator[tuple[str, Callable[[], object]]]:
     nice, score, files = spec.nice, spec.oom_score_adj, spec.open_files
     if nice is not None:

@@ -2,50 +2,82 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import signal
+import json
+import subprocess
+import sys
 
-import pytest
-
-from horus_supervisor import current_job
-from horus_supervisor.errors import HorusError
-from horus_supervisor.job import definition
 from horus_supervisor.runner import rehearsal
 
+CODE = """
+import gc, json, os, signal, threading
+import horus_supervisor
+from horus_supervisor.errors import HorusError
+from horus_supervisor.job import definition
+from horus_supervisor.messages import Boot
+from horus_supervisor.runner import process, rehearsal
 
-def descriptors() -> dict[str, str]:
-    """Every open descriptor, and what it is of, once what nobody holds any more is gone."""
-    gc.collect()
-    found = {}
+def descriptors():
+    gc.collect()  # what nobody holds any more is closed
+    links = {}
     for fd in os.listdir("/proc/self/fd"):
         try:
-            found[fd] = os.readlink(f"/proc/self/fd/{fd}")
+            links[fd] = os.readlink(f"/proc/self/fd/{fd}")
         except FileNotFoundError:  # the listing's own
             continue
-    return found
+    return links
+
+def state():
+    handlers = [str(signal.getsignal(number)) for number in signal.valid_signals()]
+    environment, threads = dict(os.environ), threading.active_count()
+    jobs = sorted(definition.registry())
+    return [descriptors(), jobs, handlers, os.getcwd(), environment, threads]
+
+def current():
+    try:
+        return horus_supervisor.current_job().job_id
+    except HorusError:
+        return None
+
+boot = Boot(
+    supervisor_pid=os.getppid(), redis_url="redis://localhost", namespace="horus", spool="/",
+    path=[], imports=[], max_payload_bytes=1000,
+)
+PATCH
+process.reset_signals()
+before = state()
+done = rehearsal.rehearse(boot)
+process.reset_signals()
+told = {"done": done, "before": before, "after": state(), "job": current()}
+print(json.dumps({**told, "wakeup": signal.set_wakeup_fd(-1)}))
+"""
 
 
-def test_every_job_of_the_rehearsal_is_done() -> None:
-    assert rehearsal.rehearse(1000) == rehearsal.JOBS
+def rehearsed(patch: str = "") -> dict[str, object]:
+    """Rehearse in a process of its own, whose standard descriptors are a template's."""
+    ran = subprocess.run(
+        [sys.executable, "-c", CODE.replace("PATCH", patch)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=45,
+        check=True,
+    )
+    told: dict[str, object] = json.loads(ran.stdout)
+    return told
 
 
-def test_a_rehearsal_leaves_nothing_behind() -> None:
-    def state() -> list[object]:
-        handlers = [signal.getsignal(number) for number in signal.valid_signals()]
-        return [descriptors(), definition.registry(), handlers, os.getcwd(), dict(os.environ)]
-
-    before = state()
-    rehearsal.rehearse(1000)
-    assert state() == before
-    assert signal.set_wakeup_fd(-1) == -1
-    with pytest.raises(HorusError):
-        current_job()
+def test_every_job_of_the_rehearsal_is_done_and_nothing_is_left_behind() -> None:
+    told = rehearsed()
+    assert told["done"] == rehearsal.LIVES * rehearsal.JOBS
+    assert told["after"] == told["before"]
+    assert (told["job"], told["wakeup"]) == (None, -1)
 
 
-def test_answers_that_do_not_fit_end_the_rehearsal_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rehearsal, "_answers", lambda _: iter([b"-ERR no\r\n"]))
-    before = descriptors()
-    with pytest.raises((RuntimeError, StopIteration)):
-        rehearsal.rehearse(1000)
-    assert descriptors() == before
+def test_answers_that_do_not_fit_end_the_rehearsal() -> None:
+    told = rehearsed(
+        "import itertools\n"
+        r"no = itertools.repeat(b'-ERR no\r\n')"
+        "\nrehearsal._ANSWERS = itertools.chain(rehearsal._ANSWERS[:1], no)"
+    )
+    assert told["done"] == 0
+    assert told["after"] == told["before"]
