@@ -63,16 +63,8 @@ def sha1_hex(data: bytes) -> str:
     return digest
 
 
-_sequence = _Sequence()
-
-
-def _start_afresh() -> None:
-    """Give a forked child its own numbers, and a lock that no thread of its parent holds."""
-    global _sequence
-    _sequence = _Sequence()
-
-
-os.register_at_fork(after_in_child=_start_afresh)
+_sequences: dict[int, _Sequence] = {}
+"""By pid: a forked child has its own numbers, and a lock that no thread of its parent holds."""
 
 
 def new_job_id() -> str:
@@ -82,7 +74,11 @@ def new_job_id() -> str:
 
 def new_job_ids(count: int) -> list[str]:
     """Make as many ids, each greater than the one before."""
-    return [_uuid7(number) for number in _sequence.next(count)] if count else []
+    if not count:
+        return []
+    pid = os.getpid()
+    sequence = _sequences.get(pid) or _sequences.setdefault(pid, _Sequence())
+    return [_uuid7(number) for number in sequence.next(count)]
 
 
 def _uuid7(number: int) -> str:

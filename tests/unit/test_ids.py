@@ -67,7 +67,7 @@ def test_threads_never_make_the_same_id() -> None:
 def test_a_forked_child_makes_other_ids_even_if_a_thread_held_the_lock() -> None:
     new_job_id()
     child_says, say = os.pipe()
-    with ids._sequence._lock:
+    with ids._sequences[os.getpid()]._lock:
         pid = os.fork()
         if pid == 0:
             signal.alarm(10)  # the end of a child that waits for the lock
