@@ -7,9 +7,9 @@ BLPOP), the rest when it has lasted without that mark.
 
 from __future__ import annotations
 
-import random
 import time
 
+from horus_supervisor.backoff import between
 from horus_supervisor.errors import HorusError, RedisRefused
 from horus_supervisor.events import Event
 from horus_supervisor.runner.voice import Voice
@@ -46,7 +46,7 @@ class Outage:
             self._told = True
             self._voice.direct.error(Event.REDIS_LOST, error=str(error))
         self._wait_s = min(self._wait_s * 1.5 + 0.02, _LONGEST_WAIT_S)
-        return self._wait_s * random.uniform(0.7, 1.0)
+        return self._wait_s * between(0.7, 1.0)
 
     def over(self) -> None:
         """Note a success."""

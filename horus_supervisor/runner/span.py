@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-
+from horus_supervisor.backoff import between
 from horus_supervisor.runner.memory import MemoryLimit
 
 _MEMORY_LOOK_S = 0.002  # a job shorter than this is looked at now and then only
@@ -14,7 +13,7 @@ class Span:
     """The limits of this process, from now on; ``None`` is none."""
 
     def __init__(self, most_jobs: int | None, most_bytes: int | None) -> None:
-        spread = random.uniform(1.0, 1.1)  # those that started together do not leave together
+        spread = between(1.0, 1.1)  # those that started together do not leave together
         self._most_jobs = int((most_jobs or 0) * spread)
         self._memory = MemoryLimit(most_bytes) if most_bytes else None
 

@@ -14,10 +14,13 @@ PROGRAMS = {
     "supervisor.main, horus_supervisor.supervisor.service": f"{HEAVY} hiredis",
     "supervisor.main, horus_supervisor.supervisor.probe": f"{HEAVY} hiredis structlog difflib",
     "keeper.main": f"{HEAVY} tomllib argparse {REDIS_PY}",
-    "template": f"{HEAVY} tomllib argparse {REDIS_PY}",
+    "template": f"{HEAVY} tomllib argparse random {REDIS_PY}",
     "guard": f"{HEAVY} hiredis tomllib argparse structlog",
 }
-"""Program -> what it must not load. ``_hashlib`` is OpenSSL, half a megabyte."""
+"""Program -> what it must not load.
+
+``_hashlib`` is OpenSSL, half a megabyte; ``random`` seeds itself anew in every fork.
+"""
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
