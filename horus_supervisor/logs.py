@@ -94,7 +94,8 @@ class Renderer:
     """
 
     def __init__(self, base: Mapping[str, Any]) -> None:
-        self._base = {name: _short(value) for name, value in base.items()}
+        short = len(_encode(base)) <= _BASE_MOST
+        self._base = base if short else {name: _short(value) for name, value in base.items()}
         self._taken = frozenset((*self._base, *_HEAD))
         self._tail = b"," + _encode(self._base)[1:-1] if base else b""
         self._stamp = _Stamp()
@@ -122,10 +123,13 @@ class Renderer:
         For the line that every job costs: one formatting instead of a dozen steps. The fields must
         be short, and a hole for text takes it as JSON.
         """
-        known = {name: value.replace("%", "%%") for name, value in fields.items()}
-        message = SENTENCES[event].format_map({**known, **holes})
-        pairs = [b'"%b":%b' % (name.encode(), _encode(value)) for name, value in known.items()]
-        pairs += [f'"{name}":{hole}'.encode() for name, hole in holes.items()]
+        filled, pairs = dict(holes), []
+        for name, value in fields.items():
+            filled[name] = value.replace("%", "%%")
+            pairs.append(b'"%b":%b' % (name.encode(), _encode(filled[name])))
+        for name, hole in holes.items():
+            pairs.append(b'"%b":%b' % (name.encode(), hole.encode()))
+        message = SENTENCES[event].format_map(filled)
         tail = self._tail.replace(b"%", b"%%")
         words = (self._kind(level, event), _encode(message), tail, b",".join(pairs))
         return Form(self._stamp, b'{"timestamp":"%%b",%b,"message":%b%b,%b}\n' % words)
@@ -175,6 +179,9 @@ class Renderer:
 
 
 _HEAD = ("timestamp", "level", "event", "message")
+
+_BASE_MOST = 512
+"""Bytes that ``base`` may take without a look at each value."""
 
 _RESERVE = 6 * 1024
 """Bytes kept for all but the fields: ``base``, ``event``, ``message``, names of what was cut."""

@@ -236,8 +236,10 @@ def _middle(common: Common, asked: list[Asked], ours: tuple[int, int, int]) -> N
                 os.write(tell, f"{error}\n".encode())
                 continue
             if pid == 0:
-                theirs = (fd for _, others in asked if others is not fds for fd in others)
-                _close(told, tell, control_fd, *theirs)
+                _close(told, tell, control_fd)
+                for _, others in asked:
+                    if others is not fds:
+                        _close(*others)
                 os._exit(become_runner(common, spec, fds, middle=me))
             os.write(tell, b"%d\n" % pid)
         code = 0

@@ -41,7 +41,7 @@ class Ears:
         poll.register(self._ears, select.POLLIN)
         if fd is not None:
             poll.register(fd, select.POLLIN)
-        events = [at for at, _ in poll.poll(None if wait_s is None else wait_s * 1000)]
+        events = dict(poll.poll(None if wait_s is None else wait_s * 1000))
         if self._ears.fileno() in events:
             self._ears.recv(4096)
         return fd in events if fd is not None else bool(events)

@@ -80,7 +80,8 @@ class Household:
         self._umask = os.umask(0o077)
         os.umask(self._umask)
         self._locale = _setlocale(_ALL, None)
-        self._handlers = list(map(_getsignal, _SIGNALS))
+        # no list: ``list`` takes none that was given back, and eighty such lie on as many pages
+        self._handlers = tuple(map(_getsignal, _SIGNALS))
         self._mask = _sigmask(_SIG_BLOCK, ())
         self._stdin, self._stdout, self._stderr = map(os.dup, range(3))
         self._blocking = _get_blocking(1)
@@ -129,7 +130,7 @@ class Household:
             (gc.enable if self._collects else gc.disable)()
         if _setlocale(_ALL, None) != self._locale:
             locale.setlocale(locale.LC_ALL, self._locale)
-        if list(map(_getsignal, _SIGNALS)) != self._handlers:
+        if tuple(map(_getsignal, _SIGNALS)) != self._handlers:
             self._restore_handlers()
         if _sigmask(_SIG_BLOCK, ()) != self._mask:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)

@@ -12,7 +12,7 @@ import functools
 import os
 import resource
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 _CALLS = (
     *((resource, name) for name in ("setrlimit", "prlimit")),
@@ -22,8 +22,11 @@ _CALLS = (
 
 _LIMITS = sorted({value for name, value in vars(resource).items() if name.startswith("RLIMIT_")})
 
+_Values: TypeAlias = tuple[dict[int, tuple[int, int]], int, Any, set[int]]
+
 _noticing = False
-_touched = False
+_kept: _Values | None = None
+"""Those before the first noticed call since they were put back."""
 
 
 def notice_changes() -> None:
@@ -38,38 +41,47 @@ def notice_changes() -> None:
 def _noticed(call: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(call)
     def change(*args: Any, **kwargs: Any) -> Any:
-        global _touched
-        try:
-            return call(*args, **kwargs)
-        finally:
-            _touched = True
+        global _kept
+        if _kept is None:
+            _kept = _values()
+        return call(*args, **kwargs)
 
     return change
 
 
 class Limits:
-    """The limits of this process at its first job."""
+    """The limits of this process at its first job, which is when this is made."""
 
     def __init__(self) -> None:
-        self._limits = {which: resource.getrlimit(which) for which in _LIMITS}
-        self._nice = os.getpriority(os.PRIO_PROCESS, 0)
-        self._processors, self._policy = _processors(), _policy()
+        global _kept
+        if not _noticing:
+            self._values = _values()
+        elif _kept:
+            _kept = None
 
     def restore(self) -> None:
         """Put back what was changed. Raises ``OSError``, ``ValueError`` where that needs root."""
-        global _touched
-        if _noticing and not _touched:
+        global _kept
+        values = _kept if _noticing else self._values
+        if not values:
             return
-        for which, limit in self._limits.items():
+        limits, nice, policy, processors = values
+        for which, limit in limits.items():
             if resource.getrlimit(which) != limit:
                 resource.setrlimit(which, limit)
-        if os.getpriority(os.PRIO_PROCESS, 0) != self._nice:
-            os.setpriority(os.PRIO_PROCESS, 0, self._nice)
-        if _policy() != self._policy:
-            os.sched_setscheduler(0, *self._policy)
-        if _processors() != self._processors:
-            os.sched_setaffinity(0, self._processors)
-        _touched = False
+        if os.getpriority(os.PRIO_PROCESS, 0) != nice:
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
+        if _policy() != policy:
+            os.sched_setscheduler(0, *policy)
+        if _processors() != processors:
+            os.sched_setaffinity(0, processors)
+        if _noticing:
+            _kept = None
+
+
+def _values() -> _Values:
+    limits = {which: resource.getrlimit(which) for which in _LIMITS}
+    return limits, os.getpriority(os.PRIO_PROCESS, 0), _policy(), _processors()
 
 
 def _processors() -> set[int]:

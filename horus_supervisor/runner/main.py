@@ -348,7 +348,7 @@ class Runner:
 
     def _woken(self, claim: Operation[Turn]) -> bool:
         """Wait for a token; False where the runner is to leave, the claim made or not."""
-        keys = [operations.wake_key(self._namespace, queue) for queue in self._order]
+        keys = map(functools.partial(operations.wake_key, self._namespace), self._order)
         self._ears.listen()
         if self._leaving():  # asked to while a job's descriptor stood in the place of our ears
             return False

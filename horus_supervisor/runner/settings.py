@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from horus_supervisor.messages import MARK, Spawn, mark
@@ -19,17 +19,23 @@ def apply(spec: Spawn) -> list[tuple[str, OSError | ValueError]]:
     set_variables(spec.environment)
     os.environ[MARK] = mark(spec.identity.supervisor, spec.slot, spec.incarnation)
     refused: list[tuple[str, OSError | ValueError]] = []
-    for name, take in _settings(spec):
+    for name, value, take in (
+        ("nice", spec.nice, _be_nice),
+        ("oom_score_adj", spec.oom_score_adj, _weigh),
+        ("open_files", spec.open_files, _limit_files),
+    ):
         try:
-            take()
+            if value is not None:
+                take(value)
         except (OSError, ValueError) as error:
-            refused.append((name, error))
+            refused.append((f"{name} = {value}", error))
     return refused
 
 
 def set_variables(variables: Mapping[str, str]) -> None:
     """Set a group's variables in this process, its time zone at once."""
-    os.environ.update(variables)
+    for name, value in variables.items():  # ``update`` asks, once a life, what a mapping is
+        os.environ[name] = value
     if "TZ" in variables:
         time.tzset()
 
@@ -39,15 +45,12 @@ def unmark() -> None:
     del os.environ[MARK]
 
 
-def _settings(spec: Spawn) -> Iterator[tuple[str, Callable[[], object]]]:
-    nice, score, files = spec.nice, spec.oom_score_adj, spec.open_files
-    if nice is not None:
-        yield f"nice = {nice}", lambda: os.setpriority(os.PRIO_PROCESS, 0, nice)
-    if score is not None:
-        path = Path("/proc/self/oom_score_adj")
-        yield f"oom_score_adj = {score}", lambda: path.write_text(str(score))
-    if files is not None:
-        yield f"open_files = {files}", lambda: _limit_files(files)
+def _be_nice(nice: int) -> None:
+    os.setpriority(os.PRIO_PROCESS, 0, nice)
+
+
+def _weigh(score: int) -> None:
+    Path("/proc/self/oom_score_adj").write_text(str(score))
 
 
 def _limit_files(most: int) -> None:

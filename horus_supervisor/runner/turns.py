@@ -15,7 +15,7 @@ Order = tuple[str, ...]
 
 def orders(weights: Mapping[str, int], *, strict: bool) -> Iterator[Order]:
     """Give the order of each claim, without end."""
-    heaviest_first = tuple(sorted(weights, key=lambda queue: -weights[queue]))
+    heaviest_first = tuple(sorted(weights, key=weights.__getitem__, reverse=True))
     if strict or len(weights) == 1:
         return itertools.repeat(heaviest_first)
     return _by_weight(weights, {queue: first(heaviest_first, queue) for queue in weights})

@@ -51,7 +51,7 @@ def with_source(operation: Operation[Any]) -> bytes:
 
 def pack(command: Iterable[str | bytes | int]) -> bytes:
     """Encode one command."""
-    parts = [encode(value) for value in command]
+    parts = [*map(encode, command)]
     return b"*%d%b\r\n" % (len(parts), b"".join(parts))
 
 

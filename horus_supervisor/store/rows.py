@@ -216,6 +216,8 @@ def read_turn(reply: Reply) -> Turn:
 def read_joined(reply: Reply) -> Joined:
     """Read the reply of join or kick."""
     word, *names = map(text, reply)
+    if not names:
+        return Joined(word)
     held = frozenset(name[1:] for name in names if name.startswith("!"))
     return Joined(word, frozenset(n for n in names if not n.startswith("!")), held)
 

@@ -39,6 +39,8 @@ LOOK_S = 0.25
 
 _INCOMPLETE = object()
 
+_alone = Encoder().call
+
 
 class _ErrorReply(Exception):
     """An error that Redis answered."""
@@ -66,13 +68,12 @@ class Wire:
         self._name = name
         self._check_version = check_version
         self._socket: socket.socket | None = None
-        self._reader = _reader()
+        self._reader: hiredis.Reader
         self._buffer = bytearray(BUFFER)
         self._owes = ""  # what was sent and not answered yet
         self._then = ""  # what was sent behind that
         self._follows = False  # the reply that is owed follows another, and may have come with it
         self._until = 0.0  # when the wait for that ends, monotonic; 0: it has not begun
-        self._alone = Encoder().call
         self._series: dict[Series[Any], tuple[bytes, bytes]] = {}
 
     def run(self, operation: Operation[T]) -> T:
@@ -137,6 +138,7 @@ class Wire:
         self.close()
         try:
             self._socket = _open(self.address, self._timeout_s)
+            self._reader = _reader()
             self._owes = "the introduction"  # a signal handler may raise in the middle of it
             self._introduce()
             self._rest(self._socket)
@@ -153,12 +155,11 @@ class Wire:
         if self._socket is not None:
             self._socket.close()
         self._socket = None
-        self._reader = _reader()
         self._owes = self._then = ""
         self._follows = False
 
     def _encode(self, operation: Operation[Any]) -> bytes:
-        return self._in_series(operation) if operation.series else self._alone(operation)
+        return self._in_series(operation) if operation.series else _alone(operation)
 
     def _in_series(self, operation: Operation[Any]) -> bytes:
         series = operation.series
@@ -166,8 +167,9 @@ class Wire:
         ends = self._series.get(series)
         if ends is None:
             head = encode_head(operation.script.sha, operation.prefix, len(operation.args))
-            before, after = (b"".join(map(encode, part)) for part in (series.before, series.after))
-            ends = self._series[series] = (head + before, after + b"\r\n")
+            before = head + b"".join(map(encode, series.before))
+            after = b"".join(map(encode, series.after)) + b"\r\n"
+            ends = self._series[series] = before, after
         digits = b"%d" % int(operation.args[len(series.before)])
         return b"%b\r\n$%d\r\n%b%b" % (ends[0], len(digits), digits, ends[1])
 
@@ -212,8 +214,10 @@ class Wire:
             if left_s <= 0:
                 raise TimeoutError
             connection.settimeout(min(left_s, LOOK_S))
-            with contextlib.suppress(TimeoutError):
+            try:
                 self._feed()
+            except TimeoutError:
+                continue
         self._rest(connection)
         return reply
 
