@@ -59,11 +59,12 @@ def start_runner(
 
     Parameters: ``client`` says where Redis is (default: ``Client()``); ``queues``, at least one;
     ``imports``, modules with job classes to import first; ``until_empty``: return once the queues
-    are empty; ``limits``, a group of a file, whose weights and order hold too (default: no timeout
-    but the jobs' own, the rest as in an empty file). The first Ctrl-C lets the current job finish,
-    a second one interrupts it. Timeouts are kept by a timer of this process, so only in its main
-    thread; nothing kills a job that does not give way; one in which a debugger stands has none.
-    Raises ``RedisAway``, ``ServiceNotRunning``, ``RedisRefused``; ``ValueError`` without a queue.
+    are empty; ``limits``, a group of a file, with its weights and order (default: as in an empty
+    file, but no timeout save the jobs' own). The first Ctrl-C lets the current job finish, a second
+    one interrupts it. Timeouts are kept by a timer of this process, so only in its main thread;
+    nothing kills a job that does not give way; one in which a debugger stands has none. Raises
+    ``RedisAway``, ``ServiceNotRunning``, ``RedisRefused``; ``ValueError`` without a queue;
+    ``HorusError`` after the job in which its keeper ended, where the main thread sees it.
     """
     if not queues or isinstance(queues, str):
         raise ValueError(f"queues={queues!r}: a list of at least one queue name")
@@ -95,8 +96,7 @@ def start_runner(
         )
         stack.callback(runner.close)
         stack.enter_context(hooks.opened())
-        _serve(runner, board)
-    return runner.jobs_done
+        return _serve(runner, board, keeper)
 
 
 @contextlib.contextmanager
@@ -137,12 +137,15 @@ def spec(identity: Identity, queues: Sequence[str], limits: GroupConfig | None) 
     )
 
 
-def _serve(runner: Runner, board: Scoreboard) -> None:
-    """Run, with Ctrl-C and SIGTERM asking to leave and the job's deadline as an alarm."""
+def _serve(runner: Runner, board: Scoreboard, keeper: _Keeper) -> int:
+    """Run, with Ctrl-C and SIGTERM asking to leave and the job's deadline as an alarm.
+
+    Without its keeper nobody renews the lease, so it leaves too. Tells how many jobs were executed.
+    """
     if threading.current_thread() is not threading.main_thread():
         runner.run()
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+        return runner.jobs_done
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGCHLD)
     before = [signal.getsignal(number) for number in numbers]
 
     def late(*_: object) -> None:
@@ -166,7 +169,13 @@ def _serve(runner: Runner, board: Scoreboard) -> None:
         asked.append(True)
         runner.ask_to_leave()
 
+    def bereaved(*_: object) -> None:
+        if os.getpid() == ours and keeper.ended:
+            runner.ask_to_leave()
+
     asked: list[bool] = []
+    signal.signal(signal.SIGCHLD, bereaved)
+    bereaved()  # it may have ended before
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, leave)
     try:
@@ -174,6 +183,8 @@ def _serve(runner: Runner, board: Scoreboard) -> None:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+    keeper.check()
+    return runner.jobs_done
 
 
 def _debugged() -> bool:
@@ -267,6 +278,18 @@ class _Keeper:
                     raise HorusError(f"this runner can't start: {why}")
         self.close()
         raise HorusError(f"this runner can't start: {why}")
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def check(self) -> None:
+        """Raise ``HorusError`` where it has ended, which it does not before ``close``."""
+        code = self._process.poll()
+        if code is not None:
+            how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+            what = f"this runner's keeper has ended ({how}): nobody renews the lease"
+            raise HorusError(what, remedy="start the runner again")
 
     def close(self) -> None:
         """Have the keeper close our lease, and end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from horus_supervisor.runner import foreground
 from horus_supervisor.store import operations
 from tests.cli.test_errors import in_terminal
 from tests.service.apps import testjobs
+from tests.support import processes
 from tests.support.horus import COMMAND, Horus, Scene, environment
 from tests.support.service import ROOT
 from tests.support.waiting import wait_until
@@ -151,6 +153,25 @@ def test_without_limits_they_are_those_of_an_empty_file_but_for_the_timeout() ->
     bare = foreground.spec(identity, ["q"], None)
     assert empty.job_timeout_s == 600.0
     assert bare == msgspec.structs.replace(empty, job_timeout_s=None)
+
+
+def test_work_leaves_where_its_keeper_has_ended(scene: Scene, redis_url: str) -> None:
+    where = ("--url", redis_url, "--namespace", scene.namespace)
+    words = ("work", "-q", "q", "--import", JOBS)
+    scene.add("job", queue="q", name="tests.service.apps.testjobs.Quick", payload=b"{}")
+    with subprocess.Popen(
+        [*COMMAND, *where, *words], cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True
+    ) as work:
+        wait_until(lambda: scene.state("job") is JobState.SUCCEEDED, "it serves")
+        [keeper] = processes.offspring(work.pid)
+        os.kill(keeper, signal.SIGKILL)
+        try:
+            _, told = work.communicate(timeout=20)
+        finally:
+            work.kill()
+    assert work.returncode == 1
+    assert "keeper has ended (SIGKILL): nobody renews the lease\n" in told
+    assert told.endswith("  try: start the runner again\n")
 
 
 def test_work_exits_with_5_where_redis_is_away(tmp_path: Path) -> None:
