@@ -130,7 +130,7 @@ def test_a_successor_that_dies_before_its_first_claim_brings_the_old_code_back(
     wait_until(lambda: len(service.runner_pids()) == runners, "all are there")
     wait_until(lambda: set(app.versions().values()) == {"1"}, "the old code runs")
     assert len(service.events("reload.failed")) == 1
-    wait_until(lambda: " crashes'" in str(horus("doctor")), "doctor knows where to look")
+    wait_until(lambda: " crashes" in horus("doctor").output, "doctor knows where to look")
     assert app.says() == "1"
     app.template()
     os.unlink(service.path("dies"))
@@ -140,15 +140,14 @@ def test_a_successor_that_dies_before_its_first_claim_brings_the_old_code_back(
 
 
 def dying(service: Service) -> str:
-    """Code whose runners die right after the fork, while a file is there."""
+    """Code whose runners die before they claim, while a file is there."""
     return f"""
-from horus_supervisor.scoreboard import SlotWriter
-born = SlotWriter.born
-def born_to_die(self, pid):
-    born(self, pid)
+from horus_supervisor import on_runner_start
+
+@on_runner_start
+def die():
     if os.path.exists({service.path("dies")!r}):
         os._exit(9)
-SlotWriter.born = born_to_die
 """
 
 
