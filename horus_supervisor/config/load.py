@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,8 +19,6 @@ from horus_supervisor.address import is_utf8, parse_url
 from horus_supervisor.config import keys
 from horus_supervisor.config.content import content
 from horus_supervisor.config.keys import REQUIRED, Key
-from horus_supervisor.config.lines import Lines, scan
-from horus_supervisor.config.lines import Path as Place
 from horus_supervisor.config.schema import (
     Config,
     GroupConfig,
@@ -28,12 +26,15 @@ from horus_supervisor.config.schema import (
     RedisConfig,
     SupervisorConfig,
 )
-from horus_supervisor.config.syntax import syntax_mistake
 from horus_supervisor.config.units import format_size
 from horus_supervisor.config.url_file import read_url
 from horus_supervisor.config.values import WrongValue, is_name, show, with_a_dot
 from horus_supervisor.errors import ConfigError, Mistake
 from horus_supervisor.ids import QUEUE_NAMES
+
+if TYPE_CHECKING:
+    from horus_supervisor.config.lines import Lines
+    from horus_supervisor.config.lines import Path as Place
 
 TABLES = ("redis", "supervisor", "queues", "groups", "defaults", "log")
 
@@ -113,6 +114,8 @@ def parse(text: str, file: Path) -> Config:
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
+        from horus_supervisor.config.syntax import syntax_mistake  # as scan, for a mistake only
+
         raise ConfigError([syntax_mistake(str(file), text, error)]) from None
     if not is_utf8(str(file.absolute())):
         why = "its path is no UTF-8, as all that we write is: rename the folder or file that isn't"
@@ -125,6 +128,8 @@ def parse(text: str, file: Path) -> Config:
     groups = reading.groups(defaults)
     reading.tables()
     if reading.mistakes:
+        from horus_supervisor.config.lines import scan
+
         raise ConfigError(_in_lines(reading.mistakes, scan(text), file))
     return Config(
         file=file.absolute(),

@@ -11,7 +11,9 @@ HEAVY = "redis asyncio ssl _hashlib rich subprocess psutil click tempfile secret
 REDIS_PY = "horus_supervisor.store.connection"  # loads redis at its first call
 
 PROGRAMS = {
-    "supervisor.main, horus_supervisor.supervisor.service": f"{HEAVY} hiredis",
+    "supervisor.main, horus_supervisor.config.load, horus_supervisor.supervisor.service": (
+        f"{HEAVY} hiredis horus_supervisor.config.lines"
+    ),
     "supervisor.main, horus_supervisor.supervisor.probe": f"{HEAVY} hiredis structlog difflib",
     "keeper.main": f"{HEAVY} tomllib argparse {REDIS_PY}",
     "template": f"{HEAVY} tomllib argparse random {REDIS_PY}",
