@@ -289,7 +289,8 @@ def _check_methods(cls: type[Job]) -> None:
             "leave that away, as a job class is a dataclass without it"
         )
     for name, given in _CALLED.items():
-        _check_method(cls, name, given)
+        if inspect.getattr_static(cls, name) is not vars(Job)[name]:  # ours is right
+            _check_method(cls, name, given)
     if "__init__" in vars(cls):
         raise JobDefinitionError(
             f"{_path(cls)}.__init__ would not run in the runner: annotate fields, "
