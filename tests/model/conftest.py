@@ -13,7 +13,8 @@ from tests.support.redis_server import RedisServer
 
 @pytest.fixture
 def world(redis_server: RedisServer) -> Iterator[World]:
-    driver = open_driver("wire", redis_server.url, 5.0, None)
-    with redis_server.client() as raw:
+    """In a database of its own: each look goes through all keys."""
+    driver = open_driver("wire", f"{redis_server.url}?db=1", 5.0, None)
+    with redis_server.client(db=1) as raw:
         yield World(driver.run, raw, {})
     driver.close()

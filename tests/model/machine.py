@@ -86,7 +86,8 @@ class Machine(RuleBasedStateMachine):
         return again
 
     def look(self) -> seen.Raw:
-        return seen.read(self.world.raw, self.prefix)
+        found: seen.Raw = self.world.run(seen.read(self.prefix))
+        return found
 
     # --- clients and operators -----------------------------------------------------------------
 
@@ -226,12 +227,10 @@ class Machine(RuleBasedStateMachine):
         return call
 
     def _take_token(self, runner: Runner) -> None:
-        for queue in runner.queues:
-            if self.world.raw.lpop(f"{self.prefix}wake:{queue}"):
-                self.model.tokens.discard(queue)
-                self.ledger.woken(runner, queue)
-                runner.wake(queue)
-                return
+        if queue := self.world.run(seen.take_token(self.prefix, runner.queues)):
+            self.model.tokens.discard(queue)
+            self.ledger.woken(runner, queue)
+            runner.wake(queue)
 
     def _put_off_deferred(self, call: Call) -> None:
         """Let a second last an hour, so that no due time comes by itself."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from horus_supervisor.store.operation import Operation, Script
 from horus_supervisor.store.rows import unpack
 from tests.model.actors import NAME
 from tests.model.model import Model
 from tests.model.places import Job, death_id
 
-if TYPE_CHECKING:
-    import redis
-
-_READ = """
+_READ = Script.of(
+    "read",
+    """
 local time = redis.call('TIME')
 local all = {time[1] * 1000 + math.floor(time[2] / 1000)}
 for _, key in ipairs(redis.call('KEYS', KEYS[1] .. '*')) do
@@ -29,7 +30,18 @@ for _, key in ipairs(redis.call('KEYS', KEYS[1] .. '*')) do
   all[#all + 1] = {string.sub(key, #KEYS[1] + 1), kind, value}
 end
 return all
-"""
+""",
+)
+
+_TAKE_TOKEN = Script.of(
+    "take_token",
+    """
+for _, queue in ipairs(ARGV) do
+  if redis.call('LPOP', KEYS[1] .. 'wake:' .. queue) then return queue end
+end
+return ''
+""",
+)
 
 _OWN = re.compile(r"(\d+) (\d+) (\w+) \S+(?: (\S+) (\d+) (\d+) .*| empty| more)?")
 
@@ -54,9 +66,18 @@ class Raw:
         return {key[len(head) :]: self.text(key) for key in self.keys if key.startswith(head)}
 
 
-def read(raw: redis.Redis, prefix: str) -> Raw:
-    now_ms, *entries = raw.eval(_READ, 1, prefix)
+def read(prefix: str) -> Operation[Raw]:
+    return Operation(_READ, prefix, (), _raw)
+
+
+def _raw(reply: Any) -> Raw:
+    now_ms, *entries = reply
     return Raw(now_ms, {key.decode(): _ordered(kind, value) for key, kind, value in entries})
+
+
+def take_token(prefix: str, queues: Iterable[str]) -> Operation[str]:
+    """Take the first token that lies there, as a runner does that sleeps; tells its queue."""
+    return Operation(_TAKE_TOKEN, prefix, tuple(queues), lambda reply: bytes(reply).decode())
 
 
 def _ordered(kind: bytes, value: Any) -> Any:
