@@ -37,7 +37,10 @@ def wait_for(service: Service, what: str, code: int, text: str) -> None:
     """Look in this process until that is so, and then ask."""
 
     def there() -> bool:
-        good, told = ask(service.folder / "state", what)
+        try:
+            good, told = ask(service.folder / "state", what)
+        except FileNotFoundError:  # it has the lock, and has said nothing yet
+            return False
         return good == (code == 0) and text in f"{'' if good else 'not '}{what}: {told}"
 
     wait_until(there, f"{what} {code}: {text}", on_failure=service.tail)
