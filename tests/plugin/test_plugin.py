@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.patience import ALONE
 from tests.support.service import alive
 from tests.support.waiting import wait_until
 
 pytest_plugins = ("pytester",)
+
+
+@pytest.fixture(autouse=True)
+def alone(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other plugin that is installed here: they take half of a start, and Hypothesis most."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", ALONE)
+
 
 SHOP = """
 from horus_supervisor import Job
@@ -31,7 +39,7 @@ def test_a_project_that_does_not_use_it_pays_one_module(pytester: pytest.Pyteste
         """
     )
     pytester.makepyfile("def test_nothing(): pass")
-    ran = pytester.runpytest_subprocess("-s", "-p", "no:hypothesispytest")
+    ran = pytester.runpytest_subprocess("-s")
     ran.assert_outcomes(passed=1)
     plugin = "horus_supervisor horus_supervisor.testing horus_supervisor.testing.plugin"
     ran.stdout.fnmatch_lines([f"*loaded {plugin}", "heavy: [[][]]"])

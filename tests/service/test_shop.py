@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.patience import ALONE
 from tests.support.service import ROOT
 from tests.support.waiting import wait_until
 
@@ -30,7 +31,7 @@ FRAMEWORKS = ("fastapi", "flask", "django")
 
 BIN = str(Path(sys.executable).parent)
 ENV = {name: value for name, value in os.environ.items() if name != "HORUS_URL"}
-ENV |= {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": "."}
+ENV |= {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": ".", "PYTEST_ADDOPTS": ALONE}
 
 
 def need(framework: str) -> None:
@@ -88,7 +89,7 @@ def test_the_shops_own_tests_pass() -> None:
     for framework in FRAMEWORKS:
         need(framework)
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
-    ran = subprocess.run(command, cwd=SHOP, capture_output=True, text=True, timeout=120)
+    ran = subprocess.run(command, cwd=SHOP, env=ENV, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert re.search(r"^\d+ passed in", ran.stdout, re.M), ran.stdout
 
