@@ -32,7 +32,10 @@ class Told:
 
     def lines(self) -> list[Line]:
         """All lines until now; fails on one that is no JSON object."""
-        if not self._path.exists():
+        try:
+            if self._path.stat().st_size == self._read:
+                return self._lines
+        except FileNotFoundError:
             return []
         with self._path.open("rb") as log:
             log.seek(self._read)
@@ -184,13 +187,17 @@ format = "json"
     ) -> Line:
         """Wait for an event with these fields; its ``count``-th line after line ``after``."""
         found: list[Line] = []
+        seen = self._first + after
 
         def there() -> bool:
-            found[:] = [
+            nonlocal seen
+            lines = self._told.lines()
+            found.extend(
                 line
-                for line in self.lines()[after:]
+                for line in lines[seen:]
                 if line["event"] == event and all(line.get(k) == v for k, v in fields.items())
-            ]
+            )
+            seen = max(seen, len(lines))
             return len(found) >= count
 
         wait_until(there, f"{event} {fields} in the log", within_s, on_failure=self.tail)
