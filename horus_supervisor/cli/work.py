@@ -50,7 +50,8 @@ def work(
 
     faulthandler.enable(2)  # no supervisor is there to tell where we died
     limits = place.config.limits_for(wanted) if place.config else None
-    set_variables(dict(limits.environment) if limits else {})
+    if limits:
+        set_variables(dict(limits.environment))
     with open_client(place) as client:
         executed = start_runner(
             client, wanted, imports=modules, until_empty=until_empty, limits=limits

@@ -54,10 +54,10 @@ class Limits:
 
     def __init__(self) -> None:
         global _kept
-        if not _noticing:
-            self._values = _values()
-        elif _kept:
+        if _noticing:
             _kept = None
+        else:
+            self._values = _values()
 
     def restore(self) -> None:
         """Put back what was changed. Raises ``OSError``, ``ValueError`` where that needs root."""

@@ -66,7 +66,7 @@ def become_runner(common: Common, spec: Spawn, fds: list[int], *, middle: int) -
         return 0
     runner, offspring = equip(common, spec, fds)
     offspring.expect()
-    hooks.start()
+    hooks.start()  # not ``opened``: a generator around a life is 18 pages more of each runner
     status = runner.run()
     hooks.stop()
     return status

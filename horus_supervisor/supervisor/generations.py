@@ -171,10 +171,10 @@ class Generations:
             wait_s = None if new else round(template.ready_at - now, 1)
             error = self._tell_failure(template, why, wait_s)
             if new:
-                self._fail(template, f"its import failed: {error}")
+                self._fail(template, Refused(f"its import failed: {error}"))
             return False
         if self._is_new(template) and self._too_often():
-            self._fail(template, f"its template {how}, the third time in a roll")
+            self._fail(template, Refused(f"its template {how}, the third time in a roll"))
         return not template.dismissed
 
     def _too_often(self) -> bool:
@@ -192,30 +192,26 @@ class Generations:
     def died_young(self, template: Template, runner: str, pid: int) -> None:
         """Note that a runner died before its first claim: that proves new code bad."""
         if self._is_new(template):
-            text = f"{runner} (pid {pid}) died before its first claim"
-            self._fail(template, text, runner, runner_pid=pid)
+            why = Refused(f"{runner} (pid {pid}) died before its first claim", runner)
+            self._fail(template, why, runner=runner, runner_pid=pid)
 
     def not_forked(self, template: Template, why: str) -> None:
         """Note that no runner could be forked."""
         if self._is_new(template):
-            self._fail(template, f"a runner could not be forked: {why}")
+            self._fail(template, Refused(f"a runner could not be forked: {why}"))
 
     def _is_new(self, template: Template) -> bool:
         at = self._reload
         return at is not None and at.template is template and not at.failed
 
-    def _fail(
-        self, template: Template, error: str, runner: str | None = None, **facts: object
-    ) -> None:
+    def _fail(self, template: Template, why: Refused, **facts: object) -> None:
         """Take new code back: runners that have it return to the old one, as they came."""
         at = self._reload
         assert at is not None
         new = {"generation": template.generation, "app_version": template.app_version}
-        if runner:
-            facts["runner"] = runner
-        self.log.error(Event.RELOAD_FAILED, error=error, **new, **facts)
+        self.log.error(Event.RELOAD_FAILED, error=why.error, **new, **facts)
         self._retire(template)
-        self.refused = Refused(error, runner)
+        self.refused = why
         at.failed = True
         if not at.rolling:
             self._reload = None
@@ -255,7 +251,7 @@ class Generations:
             error = f"its import took over {at.import_by - at.begun_at:g} s"
             tail = list(template.output.tail) if template.output else []
             self._tell_failure(template, (error, "\n".join(tail)), None)
-            self._fail(template, error)
+            self._fail(template, Refused(error))
 
     def _follow(self, at: Reload, seats: list[Seat], now: float) -> None:
         if not at.failed:

@@ -11,6 +11,7 @@ from horus_supervisor.clock import Clock, rfc3339
 from horus_supervisor.events import Event, counted
 from horus_supervisor.logs import Logger
 from horus_supervisor.supervisor.notify import Notifier
+from horus_supervisor.supervisor.silence import Silence
 from horus_supervisor.supervisor.status import Status, StatusFile
 
 WRITE_EVERY_S = 1.0
@@ -79,7 +80,7 @@ class Standing:
         self.facts: dict[str, object] = {"not_ready": "it starts", "imported": False}
         """What heartbeats tell of it."""
         self._told_fault = False
-        self._log_full_since: float | None = None
+        self._log_stands = Silence()
 
     def redis_lost(self, error: str) -> None:
         """Note that the keeper can't reach Redis."""
@@ -105,7 +106,7 @@ class Standing:
 
         Gives whether heartbeats have to tell something new.
         """
-        unread = self._is_unread(seen, now)
+        unread = self._log_stands.look(int(seen.log_full), now) >= UNREAD_S and seen.log_full
         why = why_not(seen, self._away, unread=unread)
         before = self.facts
         self.facts = {
@@ -137,11 +138,6 @@ class Standing:
                 self._told_fault = True
                 log.error(Event.SPOOL_FAULT, file=str(self._file.path), error=str(error))
         return before != self.facts
-
-    def _is_unread(self, seen: Seen, now: float) -> bool:
-        since = self._log_full_since
-        self._log_full_since = (now if since is None else since) if seen.log_full else None
-        return self._log_full_since is not None and now - self._log_full_since >= UNREAD_S
 
     def _refusal(self, why: Refused | None) -> dict[str, str | None] | None:
         """Tell since when new code is refused, and why."""
