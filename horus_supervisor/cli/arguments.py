@@ -45,7 +45,7 @@ def make(cls: type[Job], text: str) -> Job:
     Fails with every mistake in the fields of a JSON object.
     """
     given = msgspec.json.decode(text.encode(), type=dict[str, msgspec.Raw])
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    fields = {field.name: field for field in dataclasses.fields(cls)}
     unknown = [_unknown(cls, name, list(fields)) for name in given if name not in fields]
     try:
         wrong = dict(_misfits(cls, fields, given))

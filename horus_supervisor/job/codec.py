@@ -124,7 +124,7 @@ def _name_unknown(cls: type[Job], codec: _Codec, payload: bytes) -> list[str]:
 
 
 def _names_of(cls: type[Job]) -> list[str]:
-    return [field.name for field in fields(cls)]  # type: ignore[arg-type]  # a dataclass
+    return [field.name for field in fields(cls)]
 
 
 def check_raw(name: str, payload: bytes, max_bytes: int = MAX_PAYLOAD_BYTES) -> None:

@@ -58,6 +58,7 @@ class JobOptions:
     """Whether the class has an ``on_crash`` of its own."""
 
 
+@dataclass  # an heir that is decorated with frozen=True is then refused by dataclasses
 @dataclass_transform(field_specifiers=(dataclasses.field,))
 class Job(ABC):
     """Base of job classes: annotate fields, write ``execute``.
@@ -383,7 +384,7 @@ def _check_fields(cls: type[Job]) -> None:
     examination = Examination()
     try:
         refuse_init_vars(cls)
-        for field in dataclasses.fields(cls):  # type: ignore[arg-type]  # since _make_record
+        for field in dataclasses.fields(cls):
             if field.name in _CALLED:
                 raise CannotTravel(f"{cls.__qualname__}.{field.name}: a job has a method so called")
             _examine(examination, cls, field)
