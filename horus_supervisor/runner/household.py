@@ -205,10 +205,10 @@ def _tried(*ways: Callable[[], None]) -> str | None:
 
 
 def tell_bereft(error: OSError) -> None:
-    """Say that a job closed our descriptors, where the job itself would say something."""
+    """Say that a job closed our descriptors, as if the job itself had printed it."""
     text = f"horus: the job closed descriptors of its runner ({error}), which leaves therefore\n"
     with contextlib.suppress(OSError):
-        os.write(2, text.encode())
+        printing.marked(2).write(text)
 
 
 def _usable(stream: TextIO, fd: int, mode: str, *, marked: bool) -> IO[str]:

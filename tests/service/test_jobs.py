@@ -251,6 +251,7 @@ def test_a_job_that_closes_our_descriptors_ends_as_it_ended_and_hurts_no_other(
 ) -> None:
     service.write(ONE)
     service.start()
+    client.enqueue(jobs.Quick())  # whose words could the line about descriptors be?
     job = client.enqueue(jobs.CloseAll(service.path("ran"), reopen, fail))
     after = client.enqueue(jobs.Quick())
     wait_until(lambda: after.status() == "succeeded", "the next job", on_failure=service.tail)
