@@ -17,6 +17,10 @@ from horus_supervisor.lifecycle import DEATH_OF_CAUSE, Cause, Death
 from horus_supervisor.messages import LEFT_UNHEARD, Identity
 from horus_supervisor.scoreboard import Phase, Row
 
+_DEAF = (
+    "the signal that wakes runners killed it: the job had made its process another program (exec), "
+    "or taken the handler away"
+)
 _TORN = "the slot was torn: its writer died while it wrote"
 
 
@@ -65,11 +69,14 @@ def death(ended: Ended, cause: Cause) -> Death:
     return Death.INTERRUPTED if ended.interrupted else DEATH_OF_CAUSE[cause]
 
 
-def cause_of(ended: Ended) -> tuple[Cause, str | None]:
-    """Tell why it died, and what is unsure about that."""
+def cause_of(ended: Ended, row: Row) -> tuple[Cause, str | None]:
+    """Tell why it died, and what is unsure or odd about that."""
     if ended.killed_for:
         return ended.killed_for, None
     if os.WIFSIGNALED(ended.status):
+        if os.WTERMSIG(ended.status) == linux.WAKE_SIGNAL:
+            late = 0 < row.deadline_ns <= ended.at_ns
+            return Cause.TIMEOUT if late else Cause.SIGNAL, _DEAF
         if (
             os.WTERMSIG(ended.status) == signal.SIGKILL
             and ended.oom_kills
@@ -83,7 +90,7 @@ def cause_of(ended: Ended) -> tuple[Cause, str | None]:
 
 def diagnose(ended: Ended, row: Row, identity: Identity) -> CrashRecord:
     """Write the record of a death that nobody asked for, or that we brought about."""
-    cause, note = cause_of(ended)
+    cause, note = cause_of(ended, row)
     signaled = os.WIFSIGNALED(ended.status)
     flying = row.executing_seq != 0 and row.incarnation == ended.incarnation
     late = _late(row) if flying and cause is Cause.TIMEOUT else None

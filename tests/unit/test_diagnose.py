@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from horus_supervisor import messages
 from horus_supervisor.crash_record import CrashRecord, crash_id, how
 from horus_supervisor.lifecycle import Cause, Death
+from horus_supervisor.linux import WAKE_SIGNAL
 from horus_supervisor.messages import Identity
 from horus_supervisor.scoreboard import Phase, Row
 from horus_supervisor.supervisor import deaths
@@ -95,6 +96,16 @@ def test_what_we_killed_for_is_the_cause() -> None:
     assert found.cause == Cause.TIMEOUT
     assert how(found) == "timeout (SIGKILL)"
     assert found.note == "did not give way to its timeout of 1m30s"
+
+
+def test_what_dies_of_the_signal_that_wakes_runners_was_another_program_and_maybe_late() -> None:
+    late = replace(BUSY, deadline_ns=12_400_000_000)
+    found = record(WAKE_SIGNAL, late)
+    assert (found.cause, how(found)) == (Cause.TIMEOUT, "timeout (SIG36)")
+    assert "exec" in (found.note or "")
+    asked_to_leave = record(WAKE_SIGNAL, replace(BUSY, deadline_ns=99_000_000_000))
+    assert asked_to_leave.cause == Cause.SIGNAL
+    assert "exec" in (asked_to_leave.note or "")
 
 
 def test_a_record_for_redis_is_bounded_and_keeps_the_ends() -> None:
