@@ -206,7 +206,7 @@ class Service:
         children: dict[int, list[int]] = {}
         for stat in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):
-                parent = int(stat.read_text().rpartition(")")[2].split()[1])
+                parent = int(stat.read_bytes().rpartition(b")")[2].split()[1])
                 children.setdefault(parent, []).append(int(stat.parent.name))
         family = [self.pid]
         for pid in family:

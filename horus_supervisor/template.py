@@ -40,7 +40,7 @@ from horus_supervisor.messages import (
     TemplateFailed,
     TemplateReady,
 )
-from horus_supervisor.runner import limits
+from horus_supervisor.runner import holes, limits
 from horus_supervisor.runner.printing import mark_streams
 from horus_supervisor.runner.process import Common, become_runner, reset_signals
 from horus_supervisor.runner.rehearsal import rehearse
@@ -90,6 +90,7 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
     mark_streams()
     common = Common(boot, address, Path(boot.spool), Scoreboard(board_fd), lock_fd)
     gc.collect()
+    holes.fill()
     gc.freeze()  # a collection in a runner must not touch, and so copy, the pages that all share
     while asked := _hear(control):
         for answer in _fork(common, asked, control):

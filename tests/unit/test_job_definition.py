@@ -339,16 +339,6 @@ def test_a_second_class_made_for_slots_is_refused_with_the_remedy() -> None:
             def execute(self) -> None: ...
 
 
-def test_a_frozen_job_class_is_refused_where_it_is_defined() -> None:
-    with pytest.raises(TypeError, match="frozen dataclass"):
-
-        @dataclass(frozen=True)
-        class Bad(Job):  # type: ignore[misc]  # mypy refuses it too
-            number: int
-
-            def execute(self) -> None: ...
-
-
 def test_a_field_may_be_final_also_as_a_text() -> None:
     class Fixed(Job):
         number: Final[int] = 3

@@ -7,6 +7,7 @@ import inspect
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
@@ -152,3 +153,13 @@ def test_an_heir_by_two_ways_is_one() -> None:
 
     found: list[type] = [*definition.heirs(Job)]
     assert found.count(Lame) == 1
+
+
+def test_a_frozen_job_class_is_refused_where_it_is_defined() -> None:
+    with pytest.raises(TypeError, match="frozen dataclass"):
+
+        @dataclass(frozen=True)
+        class Bad(Job):  # type: ignore[misc]  # mypy refuses it too
+            number: int
+
+            def execute(self) -> None: ...
