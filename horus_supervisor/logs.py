@@ -99,7 +99,7 @@ class Renderer:
         self._taken = frozenset((*self._base, *_HEAD))
         self._tail = b"," + _encode(self._base)[1:-1] if base else b""
         self._stamp = _Stamp()
-        self._kinds: dict[str, bytes] = {}  # each of our events has one level
+        self._kinds: dict[tuple[str, str], bytes] = {}  # of our events, each in its levels
 
     def __call__(self, _logger: Any, level: str, fields: MutableMapping[str, Any]) -> bytes:
         event = fields.pop("event", None)
@@ -165,10 +165,10 @@ class Renderer:
     def _kind(self, level: str, event: str) -> bytes:
         if event not in SENTENCES:
             return b'"level":"%b","event":%b' % (level.encode(), _encode(event))
-        kind = self._kinds.get(event)
+        kind = self._kinds.get((level, event))
         if kind is None:
             kind = b'"level":"%b","event":%b' % (level.encode(), _encode(event))
-            self._kinds[event] = kind
+            self._kinds[level, event] = kind
         return kind
 
     def _fill(self, sentence: str, fields: Mapping[str, Any]) -> str:

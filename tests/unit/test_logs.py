@@ -77,6 +77,15 @@ def test_a_line_below_the_level_is_not_made() -> None:
     assert [json.loads(line)["event"] for line in lines] == ["y"]
 
 
+def test_each_line_has_its_own_level_though_its_event_was_told_at_another() -> None:
+    log, lines = lines_of()
+
+    for level in ("info", "warning", "info"):
+        getattr(log, level)(Event.SUPERVISOR_RELOADED, config="c.toml", changes="a 1 -> 2")
+
+    assert [json.loads(line)["level"] for line in lines] == ["info", "warning", "info"]
+
+
 @pytest.mark.parametrize("event", sorted(SENTENCES))
 def test_an_event_without_its_fields_is_told_all_the_same(event: str) -> None:
     assert say(event)["event"] == event
