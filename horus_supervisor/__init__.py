@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         Retry,
         ServiceNotRunning,
     )
-    from horus_supervisor.job.current import current_job
+    from horus_supervisor.job.current import CurrentJob, LastAttempt, current_job
     from horus_supervisor.job.definition import Job
     from horus_supervisor.job.hooks import on_runner_start, on_runner_stop
     from horus_supervisor.runner.foreground import start_runner
@@ -40,6 +40,7 @@ __all__ = [
     "AsyncJobHandle",
     "Client",
     "ConfigError",
+    "CurrentJob",
     "Discard",
     "EnqueueUnknown",
     "HorusError",
@@ -48,6 +49,7 @@ __all__ = [
     "JobHandle",
     "JobInterrupted",
     "JobTimeout",
+    "LastAttempt",
     "PayloadError",
     "QueueFull",
     "RedisAway",
@@ -66,8 +68,10 @@ _ELSEWHERE = {
     "AsyncClient": "async_client",
     "AsyncJobHandle": "async_client",
     "Client": "client",
+    "CurrentJob": "job.current",
     "JobHandle": "client",
     "Job": "job.definition",
+    "LastAttempt": "job.current",
     "current_job": "job.current",
     "on_runner_start": "job.hooks",
     "on_runner_stop": "job.hooks",

@@ -10,8 +10,7 @@ from types import FunctionType
 from typing import Any
 
 import horus_supervisor
-from horus_supervisor import testing
-from horus_supervisor.job.current import CurrentJob, LastAttempt
+from horus_supervisor import CurrentJob, LastAttempt, testing
 from horus_supervisor.job.fields import TRAVELS
 from horus_supervisor.lifecycle import JobState
 from reference.words import prose

@@ -122,7 +122,7 @@ FIELDS: dict[Event, tuple[str, ...]] = {
 MEANING = {
     "app_version": "the application's version: the first `__version__` of a module in `imports`",
     "changes": "which groups changed, and how",
-    "child": "`template`, `keeper` or `guard`",
+    "child": "`template`, `keeper` or `embedded redis`",
     "code": "a hash of the job modules' text",
     "config": "the TOML file",
     "count": "how many",
@@ -138,7 +138,7 @@ MEANING = {
     "file": "a file in `state_dir`",
     "files": "files in `state_dir`",
     "folder": "where they are",
-    "generation": "which code: 0 at the start, one more with each SIGHUP",
+    "generation": "which code: 1 at the start, one more with each SIGHUP",
     "home": "the Redis and namespace that they belong to",
     "how": "how the process ended, in words",
     "job_names": "the job classes that were imported",

@@ -27,10 +27,10 @@ class LastAttempt:
     """``failed``, ``crashed`` (it brought its runner down), ``killed`` (past its timeout or its
     memory), ``lost`` (its host or supervisor went), ``interrupted`` (by a stop) or ``refused``."""
     at: datetime
-    cause: str | None
+    cause: str | None = None
     """The crash record's ``cause``, where there is one."""
-    error_type: str | None
-    error_message: str | None
+    error_type: str | None = None
+    error_message: str | None = None
 
 
 class CurrentJob:
@@ -52,7 +52,9 @@ class CurrentJob:
         last: Callable[[], LastAttempt | None] = lambda: None,
     ) -> None:
         self.id = id
+        """The same in every run of this job: a key by which others can know a repeat."""
         self.queue = queue
+        """The queue that it came from."""
         self.attempt = attempt
         """1 at the first start; a start that did not count uses its number again."""
         self.fence = fence

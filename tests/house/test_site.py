@@ -7,14 +7,18 @@ import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
+import horus_supervisor
+from horus_supervisor import testing
 from horus_supervisor.cli.main import VERBS
 from horus_supervisor.cli.main import main as horus
 from horus_supervisor.events import Event
 from horus_supervisor.supervisor.command_line import parser
+from horus_supervisor.supervisor.programs import Programs, Template
 from reference import events, site
 from reference.pages import FOLDER, PAGES
 from tests.support.pages import blocks
@@ -36,6 +40,21 @@ def test_the_reference_is_what_the_code_says(page: str) -> None:
 
 def test_no_page_of_the_reference_is_left_over() -> None:
     assert {page.name for page in FOLDER.iterdir()} == PAGES.keys()
+
+
+def test_every_name_on_the_python_page_is_imported_from_where_it_says() -> None:
+    text = (FOLDER / "python.md").read_text()
+    jobs_and_errors, tests = text.split("## Tests")
+    for page, module in ((jobs_and_errors, horus_supervisor), (tests, testing)):
+        assert set(re.findall(r"^### `(\w+)`$", page, re.MULTILINE)) <= set(module.__all__)
+
+
+def test_every_child_of_the_supervisor_is_named_where_its_events_are() -> None:
+    nothing: Any = None
+    programs = Programs(nothing, nothing, nothing)
+    programs.templates.append(Template(generation=1, boot=nothing))
+    children = {f"`{child.name}`" for child in programs.all()}
+    assert set(re.findall("`[a-z ]+`", events.MEANING["child"])) == children
 
 
 def test_every_event_has_a_level_and_its_fields() -> None:

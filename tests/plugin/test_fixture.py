@@ -14,13 +14,13 @@ import pytest
 from horus_supervisor import (
     Client,
     HorusError,
+    LastAttempt,
     PayloadError,
     current_job,
     on_runner_start,
     on_runner_stop,
 )
 from horus_supervisor.job import hooks
-from horus_supervisor.job.current import LastAttempt
 from horus_supervisor.store import operations
 from horus_supervisor.testing import Horus
 from tests.plugin.shop import Charge, GiveUp, Interrupt, Receipt
@@ -68,7 +68,7 @@ def test_run_tells_the_job_which_attempt_it_is(
         told.extend((job.id, job.queue, job.attempt, job.fence, job.stopping, job.previous))
 
     monkeypatch.setattr(Receipt, "execute", tell)
-    last = LastAttempt(2, "crashed", datetime.now(UTC), "oom", None, None)
+    last = LastAttempt(2, "crashed", datetime.now(UTC), cause="oom")
     horus.run(Receipt(7), id="r7", queue="bulk", attempt=3, fence=9, stopping=True, previous=last)
     assert told == ["r7", "bulk", 3, 9, True, last]
     told.clear()
