@@ -35,7 +35,11 @@ Found = dict[str, Any]
 _QUEUES_WIDE = 18
 
 _GROUPS = (
-    *(Column("GROUP", give=1), Column("RUNNERS", right=True), Column("QUEUES", give=2)),
+    *(
+        Column("GROUP", give=1),
+        Column("RUNNERS", right=True),
+        Column("QUEUES", give=2, least=_QUEUES_WIDE),
+    ),
     *(Column("ORDER"), Column("TIMEOUT"), Column("RECYCLE"), Column("CRASHES", right=True)),
 )
 _JOBS = (
@@ -236,7 +240,9 @@ def _group(group: Found) -> Iterable[tuple[str, ...]]:
     queues = [
         f"{one['queue']}={one['weight']}" if weighted else one["queue"] for one in group["queues"]
     ]
-    first, *more = textwrap.wrap(", ".join(queues), _QUEUES_WIDE, break_on_hyphens=False)
+    first, *more = textwrap.wrap(
+        ", ".join(queues), _QUEUES_WIDE, break_on_hyphens=False, break_long_words=False
+    )
     yield (
         group["group"],
         str(group["runners"]),

@@ -5,6 +5,7 @@ Text that jobs wrote is shown with its control characters spelled out, so it can
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -77,11 +78,15 @@ def width() -> int:
         return WIDTH
 
 
+FAIR = 12
+"""What a column keeps while another one is wider: enough to know a name by its beginning."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column: ``right`` aligns numbers; one that has ``give`` may be cut, the highest first.
 
-    One that is cut keeps ``least`` characters.
+    One that is cut keeps ``least`` characters, and ``FAIR`` of them while another has more to give.
     """
 
     head: str
@@ -101,10 +106,12 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], most: int) -
     heads = [column.head for column in columns]
     cells = [heads, *([_one_line(cell) for cell in row] for row in rows)]
     widths = [max(_columns(row[at]) for row in cells) for at in range(len(columns))]
-    for at in sorted(range(len(columns)), key=lambda at: -columns[at].give):
+    giving = [at for at in range(len(columns)) if columns[at].give]
+    giving.sort(key=lambda at: -columns[at].give)
+    for fair, at in itertools.product((FAIR, 0), giving):
         over = sum(widths) + 2 * (len(columns) - 1) - most
-        if over > 0 and columns[at].give:
-            widths[at] = min(widths[at], max(len(heads[at]), columns[at].least, widths[at] - over))
+        keeps = max(len(heads[at]), columns[at].least, fair, widths[at] - over)
+        widths[at] = min(widths[at], keeps)
     return [_line(columns, row, widths)[: 4 * most].rstrip() for row in cells]
 
 

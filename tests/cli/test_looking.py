@@ -10,7 +10,7 @@ import pytest
 from horus_supervisor import ids
 from horus_supervisor.cli.crash_rows import FIELDS
 from horus_supervisor.cli.job_rows import short_kind
-from horus_supervisor.cli.output import table
+from horus_supervisor.cli.output import Column, table
 from horus_supervisor.cli.show import HISTORY
 from horus_supervisor.lifecycle import Death
 from tests.support.horus import RECORD, Horus, Scene
@@ -178,6 +178,15 @@ def test_the_history_of_a_job_names_its_runners_however_long_the_errors_are() ->
     assert "  web-1:invoices/12  FileNotFoundError: xxx" in line
     row = ("01:46:06Z", "2", "failed", "host.of-a-long.name.example:invoices/12", "x" * 80)
     narrow("\n".join(table(HISTORY, [row], 80)))
+
+
+def test_where_a_table_has_no_room_no_column_gives_all_of_it() -> None:
+    columns = (Column("ID"), Column("JOB", give=3), Column("QUEUE", give=2), Column("WHY", give=4))
+    row = ("01a216ee-1782", "SendTheMonthlyInvoice", "the-invoices-of-a-month", "x" * 40)
+    _, line = table(columns, [row], 60)
+    assert line == "01a216ee-1782  SendTheMont…  the-invoices-of-…  xxxxxxxxxxx…"
+    _, line = table(columns, [row], 40)
+    assert line == "01a216ee-1782  SendT…  the-invo…  xxxxx…"
 
 
 def test_show_finds_a_job_in_every_state(horus: Horus, scene: Scene) -> None:

@@ -116,6 +116,14 @@ def test_what_would_run_is_shown_as_tables_that_fit(file: File) -> None:
     assert "words of an import" in done.stderr
 
 
+def test_long_names_of_groups_and_queues_are_cut_and_not_torn(file: File) -> None:
+    queues = ["invoices-of-all-customers", "reminders-of-all-customers"]
+    file.write(groups=f"[groups.all-that-is-for-customers]\nqueues = {queues}\n")
+    lines = [line.split() for line in file.check().stdout.splitlines()]
+    row = ["all-that-is-f…", "1", "invoices-of-all-c…", "weighted", "10m", "never", "3"]
+    assert lines[lines.index(row) + 1] == ["reminders-of-all-…"]
+
+
 def test_what_would_run_is_told_as_json(file: File) -> None:
     file.write(groups="emails = 0\n[groups.m]\nqueues = { emails = 5, b = 1 }\nrunners = 3")
     found = file.found()
