@@ -143,8 +143,10 @@ def _judge(waiting: Iterable[Waiting], known: set[str], refused: list[str]) -> l
     return queues
 
 
-def _unserved(config: Config, classes: Iterable[JobClass]) -> list[str]:
-    """Note queues of job classes that no runner of this file serves."""
+def _unserved(config: Config, classes: Sequence[JobClass]) -> list[str]:
+    """Note queues of job classes that no runner here serves, or that there is no class."""
+    if config.supervisor.imports and not classes:
+        return ["supervisor.imports has no job class: no runner will know any"]
     served = {queue for group in config.groups if group.runners for queue in group.queues}
     missing: dict[str, list[str]] = {}
     for one in classes:

@@ -124,6 +124,14 @@ def test_long_names_of_groups_and_queues_are_cut_and_not_torn(file: File) -> Non
     assert lines[lines.index(row) + 1] == ["reminders-of-all-…"]
 
 
+def test_imports_without_a_job_class_are_noted(file: File) -> None:
+    file.module("empty", "")
+    file.write(["empty"])
+    assert "note: supervisor.imports has no job class" in file.check().stdout
+    file.write(["empty", "shopjobs"])
+    assert "has no job class" not in file.check().stdout
+
+
 def test_what_would_run_is_told_as_json(file: File) -> None:
     file.write(groups="emails = 0\n[groups.m]\nqueues = { emails = 5, b = 1 }\nrunners = 3")
     found = file.found()
