@@ -34,9 +34,10 @@ def work(
     """Run jobs in this terminal, without a supervisor, until Ctrl-C.
 
     Without -q: all queues of the file. Its modules are imported too, and its limits, weights, order
-    and environment hold: those of the group that serves these queues, else [defaults]. No job is
-    killed, though: kill_after, max_jobs and max_memory are for the service. The terminal is the
-    job's, so breakpoint() works, and a job in which a debugger stands has no timeout.
+    and environment hold: those of the group that serves these queues, else [defaults]. So does
+    [log]. No job is killed, though: kill_after, max_jobs and max_memory are for the service. The
+    terminal is the job's, so breakpoint() works, and a job in which a debugger stands has no
+    timeout.
     """
     place = locate(asked)
     wanted = _queues(place, queues)
@@ -49,12 +50,18 @@ def work(
     from horus_supervisor.runner.settings import set_variables
 
     faulthandler.enable(2)  # no supervisor is there to tell where we died
-    limits = place.config.limits_for(wanted) if place.config else None
+    config = place.config
+    limits = config.limits_for(wanted) if config else None
     if limits:
         set_variables(dict(limits.environment))
     with open_client(place) as client:
         executed = start_runner(
-            client, wanted, imports=modules, until_empty=until_empty, limits=limits
+            client,
+            wanted,
+            imports=modules,
+            until_empty=until_empty,
+            limits=limits,
+            log=config.log if config else None,
         )
     if asked.json:
         output.print_json(work={"executed": executed})

@@ -26,7 +26,7 @@ from horus_supervisor.address import Address
 from horus_supervisor.channel import Channel
 from horus_supervisor.client import Client
 from horus_supervisor.clock import rfc3339
-from horus_supervisor.config.schema import GroupConfig
+from horus_supervisor.config.schema import GroupConfig, LogConfig
 from horus_supervisor.errors import HorusError
 from horus_supervisor.job import definition, hooks, on_crash  # noqa: F401  # for its job class
 from horus_supervisor.lifecycle import LEASE_S
@@ -54,17 +54,19 @@ def start_runner(
     imports: Iterable[str] = (),
     until_empty: bool = False,
     limits: GroupConfig | None = None,
+    log: LogConfig | None = None,
 ) -> int:
     """Serve queues in this process until SIGTERM or Ctrl-C; tell how many jobs were executed.
 
     Parameters: ``client`` says where Redis is (default: ``Client()``); ``queues``, at least one;
     ``imports``, modules with job classes to import first; ``until_empty``: return once the queues
     are empty; ``limits``, a group of a file, with its weights and order (default: as in an empty
-    file, but no timeout save the jobs' own). The first Ctrl-C lets the current job finish, a second
-    one interrupts it. Timeouts are kept by a timer of this process, so only in its main thread;
-    nothing kills a job that does not give way; one in which a debugger stands has none. Raises
-    ``RedisAway``, ``ServiceNotRunning``, ``RedisRefused``; ``ValueError`` without a queue;
-    ``HorusError`` after the job in which its keeper ended, where the main thread sees it.
+    file, but no timeout save the jobs' own); ``log``, its ``[log]``. The first Ctrl-C lets the
+    current job finish, a second one interrupts it. Timeouts are kept by a timer of this process, so
+    only in its main thread; nothing kills a job that does not give way; one in which a debugger
+    stands has none. Raises ``RedisAway``, ``ServiceNotRunning``, ``RedisRefused``; ``ValueError``
+    without a queue; ``HorusError`` after the job in which its keeper ended, where the
+    main thread sees it.
     """
     if not queues or isinstance(queues, str):
         raise ValueError(f"queues={queues!r}: a list of at least one queue name")
@@ -72,9 +74,7 @@ def start_runner(
     address, namespace = client.connection.address, client.namespace
     for name in imports:
         importlib.import_module(name)
-    identity = Identity(
-        service="horus", host=socket.gethostname(), supervisor=secrets.token_hex(6), level="info"
-    )
+    identity = _identity(log)
     with contextlib.ExitStack() as stack:
         board = stack.enter_context(_board())
         wire = Wire(address, timeout_s=5.0, name=f"horus:{identity.supervisor}:0.1")
@@ -88,7 +88,7 @@ def start_runner(
             namespace,
             wire,
             _slot(board),
-            Voice(2, identity, "work/1", "work", console=os.isatty(2)),
+            Voice(2, identity, "work/1", "work", console=_for_people(log)),
             spool=state_dir / "spool",
             max_payload_bytes=client.max_payload_bytes,
             until_empty=until_empty,
@@ -97,6 +97,20 @@ def start_runner(
         stack.callback(runner.close)
         stack.enter_context(hooks.opened())
         return _serve(runner, board, keeper)
+
+
+def _identity(log: LogConfig | None) -> Identity:
+    return Identity(
+        service=log.service if log else "horus",
+        host=socket.gethostname(),
+        supervisor=secrets.token_hex(6),
+        level=log.level if log else "info",
+        args=log is not None and log.args,
+    )
+
+
+def _for_people(log: LogConfig | None) -> bool:
+    return log.format == "console" if log and log.format else os.isatty(2)
 
 
 @contextlib.contextmanager

@@ -70,6 +70,17 @@ def test_work_runs_what_waits_and_leaves(run: Work, scene: Scene, tmp_path: Path
     assert (tmp_path / "mark").exists()
 
 
+def test_work_logs_as_the_file_says(run: Work, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f'{file.read_text()}[log]\nservice = "shop"\nargs = true\n')
+    run("enqueue", "testjobs.Quick", "--args", f'{{"path": "{tmp_path}/mark"}}')
+    command = [*COMMAND, "-c", str(file), "work", "--until-empty"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    [line] = map(json.loads, done.stderr.splitlines())
+    assert (line["event"], line["service"]) == ("job.succeeded", "shop")
+    assert "mark" in line["args"]
+
+
 @pytest.fixture
 def work(scene: Scene, redis_url: str) -> Alone:
     """``horus work`` without a file, in a process of its own."""
