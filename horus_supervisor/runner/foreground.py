@@ -28,6 +28,7 @@ from horus_supervisor.client import Client
 from horus_supervisor.clock import rfc3339
 from horus_supervisor.config.schema import GroupConfig, LogConfig
 from horus_supervisor.errors import HorusError
+from horus_supervisor.ids import QUEUE_NAMES, valid_queue_name
 from horus_supervisor.job import definition, hooks, on_crash  # noqa: F401  # for its job class
 from horus_supervisor.lifecycle import LEASE_S
 from horus_supervisor.messages import (
@@ -65,11 +66,10 @@ def start_runner(
     current job finish, a second one interrupts it. Timeouts are kept by a timer of this process, so
     only in its main thread; nothing kills a job that does not give way; one in which a debugger
     stands has none. Raises ``RedisAway``, ``ServiceNotRunning``, ``RedisRefused``; ``ValueError``
-    without a queue; ``HorusError`` after the job in which its keeper ended, where the
+    for what is no list of names; ``HorusError`` after the job in which its keeper ended, where the
     main thread sees it.
     """
-    if not queues or isinstance(queues, str):
-        raise ValueError(f"queues={queues!r}: a list of at least one queue name")
+    _check(queues, imports)
     client = client or Client()
     address, namespace = client.connection.address, client.namespace
     for name in imports:
@@ -97,6 +97,13 @@ def start_runner(
         stack.callback(runner.close)
         stack.enter_context(hooks.opened())
         return _serve(runner, board, keeper)
+
+
+def _check(queues: Sequence[str], imports: Iterable[str]) -> None:
+    if not queues or isinstance(queues, str) or not all(map(valid_queue_name, queues)):
+        raise ValueError(f"queues={queues!r}: a list of queue names, each {QUEUE_NAMES}")
+    if isinstance(imports, str):
+        raise ValueError(f"imports={imports!r}: a list of modules")
 
 
 def _identity(log: LogConfig | None) -> Identity:

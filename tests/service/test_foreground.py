@@ -5,8 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from horus_supervisor import Client
+import pytest
+
+from horus_supervisor import Client, start_runner
 from tests.service.apps import testjobs, untidy
 from tests.support.service import ROOT, Service
 
@@ -43,6 +46,14 @@ def test_start_runner_gives_back_all_that_it_took(
     )
     assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
     assert testjobs.marks(service.path("ended")) == ["-15"]  # a child that got SIGTERM
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"queues": []}, {"queues": "q"}, {"queues": ["a b"]}, {"imports": "testjobs"}]
+)
+def test_start_runner_refuses_what_is_no_list_of_names(client: Client, wrong: Any) -> None:
+    with pytest.raises(ValueError, match="a list of"):
+        start_runner(client, **{"queues": ["q"], "until_empty": True, **wrong})
 
 
 IN_A_THREAD = """
