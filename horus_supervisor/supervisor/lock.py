@@ -49,9 +49,13 @@ def take_folder(folder: Path, wait_s: float = WAIT_S) -> int:
 
 def take(state_dir: Path, wait_s: float = WAIT_S) -> int:
     """Take the lock; give its descriptor. Raises ``AlreadyRunning`` after ``wait_s`` seconds."""
-    state_dir.mkdir(parents=True, exist_ok=True)
     path = state_dir / "lock"
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        what = f"state_dir {state_dir} can't be used: {error.strerror}"
+        raise HorusError(what, remedy="give it a folder that our user may write to") from None
     until = time.monotonic() + wait_s
     while True:
         try:

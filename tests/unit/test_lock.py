@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from horus_supervisor import guard
+from horus_supervisor.errors import HorusError
 from horus_supervisor.supervisor import lock
 from tests.support.descriptors import open_descriptors
 
@@ -67,6 +68,13 @@ def test_a_refusal_leaves_no_descriptor_open(tmp_path: Path) -> None:
 def test_the_folder_is_made(tmp_path: Path) -> None:
     os.close(lock.take(tmp_path / "a" / "b"))
     assert (tmp_path / "a" / "b" / "lock").exists()
+
+
+def test_a_folder_that_can_not_be_made_is_named_with_its_key(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for state_dir in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(HorusError, match=rf"^state_dir {state_dir} can't be used: \w+"):
+            lock.take(state_dir)
 
 
 def test_a_successor_waits_well_longer_than_its_predecessors_redis_may_take_to_end() -> None:
