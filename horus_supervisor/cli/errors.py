@@ -85,13 +85,16 @@ def _with_origin(message: str, place: Place | None) -> str:
     return message.replace(safe, f"{safe} ({place.origin()})", 1)
 
 
-def of_click(error: click.ClickException) -> Failure:
-    """Turn click's own errors (a wrong option, a missing argument) into a failure."""
+def of_click(error: click.ClickException, verb: str) -> Failure:
+    """Turn click's own errors (a wrong option, a missing argument) into a failure.
+
+    ``verb``: the one that was typed, for errors that don't say where they were found.
+    """
     if isinstance(error, Failure):
         return error
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is None:
-        return usage(error.format_message(), "horus --help")
+        return usage(error.format_message(), " ".join(filter(None, ["horus", verb, "--help"])))
     return usage(error.format_message(), _where_it_belongs(error, context))
 
 

@@ -87,7 +87,7 @@ class Verbs(click.Group):
         except (click.Abort, KeyboardInterrupt):
             failure = errors.Failure("interrupted", Exit.INTERRUPTED)
         except click.ClickException as error:
-            failure = errors.of_click(error)
+            failure = errors.of_click(error, next((word for word in words if word in VERBS), ""))
         except HorusError as error:
             failure = errors.in_words(error)
         except UnicodeEncodeError as error:  # Redis's protocol is UTF-8, as all text that we write

@@ -250,13 +250,15 @@ def _in_file(asked: Asked, name: str, named_by: str, whole: bool) -> Place:
 
 
 def _at_url(asked: Asked, url: str, origin: str) -> Place:
-    from horus_supervisor.address import parse_url
+    from horus_supervisor.address import AddressError, parse_url
 
     namespace = asked.namespace or "horus"
     if not re.fullmatch(r"[!-z|~]{1,200}", namespace):
         raise usage(f"--namespace {namespace!r}: printable ASCII, no white space, no braces")
-    with errors_in_words():
+    try:
         address = parse_url(url)
+    except AddressError as error:
+        raise usage(f"{origin}: {error}") from None
     return Place(address, namespace, lambda: origin, None, typed.again(asked))
 
 
