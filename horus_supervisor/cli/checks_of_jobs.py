@@ -50,7 +50,7 @@ def unserved(house: House) -> Iterator[Finding]:
         elif work and house.alive and not house.serves(queue.queue):
             found = True
             what = f"{queue.queue}: {count(work, 'job')} that no runner serves"
-            hint = f'[queues] {queue.queue} = 1 in the file, or horus work -q "{queue.queue}"'
+            hint = f"[queues] {queue.queue} = 1 in the file, or horus work -q {queue.queue}"
             yield error("queues", what, "it waits for ever", hint)
     if not (found or house.nobody):
         yield ok("queues", f"{count(len(house.queues), 'queue')}, none with work unserved")

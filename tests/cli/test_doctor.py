@@ -57,7 +57,9 @@ def test_jobs_that_nobody_serves_or_imports_and_lost_ones_are_found(
         assert "shop.New waits" in stranger["what"]
         assert "shop.Mail" not in stranger["what"]
         assert "systemctl reload" in stranger["try"]
-        assert "queues" in checks(told, "error")
+        [unserved] = [row for row in told["findings"] if row["check"] == "queues"]
+        assert unserved["level"] == "error"
+        assert unserved["try"].endswith(" work -q reports")
         assert "sum" in checks(told, "ok")
         scene.raw.lpop(f"{scene.prefix}ready:reports")
         told = horus.json("doctor", code=1)
