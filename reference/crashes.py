@@ -11,9 +11,10 @@ from reference.words import table
 _HEAD = """
 # The crash record
 
-What Horus knows of a runner that died: `horus crash ID --json` gives it whole, the event
-`runner.crashed` has the same fields. Exactly one is written for each death with a job in flight,
-by the script that moves the job.
+What Horus knows of a runner that died: `horus crash ID --json` gives it whole. The event
+`runner.crashed` is told before Redis is asked: without `args`, `disposition` and what does not
+apply. Exactly one record is written for each death with a job in flight, by the script that moves
+the job.
 """
 
 FIELDS = {
@@ -32,6 +33,7 @@ FIELDS = {
     "job": "that job's name",
     "queue": "its queue",
     "attempt": "its attempt, 1 at the first start",
+    "args": "its arguments, an object",
     "started_at": "when that attempt began",
     "ran_for_s": "how long it had been running",
     "disposition": "what became of the job, see below",
@@ -78,9 +80,10 @@ DISPOSITIONS = {
 
 def page() -> str:
     """Make the page."""
-    fields = msgspec.structs.fields(CrashRecord)
-    rows = [(f"`{field.name}`", FIELDS[field.name]) for field in fields]
-    assert FIELDS.keys() == {field.name for field in fields}
+    names = [field.name for field in msgspec.structs.fields(CrashRecord)]
+    names.insert(names.index("attempt") + 1, "args")  # which the job has
+    rows = [(f"`{name}`", FIELDS[name]) for name in names]
+    assert FIELDS.keys() == set(names)
     causes = [(f"`{c}`", words, COUNTS[DEATH_OF_CAUSE[c]]) for c, words in CAUSES.items()]
     assert CAUSES.keys() == set(Cause)
     assert DISPOSITIONS.keys() == set(Disposition)

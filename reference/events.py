@@ -194,8 +194,8 @@ def page() -> str:
             "and a job's, those that it writes through `current_job().log` included:",
             _fields(OF_A_JOB),
             "## Events",
-            "What each has beside those above. `runner.crashed` has the whole "
-            "[crash record](crash-record.md).",
+            "What each has beside those above. `runner.crashed` has what is known of its "
+            "[crash record](crash-record.md) by then.",
             table(("event", "level", "says", "has"), _events()),
             "## Their fields",
             table(("field", "is"), meant),

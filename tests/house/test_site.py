@@ -14,12 +14,13 @@ import pytest
 
 import horus_supervisor
 from horus_supervisor import testing
+from horus_supervisor.cli.crash_rows import FIELDS
 from horus_supervisor.cli.main import VERBS
 from horus_supervisor.cli.main import main as horus
 from horus_supervisor.events import Event
 from horus_supervisor.supervisor.command_line import parser
 from horus_supervisor.supervisor.programs import Programs, Template
-from reference import events, site
+from reference import crashes, events, site
 from reference.pages import FOLDER, PAGES
 from tests.support.pages import blocks
 
@@ -55,6 +56,10 @@ def test_every_child_of_the_supervisor_is_named_where_its_events_are() -> None:
     programs.templates.append(Template(generation=1, boot=nothing))
     children = {f"`{child.name}`" for child in programs.all()}
     assert set(re.findall("`[a-z ]+`", events.MEANING["child"])) == children
+
+
+def test_the_crash_record_is_told_with_every_field_that_horus_shows() -> None:
+    assert set(FIELDS) <= crashes.FIELDS.keys()
 
 
 def test_every_event_has_a_level_and_its_fields() -> None:
