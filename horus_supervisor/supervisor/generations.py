@@ -74,6 +74,14 @@ class Generations:
         return at.template.generation if at and new else self.in_force.generation
 
     @property
+    def boot(self) -> messages.Boot:
+        """What the code that runs was to import, or that which is on its way or to come."""
+        if self._next:
+            return self._next[0]
+        at = self._reload
+        return at.template.boot if at and not at.failed else self.in_force.boot
+
+    @property
     def proven(self) -> bool:
         """Whether that generation has served here before."""
         return self.wanted == self.in_force.generation

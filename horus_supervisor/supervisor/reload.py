@@ -13,6 +13,7 @@ from horus_supervisor.config.schema import Config, GroupConfig, SupervisorConfig
 from horus_supervisor.errors import ConfigError
 from horus_supervisor.events import Event
 from horus_supervisor.logs import Logger
+from horus_supervisor.messages import Boot
 
 STILL_S = 0.25
 """Seconds that a file's content must not change before it is read: editors write in pieces."""
@@ -23,7 +24,8 @@ RECENT_S = 2.0
 _AT_START = {"redis": keys.REDIS, "supervisor": keys.SUPERVISOR, "log": keys.LOG}
 """Tables that are in force from a start to the end."""
 
-_BY_SIGHUP = "supervisor.imports, supervisor.path (or SIGHUP)"
+_BY_SIGHUP = ("imports", "path")
+"""Keys of [supervisor] that a SIGHUP takes too."""
 
 Content = bytes | None
 """What stands in a file; None where it can't be read."""
@@ -94,11 +96,11 @@ class Settings:
         """Whether a change was seen and not taken yet."""
         return self._watch.unsettled
 
-    def look(self, now: float, log: Logger, *, at_once: bool = False) -> bool:
+    def look(self, now: float, log: Logger, code: Boot, *, at_once: bool = False) -> bool:
         """Take an edited file, or refuse it; tell whether other settings may be in force now.
 
-        ``at_once``: somebody asked, and is answered though nothing was edited. What to import is
-        taken then only: code is loaded when somebody asks.
+        ``at_once``: somebody asked, and is answered though nothing was edited. Code is loaded then
+        only: what else the file would import than ``code``, which runs, is told as waiting for it.
         """
         before = self.config
         if not (before.supervisor.reload_on_save or at_once):
@@ -113,14 +115,14 @@ class Settings:
             log.warning(Event.CONFIG_REJECTED, config=file, mistakes=error.mistakes)
             return False
         kept = {name: getattr(before, name) for name in _AT_START}
-        kept["supervisor"] = _with_code(before.supervisor, (config if at_once else before))
-        if not (at_once or _same_code(before, config)):
-            restart.append(_BY_SIGHUP)
+        kept["supervisor"] = _with_code(before.supervisor, config)
+        by_sighup = [] if at_once else _other_code(config.supervisor, code)
         self._put_in_force(dataclasses.replace(config, **kept))
         told = changes(before, self.config) if edited else "nothing was edited"
-        if restart:
-            text = f"{file} taken: {told}; from the next start on: {', '.join(restart)}"
-            fields = {"needs_restart": restart, "message": text}
+        if restart or by_sighup:
+            later = ", ".join([*restart, *(f"{key} (or SIGHUP)" for key in by_sighup)])
+            text = f"{file} taken: {told}; from the next start on: {later}"
+            fields = {"needs_restart": [*restart, *by_sighup], "message": text}
             log.warning(Event.SUPERVISOR_RELOADED, config=file, changes=told, **fields)
         else:
             log.info(Event.SUPERVISOR_RELOADED, config=file, changes=told)
@@ -133,8 +135,13 @@ def _with_code(settings: SupervisorConfig, code: Config) -> SupervisorConfig:
     return dataclasses.replace(settings, imports=supervisor.imports, path=supervisor.path)
 
 
-def _same_code(one: Config, other: Config) -> bool:
-    return _with_code(one.supervisor, other) == one.supervisor
+def _other_code(settings: SupervisorConfig, code: Boot) -> list[str]:
+    """Name the keys by which settings would import other code."""
+    return [
+        f"supervisor.{name}"
+        for name in _BY_SIGHUP
+        if [str(one) for one in getattr(settings, name)] != getattr(code, name)
+    ]
 
 
 def read(path: Path, in_force: Config) -> tuple[Config, list[str]]:

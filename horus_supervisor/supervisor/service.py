@@ -178,10 +178,10 @@ class Supervisor:
         )
 
     def _look_at_file(self, now: float, *, at_once: bool = False) -> bool:
-        if self._stop or not self._settings.look(now, self._log, at_once=at_once):
-            return False
-        self._facts_due.soon()
-        return True
+        code = self._generations.boot
+        if taken := not self._stop and self._settings.look(now, self._log, code, at_once=at_once):
+            self._facts_due.soon()
+        return taken
 
     def _hear_signal(self, number: int, now: float) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):

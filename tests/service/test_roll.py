@@ -58,8 +58,9 @@ def test_a_module_and_a_path_that_the_file_names_anew_are_imported(
     (service.folder / "more.py").write_text('from rolled import *\n__version__ = "1.more"\n')
     app.configure("[queues]\nq = 1\n", imports="more")
     edited = service.wait_for("supervisor.reloaded")
-    later = "from the next start on: supervisor.imports, supervisor.path (or SIGHUP)"
+    later = "from the next start on: supervisor.imports (or SIGHUP)"
     assert (edited["level"], edited["message"].partition("; ")[2]) == ("warning", later)
+    assert edited["needs_restart"] == ["supervisor.imports"]
     app.reload()
     assert app.done()["app_version"] == "1.more"
 

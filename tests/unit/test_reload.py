@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from horus_supervisor import logs
 from horus_supervisor.config import content
 from horus_supervisor.config.load import load, parse
 from horus_supervisor.config.schema import Config
 from horus_supervisor.errors import ConfigError
-from horus_supervisor.supervisor import reload
-from horus_supervisor.supervisor.reload import RECENT_S, STILL_S, Watch, changes, read
+from horus_supervisor.supervisor import boots, reload
+from horus_supervisor.supervisor.reload import (
+    RECENT_S,
+    STILL_S,
+    Settings,
+    Watch,
+    changes,
+    read,
+)
 
 
 @pytest.fixture
@@ -248,3 +257,25 @@ def test_a_file_that_can_not_be_taken_is_refused_in_words(
 )
 def test_what_changed_is_told_in_words(edit: tuple[str, str], told: str) -> None:
     assert changes(config(BEFORE), config(BEFORE.replace(*edit))) == told
+
+
+def test_what_a_file_would_import_waits_where_it_is_not_what_runs(file: Path) -> None:
+    def write(module: str) -> None:
+        file.write_text(f'[supervisor]\nimports = ["{module}"]\n[queues]\nq = 1\n')
+
+    def waits(at: float) -> list[str] | None:
+        assert not settings.look(at, log, code)
+        assert settings.look(at + STILL_S, log, code)
+        found: list[str] | None = json.loads(lines[-1]).get("needs_restart")
+        return found
+
+    write("jobs")
+    settings, code = Settings(load(file), Watch(file)), boots.template(load(file))
+    lines: list[bytes] = []
+    log = logs.bind(lines.append, {})
+    write("more")
+    assert waits(100) == ["supervisor.imports"]
+    assert settings.look(200, log, code, at_once=True)  # a SIGHUP, whose code is refused
+    assert settings.config.supervisor.imports == ("more",)
+    write("jobs")
+    assert waits(300) is None
