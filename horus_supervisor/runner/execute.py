@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TypeGuard, TypeVar
 
 from horus_supervisor.backoff import retry_in_s
@@ -20,6 +20,7 @@ from horus_supervisor.config.units import format_duration
 from horus_supervisor.errors import JobInterrupted, JobTimeout, Retry
 from horus_supervisor.job.codec import decode
 from horus_supervisor.job.definition import Job
+from horus_supervisor.runner import printing
 from horus_supervisor.scoreboard import Control, SlotWriter
 
 _Error = TypeVar("_Error", bound=BaseException)
@@ -104,16 +105,20 @@ def guarded(job_class: type[Job], payload: bytes, max_bytes: int, guard: Guard) 
 
 def wait_before_retry_s(job: Job | None, attempt: int, error: BaseException) -> float:
     """Ask the job when it wants to be tried again; a bad answer counts as none, and is printed."""
-    wait_s = math.nan
     try:
         if is_a(error, Retry) and error.after_s is not None:
             wait_s = max(float(error.after_s), 0.0)
         elif job is not None:
             wait_s = float(job.retry_in(attempt, error))
+        else:
+            return retry_in_s(attempt)
+        if not 0 <= wait_s < math.inf:
+            raise ValueError(f"{wait_s} is no number of seconds to wait")
     except BaseException as broken:
-        with suppress(OSError):  # the job may have closed it
-            os.write(2, describe(broken)["traceback"].encode())
-    return min(wait_s, _LONGEST_WAIT_S) if 0 <= wait_s < math.inf else retry_in_s(attempt)
+        why = describe(broken)["traceback"]
+        printing.say(f"horus: this job can't say when to try it again, the default holds: {why}")
+        return retry_in_s(attempt)
+    return min(wait_s, _LONGEST_WAIT_S)
 
 
 def describe(error: BaseException) -> dict[str, str]:

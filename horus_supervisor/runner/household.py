@@ -207,8 +207,7 @@ def _tried(*ways: Callable[[], None]) -> str | None:
 def tell_bereft(error: OSError) -> None:
     """Say that a job closed our descriptors, as if the job itself had printed it."""
     text = f"horus: the job closed descriptors of its runner ({error}), which leaves therefore\n"
-    with contextlib.suppress(OSError):
-        printing.marked(2).write(text)
+    printing.say(text)
 
 
 def _usable(stream: TextIO, fd: int, mode: str, *, marked: bool) -> IO[str]:

@@ -38,6 +38,9 @@ def test_what_can_hardly_be_told_or_waited_for_is_a_failed_attempt_too(
     wait_until(lambda: after.status() == "succeeded", "the next job", on_failure=borrowed.tail)
     failed = borrowed.wait_for("job.failed", job_id=job.id)
     assert failed["error_type"] == error_type
+    if what in ("inf", "soon", "raises"):
+        told = borrowed.wait_for("output", job_id=job.id)["text"]
+        assert told.startswith("horus: this job can't say when to try it again")
     at, again = (datetime.fromisoformat(failed[name]) for name in ("timestamp", "retry_at"))
     assert 0.75 * wait_s < (again - at).total_seconds() < 1.25 * wait_s
     assert borrowed.events("runner.crashed") == []
