@@ -26,6 +26,25 @@ Each verb has `--help`. With `--json`, before the verb or behind it, standard ou
 error. People get tables that fit 80 columns, coloured on a terminal unless `NO_COLOR` is set.
 """
 
+_JSON = """
+| of | the object has |
+|---|---|
+| `status` | `healthy`, `reasons`, `queues`, `supervisors`, each with its `runners`, and `held`: classes |
+| `jobs`, `dead` | `jobs` or `dead`, each with `job_id`, `job`, `queue`, `state`, `attempt`, `crashes`, `enqueued_at`, `due_at`, `expires_at` and `tags` |
+| `show` | `job`: the same, its `args`, last error and `history` |
+| `enqueue` | `job`: its `job_id`, and whether it was `created` or known |
+| `crashes`, `crash` | `crashes` or `crash`: [crash records](crash-record.md); with `--by` counts |
+| `retry`, `discard` | ids: `done`, `failed` with why, with `--dry-run` `would` |
+| `pause`, `resume`, `purge` | the queue or class in `done`; how many jobs were `resumed` or `discarded`, or `would` be |
+| `doctor` | `healthy`, `findings` |
+| `init`, `run`, `work`, `completion` | an object named like the verb |
+| an error | `error`: its `kind`, `code` (the exit status), `message`, and what to `try` |
+
+```
+horus dead --json | jq -r '.dead[] | [.job_id, .job, .queue] | @tsv'
+```
+"""  # noqa: E501
+
 _STATUSES = {
     Exit.FAILED: "failed; a `retry` of a running job too",
     Exit.USAGE: "typed wrongly, or the file has mistakes",
@@ -64,7 +83,7 @@ def horus() -> str:
     """Make the page of ``horus``."""
     context = click.Context(command, info_name="horus")
     parts = [_HORUS.strip(), "## Options before the verb", _options(command, context)]
-    parts += ["## Exit status", _statuses()]
+    parts += ["## `--json`", _JSON.strip(), "## Exit status", _statuses()]
     for verb in VERBS:
         found = command.get_command(context, verb)
         assert found is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from horus_supervisor.supervisor.command_line import parser
 from horus_supervisor.supervisor.programs import Programs, Template
 from reference import crashes, events, site
 from reference.pages import FOLDER, PAGES
+from tests.cli.test_looking import JOB_FIELDS
 from tests.support.pages import blocks
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -60,6 +62,20 @@ def test_every_child_of_the_supervisor_is_named_where_its_events_are() -> None:
 
 def test_the_crash_record_is_told_with_every_field_that_horus_shows() -> None:
     assert set(FIELDS) <= crashes.FIELDS.keys()
+
+
+def test_what_json_objects_have_is_told() -> None:
+    _, _, told = (FOLDER / "horus.md").read_text().partition("## `--json`")
+    told = told.partition("\n## ")[0]
+    calls = [
+        node
+        for file in (ROOT / "horus_supervisor/cli").glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "print_json"
+    ]
+    nouns = {keyword.arg for call in calls for keyword in call.keywords if keyword.arg}
+    nouns.discard("check")  # of horus-supervisor
+    assert {noun for noun in nouns | JOB_FIELDS if f"`{noun}`" not in told} == set()
 
 
 def test_every_event_has_a_level_and_its_fields() -> None:
