@@ -251,7 +251,7 @@ def test_a_module_that_is_not_imported_in_time_is_a_mistake(file: File) -> None:
 
 
 def test_a_module_that_uses_descriptors_of_others_is_a_mistake(file: File) -> None:
-    each = "import os\nfor fd in range(3, 60):\n    try: os.{}\n    except OSError: pass\n"
+    each = "import os\nfor fd in range(3, 1024):\n    try: os.{}\n    except OSError: pass\n"
     file.module("writes", each.format("write(fd, b'{}')"))
     file.module("closes", each.format("close(fd)"))
     file.write(["writes", "closes", "shopjobs"])
