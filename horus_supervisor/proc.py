@@ -35,15 +35,20 @@ def _stat(pid: int) -> list[bytes]:
         os.close(fd)
 
 
+def _text(pid: int, file: str) -> str:
+    """Read a file of a process. Its name may be in there, cut at 15 bytes within a character."""
+    return Path(f"/proc/{pid}/{file}").read_bytes().decode("utf-8", "replace")
+
+
 def doing(pid: int) -> str | None:
     """Say what the kernel sees a process do: its state, where it waits, in which system call."""
     with contextlib.suppress(OSError):
-        status = Path(f"/proc/{pid}/status").read_text()
+        status = _text(pid, "status")
         found = re.search(r"^State:\s+(.*)$", status, re.MULTILINE)
         parts = [f"state {found[1]}"] if found else []
         for name in ("wchan", "syscall"):
             with contextlib.suppress(OSError):  # another user's, or a kernel that doesn't tell
-                text = Path(f"/proc/{pid}/{name}").read_text().strip()
+                text = _text(pid, name).strip()
                 if text not in ("", "0", "running"):
                     parts.append(f"{name} {text}")
         return ", ".join(parts) or None
@@ -53,7 +58,7 @@ def doing(pid: int) -> str | None:
 def dumps_core(pid: int) -> bool:
     """Tell whether the kernel is writing a process's core dump; a SIGKILL would cut it short."""
     with contextlib.suppress(OSError):
-        return "\nCoreDumping:\t1\n" in Path(f"/proc/{pid}/status").read_text()
+        return "\nCoreDumping:\t1\n" in _text(pid, "status")
     return False
 
 
@@ -77,6 +82,6 @@ def variable(pid: int, name: str) -> str | None:
 def name(pid: int) -> str:
     """Tell the short name of a process; ``?`` where it is gone."""
     try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
+        return _text(pid, "comm").strip()
     except OSError:
         return "?"

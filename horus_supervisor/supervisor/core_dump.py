@@ -5,9 +5,11 @@ A path is told only where such a file is there and was written since the process
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import socket
+import stat
 from pathlib import Path
 
 _PATTERN = Path("/proc/sys/kernel/core_pattern")
@@ -21,19 +23,28 @@ def find(pid: int, signal: int, born_wall: float) -> tuple[str | None, str | Non
     removed it.
     """
     try:
-        pattern = _PATTERN.read_text().strip()
+        pattern = os.fsdecode(_PATTERN.read_bytes()).strip()
         uses_pid = _USES_PID.read_text().strip() != "0"
     except OSError:
         return None, None
     if pattern.startswith("|"):
         program = pattern[1:].split(" ")[0]
-        return None, f"its core was handed to {program}"
-    found = [
-        path
-        for path in glob.glob(as_glob(pattern, uses_pid, pid, signal))
-        if os.path.isfile(path) and os.stat(path).st_mtime >= born_wall - 1
-    ]
-    return (os.path.abspath(found[0]), None) if len(found) == 1 else (None, None)
+        return None, f"its core was handed to {_written(program)}"
+    paths = glob.glob(as_glob(pattern, uses_pid, pid, signal))
+    found = [path for path in paths if _is_new(path, born_wall - 1)]
+    return (_written(os.path.abspath(found[0])), None) if len(found) == 1 else (None, None)
+
+
+def _is_new(path: str, since: float) -> bool:
+    with contextlib.suppress(OSError):  # it may be fetched away at once
+        status = os.stat(path)
+        return stat.S_ISREG(status.st_mode) and status.st_mtime >= since
+    return False
+
+
+def _written(path: str) -> str:
+    """Write a path as JSON can: ``%e`` is a name cut at 15 bytes, maybe within a character."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def as_glob(pattern: str, uses_pid: bool, pid: int, signal: int) -> str:

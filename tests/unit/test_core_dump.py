@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from horus_supervisor import messages
 from horus_supervisor.supervisor import core_dump
 
 PID, SIGNAL = 4711, 11
@@ -60,6 +61,14 @@ def test_a_path_is_told_only_of_one_file_that_is_there_and_new(kernel: Path) -> 
     (kernel / "cores" / "core.1").touch()
     (kernel / "cores" / "core.2").touch()
     assert find(kernel, "core.%t") == (None, None)
+
+
+def test_a_path_that_is_no_text_can_be_written_into_a_record(kernel: Path) -> None:
+    cut = os.fsencode(kernel / "cores") + b"/core." + "обработчик".encode()[:15]
+    Path(os.fsdecode(cut)).touch()
+    path, _ = find(kernel, "core.%e")
+    assert path == f"{kernel}/cores/core.обработ\\xd1"
+    assert messages.encode(path)
 
 
 def test_a_core_that_went_into_a_program_says_so(kernel: Path) -> None:

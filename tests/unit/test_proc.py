@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +29,16 @@ def test_what_a_process_does_is_said_in_the_kernels_words(sleeper: int) -> None:
     wait_until(lambda: "nanosleep" in (proc.doing(sleeper) or ""), "it sleeps")
     assert (proc.doing(sleeper) or "").startswith("state S (sleeping), wchan ")
     assert "syscall " in (proc.doing(sleeper) or "")
+
+
+def test_a_name_that_the_kernel_cut_within_a_character_hides_nothing(tmp_path: Path) -> None:
+    program = tmp_path / "обработчик"
+    shutil.copy("/bin/sleep", program)
+    with subprocess.Popen([program, "60"]) as process:
+        wait_until(lambda: proc.name(process.pid) == "обработ\ufffd", "its name")
+        assert (proc.doing(process.pid) or "").startswith("state ")
+        assert not proc.dumps_core(process.pid)
+        process.kill()
 
 
 def test_the_variables_that_a_process_was_started_with_are_read(sleeper: int) -> None:

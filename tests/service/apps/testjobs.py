@@ -15,7 +15,7 @@ import time
 import warnings
 from pathlib import Path
 
-from horus_supervisor import Discard, Job, JobTimeout, Retry, current_job
+from horus_supervisor import Discard, Job, JobTimeout, Retry, current_job, linux
 from tests.service.apps.crashing import Heard, Poison, Previous, Say, SpeakAndDie
 from tests.service.apps.marks import mark, marks
 
@@ -150,6 +150,7 @@ class Late(Job, queue="q", timeout=0.3):
 
     def execute(self) -> None:
         if self.how == "blocked":
+            linux.name_process("обработчик")  # cut within a character
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         mark(self.path)
         if self.how == "yield":
