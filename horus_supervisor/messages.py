@@ -254,6 +254,10 @@ def read_words(text: bytes) -> dict[str, str | int] | None:
     return {"job_id": job_id, "job": rest[0], "queue": rest[1], "attempt": int(rest[2])}
 
 
+REQUEST_MAX = 1 << 16
+"""Most bytes of a message to a template: a longer one, with the names of a thousand queues, lies
+in a memory file that comes along."""
+
 # --- as JSON -----------------------------------------------------------------------------------
 
 ToTemplate = Boot | Spawn

@@ -54,9 +54,10 @@ _AT_ONCE = 8
 """Most runners that one middle process forks: it costs as much as a runner, and the first of them
 waits for its end."""
 
-_NAME = "horus-template"
+_FDS = 3
+"""That a runner gets: log pipe, output pipe, memory file for stacks."""
 
-_MESSAGE_MAX = 1 << 16
+_NAME = "horus-template"
 
 Asked: TypeAlias = tuple[Spawn, list[int]]
 """A request, and the descriptors that came with it."""
@@ -71,7 +72,7 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
     for fd in (control_fd, board_fd, lock_fd):
         os.set_inheritable(fd, False)  # what job code starts must not hold our lock
     control = socket.socket(fileno=control_fd)
-    boot = messages.to_template.decode(control.recv(_MESSAGE_MAX))
+    boot = messages.to_template.decode(control.recv(messages.REQUEST_MAX))
     assert isinstance(boot, Boot)
     linux.die_with_parent()
     if os.getppid() != boot.supervisor_pid:
@@ -164,15 +165,21 @@ def _hear(control: socket.socket) -> list[Asked]:
     """Wait for a request, and take those that lie behind it; none: nobody will ask any more."""
     asked: list[Asked] = []
     while not asked or (len(asked) < _AT_ONCE and select.select([control], [], [], 0)[0]):
-        data, fds, _, _ = socket.recv_fds(control, _MESSAGE_MAX, 3)
+        data, fds, _, _ = socket.recv_fds(control, messages.REQUEST_MAX, _FDS + 1)
         if not data:
             break
-        request = messages.to_template.decode(data)
+        request = messages.to_template.decode(_read(fds.pop()) if fds[_FDS:] else data)
         assert isinstance(request, Spawn)
         for fd in fds:
             os.set_inheritable(fd, False)  # nor a runner's pipes; recv_fds ignores its flags
         asked.append((request, fds))
     return asked
+
+
+def _read(memory_fd: int) -> bytes:
+    with open(memory_fd, "rb") as file:
+        file.seek(0)
+        return file.read()
 
 
 def _fork(

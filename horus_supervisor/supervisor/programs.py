@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from horus_supervisor import messages
+from horus_supervisor import linux, messages
 from horus_supervisor.channel import Channel
 from horus_supervisor.events import Event
 from horus_supervisor.logs import Logger
@@ -80,11 +80,24 @@ class Template(Program):
         """Ask for a runner, with its descriptors; False where it is not there or has no room."""
         if not self.ready or self.socket is None:
             return False
+        words = messages.encode(spec)
         try:
-            socket.send_fds(self.socket, [messages.encode(spec)], fds)
+            if len(words) <= messages.REQUEST_MAX:
+                socket.send_fds(self.socket, [words], fds)
+            else:
+                _send_long(self.socket, words, fds)
         except (BlockingIOError, OSError):
             return False
         return True
+
+
+def _send_long(sock: socket.socket, words: bytes, fds: list[int]) -> None:
+    memory_fd = linux.memory_file("horus-request")
+    try:
+        os.write(memory_fd, words)
+        socket.send_fds(sock, [b"\n"], [*fds, memory_fd])
+    finally:
+        os.close(memory_fd)
 
 
 class Programs:

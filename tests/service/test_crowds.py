@@ -22,7 +22,7 @@ from tests.support.waiting import wait_until
 
 
 def test_a_thousand_queues_are_served(service: Service, client: Client) -> None:
-    names = [f"q{number}" for number in range(1000)]
+    names = [f"q{number}".ljust(64, "q") for number in range(1000)]
     service.write(f"[groups.all]\nqueues = {names}\nrunners = 2\n")
     service.start()
     handles = [client.enqueue(jobs.Quick(), queue=name) for name in names[::37]]
