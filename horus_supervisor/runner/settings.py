@@ -11,13 +11,15 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from horus_supervisor import badge
 from horus_supervisor.messages import MARK, Spawn, mark
 
 
 def apply(spec: Spawn) -> list[tuple[str, OSError | ValueError]]:
     """Take the settings of a group; tells which could not be taken, and why."""
     set_variables(spec.environment)
-    os.environ[MARK] = mark(spec.identity.supervisor, spec.slot, spec.incarnation)
+    os.environ[MARK] = me = mark(spec.identity.supervisor, spec.slot, spec.incarnation)
+    badge.wear(me)
     refused: list[tuple[str, OSError | ValueError]] = []
     for name, value, take in (
         ("nice", spec.nice, _be_nice),

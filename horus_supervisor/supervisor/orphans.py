@@ -1,10 +1,11 @@
 """What a job started and left behind, once its runner is gone.
 
 Mostly that is in the runner's process group and dies with it. What has left the group becomes our
-child when its parent ends, as we are a subreaper, and is known by the mark that every program
-finds in its environment which a job starts: it names the runner. It is killed when that runner has
-ended, and never before: a daemon may serve the job that started it. A stranger that we adopt (as
-PID 1) has no mark, nor has a program that a job starts without it, which is the way to be let live.
+child when its parent ends, as we are a subreaper, and is known by the mark that names its runner: a
+program finds it in its environment, a fork without an exec wears it as a badge. It is killed when
+that runner has ended, and never before: a daemon may serve the job that started it. A stranger that
+we adopt (as PID 1) has no mark, nor has a program that a job starts without it, which is the way to
+be let live.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import signal
 from collections.abc import Callable
 
-from horus_supervisor import linux, proc
+from horus_supervisor import badge, linux, proc
 from horus_supervisor.events import Event
 from horus_supervisor.logs import Logger
 from horus_supervisor.messages import MARK, mark
@@ -49,9 +50,15 @@ class Orphans:
             return
         alive = {mark(me.supervisor, s.slot, s.life.incarnation) for me, s in lives if s.life}
         for pid in adopted:
-            marked = proc.variable(pid, MARK) or ""
-            if marked.partition("/")[0] in self._ours and marked not in alive:
+            marked = self._mark_of(pid)
+            if marked and marked not in alive:
                 self._kill(pid, marked, log)
+
+    def _mark_of(self, pid: int) -> str | None:
+        for marked in (proc.variable(pid, MARK), badge.of(pid)):
+            if marked and marked.partition("/")[0] in self._ours:
+                return marked
+        return None
 
     def _kill(self, pid: int, marked: str, log: Logger) -> None:
         """Kill a child of ours: its pid can't be another's before we reap it."""

@@ -204,6 +204,19 @@ def test_what_a_job_leaves_behind_is_ended_once_its_runner_is_gone(
     wait_until(lambda: not alive(left), "it is gone")
 
 
+def test_a_fork_that_a_job_leaves_behind_outlives_no_runner_and_holds_no_lock(
+    service: Service, client: Client
+) -> None:
+    start(service, ONE)
+    job = client.enqueue(jobs.LeaveFork(service.path("left")))
+    wait_until(lambda: job.status() == "succeeded", "its end", on_failure=service.tail)
+    [left] = map(int, marks(service.path("left")))
+    wait_until(lambda: left in children(service.pid, "horus q/1"), "it is adopted")
+    assert service.stop() == 0
+    assert service.events("orphan.ended", pid=left)
+    assert not alive(left)
+
+
 def test_what_is_not_marked_as_a_runners_is_let_live(service: Service, client: Client) -> None:
     start(service, ONE)
     free = client.enqueue(jobs.Leave(service.path("free"), marked=False))

@@ -150,6 +150,26 @@ class Leave(Job, queue="q"):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+class LeaveFork(Job, queue="q"):
+    """Leave a fork of this process behind that has a session of its own: of C's, as of a library.
+
+    Such a one holds all that its runner holds.
+    """
+
+    path: str
+
+    def execute(self) -> None:
+        libc = ctypes.CDLL(None)
+        if libc.fork() == 0:
+            libc.setsid()
+            if (left := libc.fork()) == 0:
+                libc.sleep(300)
+            mark(self.path, str(left))
+            os._exit(0)
+        while not marks(self.path):
+            time.sleep(0.001)
+
+
 class HangAfterwards(Job, queue="q"):
     """Have the runner hang where it puts back what this job changed."""
 
