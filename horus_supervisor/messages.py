@@ -153,14 +153,17 @@ class Born(Message, frozen=True):
 
 
 class Gone(Message, frozen=True):
-    """A runner is reaped; nothing of its process group is left."""
+    """A runner left and is reaped; nothing of its process group is left."""
 
     slot: int
     incarnation: int
 
 
 class Died(Message, frozen=True):
-    """A runner died without leaving: move its job. ``record`` is a crash record as JSON."""
+    """A runner died without leaving: move its job. ``record`` is a crash record as JSON.
+
+    Tells what ``Gone`` does too: of two messages one may not arrive.
+    """
 
     slot: int
     incarnation: int

@@ -183,14 +183,13 @@ class Keeper:
                 self.runners[message.slot, message.incarnation] = message
                 if (pidfd := linux.open_pidfd(message.pid)) is not None:
                     self.pidfds[message.slot, message.incarnation] = pidfd
-            case Gone():
-                self.runners.pop((message.slot, message.incarnation), None)
-                if (
-                    pidfd := self.pidfds.pop((message.slot, message.incarnation), None)
-                ) is not None:
+            case Gone() | Died():
+                life = message.slot, message.incarnation
+                self.runners.pop(life, None)
+                if (pidfd := self.pidfds.pop(life, None)) is not None:
                     os.close(pidfd)
-            case Died():
-                self.deaths.append(message)
+                if isinstance(message, Died):
+                    self.deaths.append(message)
             case Facts():
                 self._take_facts(message.facts)
             case Close():

@@ -23,7 +23,7 @@ from horus_supervisor.keeper.records import lost_record
 from horus_supervisor.lifecycle import Cause, Death, Disposition
 from horus_supervisor.logs import Logger, Sink
 from horus_supervisor.messages import Born, Died
-from horus_supervisor.scoreboard import SLOTS, Row
+from horus_supervisor.scoreboard import NOBODY_KNOWS, SLOTS, Row
 from horus_supervisor.store import operations, pending
 from horus_supervisor.store.clients import kill_clients
 from horus_supervisor.store.operation import Operation
@@ -89,18 +89,22 @@ def closed(keeper: Keeper) -> None:
 
 
 def supervisor_lost(keeper: Keeper) -> None:
-    """Our supervisor is gone: see that its runners are dead, then hand in what they held."""
+    """Our supervisor is gone: see that its runners are dead, then hand in what they held.
+
+    Where a slot has another runner than we were told of, words of our supervisor got lost with it:
+    that one's end, and maybe its death. Who holds the slot in Redis is not known: it counts as
+    started.
+    """
+    rows = {born.slot: keeper.board.read(born.slot) for born in keeper.runners.values()}
     for born in keeper.runners.values():
-        if born.own_group:
+        if born.own_group and rows[born.slot].incarnation == born.incarnation:
             linux.kill_group(born.pid)
     _see_them_dead(list(keeper.pidfds.values()))
     known = []
     for born in keeper.runners.values():
         row = keeper.board.read(born.slot)
-        if row.incarnation == born.incarnation:
-            known.append(_known(keeper, born.slot, row, born))
-    told = {born.slot for born in keeper.runners.values()}
-    for number in sorted(set(range(SLOTS)) - told):  # a runner that we were not told of yet
+        known.append(_known(keeper, born.slot, row, born))
+    for number in sorted(set(range(SLOTS)) - rows.keys()):  # a runner that we were not told of yet
         row = keeper.board.read(number)
         if row.executing_seq:
             known.append(_known(keeper, number, row))
@@ -109,9 +113,12 @@ def supervisor_lost(keeper: Keeper) -> None:
 
 def _known(keeper: Keeper, number: int, row: Row, born: Born | None = None) -> Known:
     host = keeper.boot.identity.host
+    executing, slot = row.executing_seq, Slot(keeper.me, number, row.incarnation).key
+    if born and row.incarnation != born.incarnation:
+        record = lost_record(Cause.SUPERVISOR_LOST, host, keeper.me, born)
+        return Known(slot, NOBODY_KNOWS, Death.LOST, msgspec.Raw(record))
     record = lost_record(Cause.SUPERVISOR_LOST, host, keeper.me, born, row)
-    slot = Slot(keeper.me, number, row.incarnation).key
-    return Known(slot, row.executing_seq, Death.LOST, msgspec.Raw(record))
+    return Known(slot, executing, Death.LOST, msgspec.Raw(record))
 
 
 def _see_them_dead(pidfds: list[int]) -> None:

@@ -92,7 +92,6 @@ class Deaths:
         reaped = reaped or children.reap(pid)
         row = self._crew.bury(seat)
         self._alive.pop((seat.slot, life.incarnation), None)
-        self._programs.tell_keeper(Gone(slot=seat.slot, incarnation=life.incarnation))
         self._orphans.end(self.log, life.identity.supervisor)
         asked = (
             life.draining
@@ -100,6 +99,7 @@ class Deaths:
             or time.monotonic_ns() - life.asked_ns > _YOUNG_S * 1e9
         )
         if left_in_order(reaped.status, row, life.incarnation):
+            self._programs.tell_keeper(Gone(slot=seat.slot, incarnation=life.incarnation))
             self._tell_exit(seat, life, pid, row.jobs_done)
             return asked
         oom_kills, others = self._oom_of(reaped.status)

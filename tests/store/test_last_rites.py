@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from horus_supervisor import linux, logs, messages
 from horus_supervisor.channel import Channel
 from horus_supervisor.keeper import rites
 from horus_supervisor.keeper.main import Keeper
-from horus_supervisor.lifecycle import JobState
+from horus_supervisor.lifecycle import Death, JobState
 from horus_supervisor.scoreboard import Scoreboard, SlotWriter
 from tests.support.store import Store, claimed
 
@@ -58,6 +60,39 @@ def test_a_job_that_was_being_handed_in_by_a_runner_not_told_of_counts_as_starte
     row.finishing(1)
     rites.supervisor_lost(keeper)
     assert store.state("job") == JobState.DEAD
+
+
+def test_a_job_of_a_runner_whose_death_was_told_too_late_counts_as_started(
+    store: Store, keeper: Keeper, board: Scoreboard
+) -> None:
+    store.add("job", max_attempts=1)
+    claimed(store.run(store.claim(store.member(0, 1))))
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:  # has its pid now
+        keeper._hear(
+            messages.Born(slot=0, incarnation=1, pid=stranger.pid, runner="q/1", group="q")
+        )
+        board.clear(0, 2)  # for its successor
+        rites.supervisor_lost(keeper)
+        assert stranger.poll() is None
+        stranger.kill()
+    assert store.state("job") == JobState.DEAD
+    [record] = store.records()
+    assert record["runner"] == "q/1"
+
+
+def test_a_death_that_is_told_says_that_its_runner_is_gone(keeper: Keeper) -> None:
+    keeper._hear(messages.Born(slot=0, incarnation=1, pid=os.getpid(), runner="q/1", group="q"))
+    keeper._hear(
+        messages.Died(
+            slot=0,
+            incarnation=1,
+            supervisor="sup",
+            executing=1,
+            death=Death.CRASHED,
+            record=msgspec.Raw(b"{}"),
+        )
+    )
+    assert (keeper.runners, keeper.pidfds) == ({}, {})
 
 
 def test_a_file_that_is_no_call_is_told_and_set_aside(keeper: Keeper, tmp_path: Path) -> None:
