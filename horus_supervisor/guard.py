@@ -47,6 +47,9 @@ def main(lifeline_fd: int, _lock_fd: int, _folder_fd: int, folder: str) -> None:
     except HorusError as error:
         print(f"horus: {error}", file=sys.stderr)
         sys.exit(1)
+    poll = select.poll()
+    for fd in (wakeup_r, lifeline_fd):
+        poll.register(fd, select.POLLIN)
     deadline: float | None = None
     while signal.SIGTERM not in asked:
         if os.waitpid(server, os.WNOHANG)[0]:
@@ -56,7 +59,7 @@ def main(lifeline_fd: int, _lock_fd: int, _folder_fd: int, folder: str) -> None:
         if deadline and time.monotonic() >= deadline:
             break
         wait_s = max(0.0, deadline - time.monotonic()) if deadline else None
-        ready, _, _ = select.select([wakeup_r, lifeline_fd], [], [], wait_s)
+        ready = [fd for fd, _ in poll.poll(None if wait_s is None else wait_s * 1000)]
         if wakeup_r in ready:
             os.read(wakeup_r, 4096)
         if lifeline_fd in ready:

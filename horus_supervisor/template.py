@@ -164,7 +164,7 @@ def import_jobs(boot: Boot) -> TemplateReady:
 def _hear(control: socket.socket) -> list[Asked]:
     """Wait for a request, and take those that lie behind it; none: nobody will ask any more."""
     asked: list[Asked] = []
-    while not asked or (len(asked) < _AT_ONCE and select.select([control], [], [], 0)[0]):
+    while not asked or (len(asked) < _AT_ONCE and _has_more(control.fileno(), 0.0)):
         data, fds, _, _ = socket.recv_fds(control, messages.REQUEST_MAX, _FDS + 1)
         if not data:
             break
@@ -174,6 +174,12 @@ def _hear(control: socket.socket) -> list[Asked]:
             os.set_inheritable(fd, False)  # nor a runner's pipes; recv_fds ignores its flags
         asked.append((request, fds))
     return asked
+
+
+def _has_more(fd: int, wait_s: float) -> bool:
+    poll = select.poll()  # not ``select``, which bears no number above 1023
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(wait_s * 1000))
 
 
 def _read(memory_fd: int) -> bytes:
@@ -218,7 +224,7 @@ def _fork_through_middle(
 def _listen(told: int, middle: int, runners: int) -> tuple[list[str], str]:
     """Take what the middle process tells; neither it nor the pipe is left afterwards."""
     text, why = b"", f"did not within {_MIDDLE_S} s"
-    while text.count(b"\n") < runners and select.select([told], [], [], _MIDDLE_S)[0]:
+    while text.count(b"\n") < runners and _has_more(told, _MIDDLE_S):
         more = os.read(told, 4096)
         if not more:
             why = "ended before it could tell"

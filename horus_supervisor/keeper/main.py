@@ -381,8 +381,7 @@ def main(channel_fd: int, board_fd: int, log_fd: int, *_held: int) -> None:
     )
     rest: list[messages.ToKeeper] = []
     while not rest and not channel.closed:
-        select.select([channel], [], [])
-        rest = channel.receive()
+        rest = channel.wait(60.0)
     if not rest:
         return
     boot, *rest = rest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -335,6 +336,26 @@ def test_the_limit_of_open_files_is_raised_at_the_start(service: Service) -> Non
 def test_as_many_open_files_as_doctor_asks_for_are_enough(service: Service, client: Client) -> None:
     most = FILES_OF_OURS + FILES_OF_A_RUNNER
     start(service, within=["sh", "-c", f'ulimit -n {most}; exec "$@"', "sh"])
+    job = client.enqueue(testjobs.Quick())
+    wait_until(lambda: job.status() == "succeeded", "the end", on_failure=service.tail)
+
+
+HOLD = """
+import os, sys
+for _ in range(1024):
+    os.set_inheritable(os.dup(0), True)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_programs_bear_the_numbers_of_descriptors_that_350_runners_make(
+    service: Service, client: Client
+) -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most < 1200:
+        pytest.skip("no more than 1200 files may be open here")
+    with_room = ["sh", "-c", 'ulimit -Sn 1200; exec "$@"', "sh"]
+    start(service, within=[*with_room, sys.executable, "-c", HOLD])
     job = client.enqueue(testjobs.Quick())
     wait_until(lambda: job.status() == "succeeded", "the end", on_failure=service.tail)
 
