@@ -25,8 +25,11 @@ CORE_S = 30.0
 
 
 def kill(life: Life, slot: int, board: Scoreboard, cause: Cause | None, now: float) -> bool:
-    """Kill a runner; False where it has to be looked at again at the next turn."""
-    if life.pid is None:
+    """Kill a runner; False where it has to be looked at again at the next turn.
+
+    Who died before, one of many in a moment, died of something else.
+    """
+    if life.pid is None or children.has_ended(life.pid):
         return False
     overdue, beats = life.overdue_seq, life.pulse.beats
 

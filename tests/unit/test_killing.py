@@ -62,6 +62,20 @@ def test_a_core_dump_is_waited_for_within_bounds(board: Scoreboard, tmp_path: Pa
         core.unlink()
 
 
+@pytest.mark.parametrize("cause", [Cause.STUCK, Cause.MEMORY, None])
+def test_who_died_and_was_not_reaped_yet_died_of_no_cause_of_ours(
+    board: Scoreboard, cause: Cause | None
+) -> None:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(3)
+    wait_until(lambda: children.has_ended(pid), "it has ended")
+    runner = life(pid)
+    assert not killing.kill(runner, 0, board, cause, 100.0)
+    assert not runner.killed
+    os.waitpid(pid, 0)
+
+
 def test_who_made_a_sign_of_life_meanwhile_is_not_stuck(board: Scoreboard) -> None:
     pid = os.fork()
     if pid == 0:
