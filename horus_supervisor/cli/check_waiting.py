@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 
-from horus_supervisor.config.describe import address
 from horus_supervisor.config.schema import Config
 from horus_supervisor.errors import HorusError
 from horus_supervisor.lifecycle import JobState
@@ -42,7 +41,7 @@ class Waiting:
 def look(config: Config) -> tuple[list[Waiting], str | None]:
     """Fetch samples from the queues that the file serves; and why that was not possible."""
     queues = {queue for group in config.groups if group.runners for queue in group.queues}
-    wire = Wire(address(config), timeout_s=TIMEOUT_S)
+    wire = Wire(config.redis.address, timeout_s=TIMEOUT_S)
     with contextlib.closing(wire):
         try:
             overview = wire.run(operations.overview(config.redis.namespace))

@@ -42,11 +42,10 @@ def look(config: Config) -> Iterator[Finding]:
 
 def file(config: Config) -> Iterator[Finding]:
     """Judge the file: who may read a password in it, and where its code is looked for."""
-    mode = config.file.stat().st_mode
-    if mode & stat.S_IROTH and _has_password(config.redis.url):
+    holder = config.redis.url_file or config.file
+    if config.redis.address.password and holder.stat().st_mode & stat.S_IROTH:
         why = "it holds Redis's password"
-        hint = f"chmod o-r {config.file}"
-        yield warning("file", f"everybody here may read {config.file}", why, hint)
+        yield warning("file", f"everybody here may read {holder}", why, f"chmod o-r {holder}")
     else:
         yield ok("file", f"{config.file}: {count(len(config.groups), 'group')}")
     for path in config.supervisor.path:
@@ -55,14 +54,10 @@ def file(config: Config) -> Iterator[Finding]:
             yield error("path", f"there is no folder {path}", why, "mend [supervisor] path")
 
 
-def _has_password(url: str) -> bool:
-    return "@" in url
-
-
 def folders(config: Config) -> Iterator[Finding]:
     """Judge whether the service could write where it must, if we ran it."""
-    needed = {"state_dir": config.supervisor.state_dir, "embedded Redis": config.redis.folder}
-    for check, folder in needed.items():
+    embedded = config.redis.address.folder
+    for check, folder in (("state_dir", config.supervisor.state_dir), ("embedded Redis", embedded)):
         if folder is None:
             continue
         there = next(place for place in (folder, *folder.parents) if place.exists())
@@ -79,7 +74,7 @@ def folders(config: Config) -> Iterator[Finding]:
 
 def server(config: Config) -> Iterator[Finding]:
     """Find that there is no program to start as the embedded Redis."""
-    if config.redis.folder is None:
+    if config.redis.address.folder is None:
         return
     try:
         find_server()

@@ -221,7 +221,6 @@ def _in_file(asked: Asked, name: str, named_by: str, whole: bool) -> Place:
         raise usage("--namespace goes with --url: a file names its own, in [redis] namespace")
     from pathlib import Path
 
-    from horus_supervisor.address import parse_url
     from horus_supervisor.config.load import load, load_redis
 
     file, quoted = Path(name), shlex.quote(name)
@@ -237,9 +236,8 @@ def _in_file(asked: Asked, name: str, named_by: str, whole: bool) -> Place:
             if whole:
                 raise
             redis, mistakes = load_redis(file, error), len(error.mistakes)
-        address = parse_url(redis.url, base=file.absolute().parent)
     return Place(
-        address,
+        redis.address,
         redis.namespace,
         lambda: _line_of_url(file),
         config,

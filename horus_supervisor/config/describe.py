@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from horus_supervisor.address import Address, parse_url
 from horus_supervisor.config.schema import Config, GroupConfig
-
-
-def address(config: Config) -> Address:
-    """Tell where the file's Redis is."""
-    return parse_url(config.redis.url, base=config.file.parent)
 
 
 def would_run(config: Config) -> dict[str, Any]:
     """Tell what the file would run; durations are seconds, sizes are bytes."""
-    where = address(config)
+    where = config.redis.address
     return {
         "config": str(config.file),
         "redis": {

@@ -203,8 +203,9 @@ class _Reading:
         if "url" in given and "url_file" in given:
             self.wrong(("redis", "url_file"), "url is there too: keep one of them")
         elif secret is not None:
+            values["url_file"] = _absolute(secret, self._file)
             try:
-                values["url"] = read_url(_absolute(secret, self._file))
+                values["url"] = read_url(values["url_file"])
             except WrongValue as error:
                 self.wrong(("redis", "url_file"), str(error))
         if (values["url"] or "").startswith(("embedded:", "rediss:")):  # these may name files

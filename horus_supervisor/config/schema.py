@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from horus_supervisor.address import Address, parse_url
+
 
 @dataclass(frozen=True, slots=True)
 class RedisConfig:
@@ -19,12 +21,13 @@ class RedisConfig:
     url: str = field(repr=False)
     """As in the file or in its ``url_file``; the files that it names are absolute here."""
     namespace: str
+    url_file: Path | None = None
+    """Where the URL was read, if not in the configuration file itself."""
 
     @property
-    def folder(self) -> Path | None:
-        """The folder of an embedded Redis; None where another one is used."""
-        _, embedded, folder = self.url.partition("embedded:")
-        return Path(folder) if embedded else None
+    def address(self) -> Address:
+        """What the URL says; its ``folder`` is that of an embedded Redis."""
+        return parse_url(self.url)
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ def serve(config: Config, watch: Watch, log_format: str | None) -> int:
 
     wanted = log_format or config.log.format or ("console" if os.isatty(1) else "json")
     try:
-        lock_fd, folder = lock.take(config.supervisor.state_dir), config.redis.folder
+        lock_fd, folder = lock.take(config.supervisor.state_dir), config.redis.address.folder
         held = lock.Held(lock_fd, None if folder is None else lock.take_folder(folder))
     except (HorusError, OSError) as error:
         print(f"horus-supervisor: {error}", file=sys.stderr)

@@ -158,7 +158,7 @@ def read(path: Path, in_force: Config) -> tuple[Config, list[str]]:
 
 
 def _value(config: Config, table: str, key: keys.Key) -> object:
-    return getattr(getattr(config, table), key.field, None)  # `url_file` is read into `url`
+    return getattr(getattr(config, table), key.field)
 
 
 def changes(before: Config, after: Config) -> str:

@@ -285,7 +285,7 @@ class Supervisor:
         assert self._lifeline is not None
         assert self._folder_fd is not None
         fds = [self._lifeline[0], self._lock_fd, self._folder_fd]
-        self._programs.start_guard(str(self.config.redis.folder), fds)
+        self._programs.start_guard(str(self.config.redis.address.folder), fds)
 
     def _start_template(self, template: Template) -> None:
         self._programs.start_template(template, self._board.fd, self._lock_fd, self._hear_template)

@@ -172,6 +172,12 @@ def test_a_relative_file_is_relative_to_the_working_folder(
     assert config.redis.url == f"embedded:{tmp_path}/r"
 
 
+@pytest.mark.parametrize("url", ["unix:///srv/embedded:r/redis.sock", "redis://:embedded:p@r1"])
+def test_a_redis_is_embedded_by_how_its_url_begins(url: str) -> None:
+    config = parse(f'[redis]\nurl = "{url}"\n', FILE)
+    assert config.redis.address.folder is None
+
+
 def test_a_file_from_another_editor_is_read_too(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_bytes("\ufeff[queues]\r\nemails = 2\r\n".encode())

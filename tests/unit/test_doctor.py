@@ -159,6 +159,20 @@ def test_a_password_that_everybody_reads_and_a_missing_folder_are_found(tmp_path
     assert troubles(checks_of_machine.file(bad)) == [("error", "path")]
 
 
+def test_a_password_in_a_file_of_its_own_is_looked_for_there(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("redis://:secret@r1")
+    secret.chmod(0o600)
+    file = tmp_path / "config.toml"
+    file.write_text("[redis]\nurl_file = 'secret'\n")
+    file.chmod(0o644)
+    seen = parse(file.read_text(), file)
+    assert troubles(checks_of_machine.file(seen)) == []
+    secret.chmod(0o644)
+    [found] = [one for one in checks_of_machine.file(seen) if one.level is not Level.OK]
+    assert found.what == f"everybody here may read {secret}"
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_we_may_not_write_in_is_found(tmp_path: Path) -> None:
     seen = config(tmp_path, '[supervisor]\nstate_dir = "var"\n')
