@@ -12,7 +12,6 @@ import functools
 import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from horus_supervisor.errors import HorusError
@@ -35,14 +34,13 @@ def connect(
     *,
     timeout_s: float = 5.0,
     name: str | None = None,
-    base: Path | None = None,
 ) -> AsyncConnection:
     """Make a driver; nothing is connected before the first call.
 
     Of a ``redis.asyncio.Redis`` only the server and credentials are taken. Parameters and errors:
     as ``horus_supervisor.store.connection.connect``.
     """
-    return AsyncConnection(*links.for_asyncio(url_or_redis, name, base), timeout_s)
+    return AsyncConnection(*links.for_asyncio(url_or_redis, name), timeout_s)
 
 
 @dataclass(slots=True, eq=False)
@@ -73,13 +71,13 @@ class AsyncConnection:
         self._idle: _Idle | None = None
         self._version_known = False
 
-    async def run(self, operation: Operation[T], *, within_s: float | None = None) -> T:
-        """Carry out one operation in one round trip, ``within_s`` (default: ``timeout_s``).
+    async def run(self, operation: Operation[T]) -> T:
+        """Carry out one operation in one round trip.
 
         Raises: ``RedisAway`` or ``ServiceNotRunning`` where it did not happen, ``ReplyLost`` where
         it may have, ``QueueFull``, ``RedisRefused``.
         """
-        [outcome] = await self.attempt([operation], within_s=within_s)
+        [outcome] = await self.attempt([operation])
         if isinstance(outcome, HorusError):
             raise outcome
         return outcome
@@ -87,10 +85,10 @@ class AsyncConnection:
     async def attempt(
         self, operations: Sequence[Operation[T]], *, within_s: float | None = None
     ) -> list[T | HorusError]:
-        """Carry out operations in one round trip: results, an error where Redis refused one.
+        """Carry out operations in one round trip, ``within_s`` (default: ``timeout_s``).
 
-        Raises: ``RedisAway`` or ``ServiceNotRunning`` where none happened, ``ReplyLost`` where some
-        or all may have.
+        Gives results, an error where Redis refused one. Raises: ``RedisAway`` or
+        ``ServiceNotRunning`` where none happened, ``ReplyLost`` where some or all may have.
         """
         talk = exchange.call(operations, self._encoder, self.address)
         async with self._lend(operations[0].script.name, within_s) as link:

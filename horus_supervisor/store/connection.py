@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from horus_supervisor.errors import HorusError, ReplyLost
@@ -41,15 +40,14 @@ def connect(
     *,
     timeout_s: float = 5.0,
     name: str | None = None,
-    base: Path | None = None,
 ) -> Connection:
     """Make a driver; nothing is connected before the first call.
 
     Of a ``redis.Redis`` only the server and credentials are taken, the client itself is left alone.
-    ``timeout_s`` limits each call in sum, connecting included; ``name`` is shown by CLIENT LIST;
-    ``base`` is what files in a URL are relative to. Raises: ``AddressError``, ``TypeError``.
+    ``timeout_s`` limits each call in sum, connecting included; ``name`` is shown by CLIENT LIST.
+    Raises: ``AddressError``, ``TypeError``.
     """
-    return Connection(*links.for_threads(url_or_redis, name, base), timeout_s)
+    return Connection(*links.for_threads(url_or_redis, name), timeout_s)
 
 
 @dataclass(slots=True, eq=False)
@@ -74,13 +72,13 @@ class Connection:
         self._idle = _Idle()
         self._version_known = False
 
-    def run(self, operation: Operation[T], *, within_s: float | None = None) -> T:
-        """Carry out one operation in one round trip, ``within_s`` (default: ``timeout_s``).
+    def run(self, operation: Operation[T]) -> T:
+        """Carry out one operation in one round trip.
 
         Raises: ``RedisAway`` or ``ServiceNotRunning`` where it did not happen, ``ReplyLost`` where
         it may have, ``QueueFull``, ``RedisRefused``.
         """
-        [outcome] = self.attempt([operation], within_s=within_s)
+        [outcome] = self.attempt([operation])
         if isinstance(outcome, HorusError):
             raise outcome
         return outcome
@@ -88,10 +86,10 @@ class Connection:
     def attempt(
         self, operations: Sequence[Operation[T]], *, within_s: float | None = None
     ) -> list[T | HorusError]:
-        """Carry out operations in one round trip: results, an error where Redis refused one.
+        """Carry out operations in one round trip, ``within_s`` (default: ``timeout_s``).
 
-        Raises: ``RedisAway`` or ``ServiceNotRunning`` where none happened, ``ReplyLost`` where some
-        or all may have.
+        Gives results, an error where Redis refused one. Raises: ``RedisAway`` or
+        ``ServiceNotRunning`` where none happened, ``ReplyLost`` where some or all may have.
         """
         talk = exchange.call(operations, self._encoder, self.address)
         with self._lend(operations[0].script.name, within_s) as link:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from horus_supervisor.address import Address, parse_url
@@ -39,19 +38,18 @@ _THEIRS = (
 
 
 def for_threads(
-    server: str | Address | redis.Redis, name: str | None, base: Path | None
+    server: str | Address | redis.Redis, name: str | None
 ) -> tuple[Address, functools.partial[Link]]:
     """Tell where a server is, and how to make a connection to it, which keeps a ``deadline``.
 
     ``server``: a URL, its address, or a client whose server and credentials are taken; ``name`` is
-    shown by CLIENT LIST; ``base`` is what files in a URL are relative to. Raises: ``AddressError``,
-    ``TypeError``.
+    shown by CLIENT LIST. Raises: ``AddressError``, ``TypeError``.
     """
     import redis
     from redis import connection
     from redis.retry import Retry
 
-    address, cls, options = _server(server, redis.Redis, connection, base)
+    address, cls, options = _server(server, redis.Redis, connection)
     options |= _manners(issubclass(cls, connection.SSLConnection), Retry, name)
     if address.path is not None and len(address.path.encode()) > SHORT:
         cls = _any_length(cls)
@@ -59,7 +57,7 @@ def for_threads(
 
 
 def for_asyncio(
-    server: str | Address | redis.asyncio.Redis, name: str | None, base: Path | None
+    server: str | Address | redis.asyncio.Redis, name: str | None
 ) -> tuple[Address, functools.partial[Link]]:
     """Tell the same for connections of redis-py's that are awaited; these have no timeouts.
 
@@ -69,7 +67,7 @@ def for_asyncio(
     from redis.asyncio import connection
     from redis.asyncio.retry import Retry
 
-    address, cls, options = _server(server, redis.asyncio.Redis, connection, base)
+    address, cls, options = _server(server, redis.asyncio.Redis, connection)
     if cls is connection.UnixDomainSocketConnection:
         cls = _awaited_any_length()
     options |= _manners(issubclass(cls, connection.SSLConnection), Retry, name)
@@ -78,10 +76,10 @@ def for_asyncio(
 
 
 def _server(
-    server: Any, client: type[Any], connection: Any, base: Path | None
+    server: Any, client: type[Any], connection: Any
 ) -> tuple[Address, Class, dict[str, Any]]:
     if isinstance(server, str):
-        server = parse_url(server, base=base)
+        server = parse_url(server)
     if isinstance(server, Address):
         return server, *_of_address(server, connection)
     if isinstance(server, client):

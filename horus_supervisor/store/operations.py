@@ -290,9 +290,9 @@ def unhold(
     return _call("unhold", namespace, (name, unless_code, most), read)
 
 
-def rotate(namespace: str, keep_finished_s: float = KEEP_FINISHED_S) -> Operation[str]:
+def rotate(namespace: str) -> Operation[str]:
     """Forget ids that finished long ago: ``ok``, or ``early`` where that was just done."""
-    return _call("rotate", namespace, (int(keep_finished_s * 1000),), _word)
+    return _call("rotate", namespace, (KEEP_FINISHED_S * 1000,), _word)
 
 
 # --- operators -------------------------------------------------------------------------------

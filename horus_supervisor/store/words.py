@@ -67,9 +67,9 @@ def unreachable(address: Address, error: OSError | None, why: str | None = None)
     return RedisAway(f"can't reach Redis at {address.safe}: {why or reason(error)}")
 
 
-def lost(address: Address, error: OSError | None, why: str | None = None) -> ReplyLost:
+def lost(address: Address, error: OSError | None) -> ReplyLost:
     """Name a connection that broke after a call was sent: it may have happened."""
-    return ReplyLost(f"lost Redis at {address.safe} before it answered: {why or reason(error)}")
+    return ReplyLost(f"lost Redis at {address.safe} before it answered: {reason(error)}")
 
 
 def refusal(address: Address, what: str, text: str) -> HorusError:

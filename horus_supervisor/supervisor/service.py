@@ -198,7 +198,7 @@ class Supervisor:
         """Stop in order; a second call skips the wait for running jobs."""
         timeout_s = self.config.supervisor.shutdown_timeout_s
         if self._stop is None:
-            self._stop = Stop(now, now + timeout_s)
+            self._stop = Stop(now + timeout_s)
             self._standing.stop_begins()
             self._log.info(Event.SUPERVISOR_STOPPING, signal=why, shutdown_timeout_s=timeout_s)
         else:

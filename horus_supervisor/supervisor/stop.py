@@ -8,7 +8,6 @@ import msgspec
 class Stop(msgspec.Struct):
     """A stop that was asked for. Times are monotonic seconds."""
 
-    asked_at: float
     interrupt_at: float
     goodbye_at: float | None = None
     keepers: int = 2  # how many may yet be started for what one that died left over
