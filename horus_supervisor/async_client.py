@@ -53,8 +53,9 @@ class AsyncClient:
     Parameters: ``url_or_redis``, a Redis URL (``embedded:DIR`` relative to the working folder) or a
     client of redis-py's whose server is used (default: the environment's ``HORUS_URL``, else
     ``redis://localhost:6379/0``); ``namespace``, shared with the service; ``timeout``, seconds that
-    a call takes at most, a broken one being repeated until then; ``max_payload_bytes``.
-    Raises: ``HorusError`` for a URL that can't be used.
+    a call takes at most, a broken one being repeated until then; ``max_payload_bytes``, of a job's
+    arguments as JSON (256 KiB). Raises: ``HorusError`` for a URL that can't be used, ``TypeError``
+    for another client, ``ValueError`` for such a namespace or timeout.
     """
 
     def __init__(

@@ -18,7 +18,8 @@ from horus_supervisor.enqueue import Enqueue, prepare, prepare_many, prepare_raw
 from horus_supervisor.errors import HorusError
 from horus_supervisor.ids import valid_job_name
 from horus_supervisor.job.codec import MAX_PAYLOAD_BYTES
-from horus_supervisor.job.definition import Job, in_seconds, valid_timeout
+from horus_supervisor.job.definition import Job
+from horus_supervisor.job.numbers import TIMEOUTS, in_seconds, valid_timeout
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 from horus_supervisor.store.connection import connect
@@ -35,7 +36,7 @@ DEFAULT_URL = "redis://localhost:6379/0"
 def check_settings(namespace: str, timeout: float) -> None:
     """Refuse what no client can work with. Raises: ``ValueError``."""
     if not valid_timeout(timeout):
-        raise ValueError(f"timeout={timeout!r}: seconds, more than 0{in_seconds(timeout)}")
+        raise ValueError(f"timeout={timeout!r}: {TIMEOUTS}{in_seconds(timeout)}")
     if not valid_job_name(namespace) or not namespace.isascii() or set(namespace) & set("{}"):
         raise ValueError(f"namespace={namespace!r}: printable ASCII, no white space, no braces")
 
@@ -66,8 +67,9 @@ class Client:
     Parameters: ``url_or_redis``, a Redis URL (``embedded:DIR`` relative to the working folder) or a
     client of redis-py's whose server is used (default: the environment's ``HORUS_URL``, else
     ``redis://localhost:6379/0``); ``namespace``, shared with the service; ``timeout``, seconds that
-    a call takes at most, a broken one being repeated until then; ``max_payload_bytes``.
-    Raises: ``HorusError`` for a URL that can't be used.
+    a call takes at most, a broken one being repeated until then; ``max_payload_bytes``, of a job's
+    arguments as JSON (256 KiB). Raises: ``HorusError`` for a URL that can't be used, ``TypeError``
+    for another client, ``ValueError`` for such a namespace or timeout.
     """
 
     def __init__(

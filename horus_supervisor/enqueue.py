@@ -25,14 +25,8 @@ from horus_supervisor.ids import (
     valid_tag,
 )
 from horus_supervisor.job.codec import MAX_PAYLOAD_BYTES, check_raw, encode
-from horus_supervisor.job.definition import (
-    MAX_ATTEMPTS,
-    MAX_COUNT,
-    Job,
-    in_seconds,
-    valid_count,
-    valid_timeout,
-)
+from horus_supervisor.job.definition import MAX_ATTEMPTS, Job
+from horus_supervisor.job.numbers import COUNTS, TIMEOUTS, in_seconds, valid_count, valid_timeout
 from horus_supervisor.store import operations
 from horus_supervisor.store.operation import Operation
 
@@ -203,10 +197,9 @@ def _checked(
     if id is not None and not valid_job_id(id):
         raise PayloadError(_bad_id(id))
     if not valid_count(max_attempts):
-        raise PayloadError(f"max_attempts={max_attempts!r}: from 1 to {MAX_COUNT}")
+        raise PayloadError(f"max_attempts={max_attempts!r}: {COUNTS}")
     if timeout is not None and not valid_timeout(timeout):
-        why = f"seconds, more than 0, at most ten years{in_seconds(timeout)}"
-        raise PayloadError(f"timeout={timeout!r}: {why}")
+        raise PayloadError(f"timeout={timeout!r}: {TIMEOUTS}{in_seconds(timeout)}")
     if delay is not None and at is not None:
         raise PayloadError("delay and at: give one of them")
     return Enqueue(
@@ -259,10 +252,7 @@ def _expiry(expires: float | datetime | None) -> dict[str, int]:
     if isinstance(expires, datetime):
         return {"expires_ms": _due_ms("expires", expires)}
     if not valid_timeout(expires):
-        raise PayloadError(
-            f"expires={expires!r}: seconds, more than 0, at most ten years, or a datetime"
-            f"{in_seconds(expires)}"
-        )
+        raise PayloadError(f"expires={expires!r}: {TIMEOUTS}, or a datetime{in_seconds(expires)}")
     return {"expires_after_ms": _whole_ms(expires)}
 
 

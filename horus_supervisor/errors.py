@@ -95,7 +95,7 @@ class EnqueueUnknown(HorusError, ConnectionError):
     """An enqueue was sent and not all of it answered: repeat it with its ids, which is safe.
 
     ``id=error.job_id`` for one job (``job_id`` is the first that may not be on its queue), for many
-    ``ids=error.job_ids``. Safe until ``keep_finished`` after a job's end.
+    ``ids=error.job_ids``. Safe until a minute after a job's end.
     """
 
     def __init__(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LIMIT = 20
 COUNTED = 10_000
-"""Most records that ``--by`` looks at: as many as Redis keeps."""
+"""Most records that ``--by`` looks at: more than Redis keeps."""
 
 COLUMNS = (
     Column("WHEN"),

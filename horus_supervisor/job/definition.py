@@ -9,11 +9,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, ClassVar, Never, dataclass_transform
 
 from horus_supervisor.backoff import retry_in_s
@@ -29,12 +27,10 @@ from horus_supervisor.job.fields import (
     refuse_init_vars,
     type_name,
 )
+from horus_supervisor.job.numbers import COUNTS, TIMEOUTS, in_seconds, valid_count, valid_timeout
 
 MAX_ATTEMPTS = 12
 """Default attempts of a job; with the default ``retry_in`` they take about eleven hours."""
-
-MAX_COUNT = 1_000_000
-MAX_TIMEOUT_S = 10 * 365 * 86400.0
 
 _CALLED = {"execute": (), "retry_in": ("attempt", "error"), "on_crash": ("crash",)}
 """Methods of a job that we call, and what with."""
@@ -252,34 +248,12 @@ def _check_options(cls: type[Job], options: JobOptions) -> None:
     if not valid_queue_name(options.queue):
         raise refuse("queue", options.queue, f"a queue's name is {QUEUE_NAMES}")
     if options.timeout_s is not None and not valid_timeout(options.timeout_s):
-        allowed = f"seconds, more than 0, at most ten years{in_seconds(options.timeout_s)}"
+        allowed = f"{TIMEOUTS}{in_seconds(options.timeout_s)}"
         raise refuse("timeout", options.timeout_s, allowed)
     if not valid_count(options.max_attempts):
-        raise refuse("max_attempts", options.max_attempts, f"from 1 to {MAX_COUNT}")
+        raise refuse("max_attempts", options.max_attempts, COUNTS)
     if options.max_crashes is not None and not valid_count(options.max_crashes):
-        raise refuse("max_crashes", options.max_crashes, f"from 1 to {MAX_COUNT}, or None")
-
-
-def valid_count(value: object) -> bool:
-    """Tell whether this is a number of attempts or crashes: an int from 1 to a million."""
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_COUNT
-
-
-def valid_timeout(value: object) -> bool:
-    """Tell whether a job may be given so many seconds: more than 0, at most ten years."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return not math.isnan(value) and 0 < value <= MAX_TIMEOUT_S
-
-
-def in_seconds(value: object) -> str:
-    """Say how a value that should be a number of seconds becomes one; else nothing."""
-    match value:
-        case timedelta():
-            return f"; .total_seconds() of a timedelta, here {value.total_seconds():g}"
-        case str():
-            return "; a number, not a text"
-    return ""
+        raise refuse("max_crashes", options.max_crashes, f"{COUNTS}, or None")
 
 
 def _check_methods(cls: type[Job]) -> None:

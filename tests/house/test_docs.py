@@ -15,7 +15,8 @@ from horus_supervisor import events, lifecycle
 from horus_supervisor.config import keys
 from horus_supervisor.config.load import parse
 from horus_supervisor.job.codec import MAX_DEPTH, MAX_PAYLOAD_BYTES
-from horus_supervisor.job.definition import MAX_ATTEMPTS, MAX_COUNT, Job
+from horus_supervisor.job.definition import MAX_ATTEMPTS, Job
+from horus_supervisor.job.numbers import MAX_COUNT
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations, words
 from horus_supervisor.store.operation import SCRIPTS
