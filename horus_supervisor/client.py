@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from horus_supervisor.clock import SystemClock
 from horus_supervisor.enqueue import Enqueue, prepare, prepare_many, prepare_raw
 from horus_supervisor.errors import HorusError
-from horus_supervisor.ids import valid_job_name
+from horus_supervisor.ids import NAMESPACES, valid_namespace
 from horus_supervisor.job.codec import MAX_PAYLOAD_BYTES
 from horus_supervisor.job.definition import Job
 from horus_supervisor.job.numbers import TIMEOUTS, in_seconds, valid_timeout
@@ -37,8 +37,8 @@ def check_settings(namespace: str, timeout: float) -> None:
     """Refuse what no client can work with. Raises: ``ValueError``."""
     if not valid_timeout(timeout):
         raise ValueError(f"timeout={timeout!r}: {TIMEOUTS}{in_seconds(timeout)}")
-    if not valid_job_name(namespace) or not namespace.isascii() or set(namespace) & set("{}"):
-        raise ValueError(f"namespace={namespace!r}: printable ASCII, no white space, no braces")
+    if not valid_namespace(namespace):
+        raise ValueError(f"namespace={namespace!r}: {NAMESPACES}")
 
 
 def default_url() -> str:

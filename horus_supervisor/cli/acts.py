@@ -98,14 +98,7 @@ def _choice(verb: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--job", metavar="JOB", help="Dead jobs of this name, or so ending: RenderPdf."
         ),
-        click.option(
-            "-q",
-            "--queue",
-            metavar="Q",
-            callback=names.queue,
-            shell_complete=completing.queues,
-            help="With --all or --job: only of this queue.",
-        ),
+        names.queue_option(help="With --all or --job: only of this queue."),
         click.option(
             "--since", metavar="D", callback=duration, help="... that died in the last 10m."
         ),

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from horus_supervisor.cli.job_rows import how
-
 FIELDS = (
     *("crash_id", "timestamp", "host", "supervisor", "runner", "group", "pid"),
     *("cause", "signal", "exit_code", "core_dumped"),
@@ -17,6 +15,16 @@ FIELDS = (
 )
 
 Record = dict[str, Any]
+
+
+def how(record: Record) -> str:
+    """Say how a runner died: ``SIGSEGV``, ``exit 3``, ``timeout``."""
+    match record.get("cause"):
+        case "signal" if record.get("signal"):
+            return str(record["signal"])
+        case "exit" if record.get("exit_code") is not None:
+            return f"exit {record['exit_code']}"
+    return str(record.get("cause") or "unknown")
 
 
 def whole(record: Record) -> Record:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from horus_supervisor.cli import crash_rows, ids, names, output
-from horus_supervisor.cli.crash_rows import Record
-from horus_supervisor.cli.job_rows import how
-from horus_supervisor.cli.jobs import short_name
+from horus_supervisor.cli.crash_rows import Record, how
+from horus_supervisor.cli.job_rows import short_name
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import clock, duration, milliseconds
 from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from horus_supervisor.cli import completing, names, output
+from horus_supervisor.cli import names, output
 from horus_supervisor.cli.classes import find_class, not_found, so_ending
 from horus_supervisor.cli.errors import Failure, usage
 from horus_supervisor.cli.times import duration, moment
@@ -29,14 +29,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog="""Example: horus enqueue shop.SendMail --args '{"to": "a@b.org"}'""")
 @click.argument("job", metavar="JOB")
-@click.option(
-    "-q",
-    "--queue",
-    metavar="Q",
-    callback=names.queue,
-    shell_complete=completing.queues,
-    help="Instead of the job class's.",
-)
+@names.queue_option(help="Instead of the job class's.")
 @click.option("--args", "text", metavar="JSON", default="{}", help="An object: field -> value.")
 @click.option("--delay", metavar="D", callback=duration, help="Start so much later: 90s, 1h30m.")
 @click.option("--at", metavar="T", callback=moment, help="Start then: 2026-08-24T02:14:07Z.")
@@ -94,9 +87,8 @@ def _order(
     asked_for: dict[str, Any],
 ) -> Enqueue:
     from horus_supervisor.enqueue import prepare, prepare_raw
-    from horus_supervisor.job.codec import MAX_PAYLOAD_BYTES
 
-    most = place.config.supervisor.max_payload_bytes if place.config else MAX_PAYLOAD_BYTES
+    most = place.max_payload_bytes
     if cls is None:
         assert queue is not None  # or _class had failed
         return prepare_raw(name, text.encode(), queue, max_bytes=most, **asked_for)

@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from horus_supervisor.cli.crash_rows import how
 from horus_supervisor.clock import rfc3339
 from horus_supervisor.lifecycle import NEVER_MS, JobState
 from horus_supervisor.store import operations
@@ -84,24 +85,18 @@ def why(line: Note) -> str:
     """Say in a few words what went wrong: an error, or how a runner died."""
     facts = line.facts
     if facts.get("error_type"):
-        kind = facts["error_type"].rpartition(".")[2]  # as of a job's name: tables are narrow
-        return f"{kind}: {facts.get('error_message') or ''}".rstrip(": ")
+        return f"{short_name(facts['error_type'])}: {facts.get('error_message') or ''}".rstrip(": ")
     return how(facts) if facts.get("cause") else line.what
+
+
+def short_name(job: str) -> str:
+    """Give the last part of a job's name, which is what tables have room for."""
+    return job.rpartition(".")[2] or job
 
 
 def short_kind(name: str) -> str:
     """Name an error without the module, where that is ours or Python's own."""
     return re.sub(r"^(horus_supervisor|builtins)\.([\w.]*\.)?", "", name)
-
-
-def how(record: dict[str, Any]) -> str:
-    """Say how a runner died: ``SIGSEGV``, ``exit 3``, ``timeout``."""
-    match record.get("cause"):
-        case "signal" if record.get("signal"):
-            return str(record["signal"])
-        case "exit" if record.get("exit_code") is not None:
-            return f"exit {record['exit_code']}"
-    return str(record.get("cause") or "unknown")
 
 
 def list_jobs(

@@ -7,8 +7,16 @@ import time
 
 import click
 
-from horus_supervisor.cli import completing, ids, names, output
-from horus_supervisor.cli.job_rows import LISTED, job_row, known_queues, list_jobs, parked, why
+from horus_supervisor.cli import ids, names, output
+from horus_supervisor.cli.job_rows import (
+    LISTED,
+    job_row,
+    known_queues,
+    list_jobs,
+    parked,
+    short_name,
+    why,
+)
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, clock
 from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
@@ -17,15 +25,6 @@ from horus_supervisor.store import operations
 from horus_supervisor.store.rows import Listed
 
 LIMIT = 50
-
-queue_option = click.option(
-    "-q",
-    "--queue",
-    metavar="Q",
-    callback=names.queue,
-    shell_complete=completing.queues,
-    help="Only of this queue.",
-)
 
 ENDED = (JobState.SUCCEEDED, JobState.DISCARDED)
 STATES = (*LISTED, *ENDED)
@@ -51,7 +50,7 @@ DEAD_COLUMNS = (
 
 
 @click.command(epilog="Example: horus jobs --queue emails --state ready")
-@queue_option
+@names.queue_option(help="Only of this queue.")
 @click.option("--tag", metavar="T", callback=names.tag, help="Only with this tag.")
 @click.option("--state", type=click.Choice([str(s) for s in STATES]), help="Only in this state.")
 @click.option("--limit", metavar="N", type=names.Count(), default=LIMIT, show_default=True)
@@ -86,7 +85,7 @@ def jobs(asked: Asked, queue: str | None, tag: str | None, state: str | None, li
 
 
 @click.command(epilog="Example: horus dead --queue emails")
-@queue_option
+@names.queue_option(help="Only of this queue.")
 @click.option("--limit", metavar="N", type=names.Count(), default=LIMIT, show_default=True)
 @common_options
 @click.pass_obj
@@ -163,8 +162,3 @@ def _print_dead(found: list[Listed], reasons: dict[str, str]) -> None:
 def _tell_rest(shown: int, total: int, more: str = "") -> None:
     if shown < total:
         output.say(f"{shown} of {total}{' ' * bool(more)}{more}; more with --limit {total}")
-
-
-def short_name(job: str) -> str:
-    """Give the last part of a job's name, which is what tables have room for."""
-    return job.rpartition(".")[2] or job

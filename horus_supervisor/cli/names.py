@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import click
 
+from horus_supervisor.cli import completing
 from horus_supervisor.cli.errors import usage
 from horus_supervisor.ids import QUEUE_NAMES, TAGS, valid_queue_name, valid_tag
 
@@ -27,6 +31,20 @@ def queue(_: click.Context, option: click.Parameter, value: Typed) -> Typed:
             allowed = f"a queue's name is {QUEUE_NAMES}"
             raise usage(f"{option.opts[-1]} {name!r}: {allowed}")
     return value
+
+
+def queue_option(*name: str, help: str, multiple: bool = False) -> Callable[[Any], Any]:
+    """Make the option that names a queue; ``name``: of its parameter, where that is another."""
+    return click.option(
+        "-q",
+        "--queue",
+        *name,
+        metavar="Q",
+        multiple=multiple,
+        callback=queue,
+        shell_complete=completing.queues,
+        help=help,
+    )
 
 
 def tag(_: click.Context, option: click.Parameter, value: Typed) -> Typed:

@@ -68,11 +68,10 @@ def _runnable(store: Store, found: Found) -> str:
 def _execute(
     place: Place, found: Found, name: str, imports: tuple[str, ...], *, quiet: bool
 ) -> Ended:
-    from horus_supervisor.job.codec import MAX_PAYLOAD_BYTES
     from horus_supervisor.runner import alone
 
-    most = place.config.supervisor.max_payload_bytes if place.config else MAX_PAYLOAD_BYTES
-    return alone.execute(found, _class(place, name, imports), most, quiet=quiet)
+    cls = _class(place, name, imports)
+    return alone.execute(found, cls, place.max_payload_bytes, quiet=quiet)
 
 
 def _class(place: Place, name: str, imports: tuple[str, ...]) -> type[Job]:

@@ -16,8 +16,7 @@ from horus_supervisor.cli import ids, output, verdict
 from horus_supervisor.cli.crash_rows import Record
 from horus_supervisor.cli.errors import Exit, Failure, tell, usage
 from horus_supervisor.cli.house import Heard, House, Queue, Runner, Supervisor, see
-from horus_supervisor.cli.job_rows import names_waiting
-from horus_supervisor.cli.jobs import short_name
+from horus_supervisor.cli.job_rows import names_waiting, short_name
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, duration, milliseconds
 from horus_supervisor.cli.verdict import Verdict

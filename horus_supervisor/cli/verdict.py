@@ -9,10 +9,9 @@ from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
-from horus_supervisor.cli.crash_rows import Record
+from horus_supervisor.cli.crash_rows import Record, how
 from horus_supervisor.cli.house import House, Queue, Supervisor
-from horus_supervisor.cli.job_rows import how
-from horus_supervisor.cli.jobs import short_name
+from horus_supervisor.cli.job_rows import short_name
 from horus_supervisor.cli.output import count
 from horus_supervisor.cli.times import age, clock, milliseconds
 from horus_supervisor.lifecycle import DEATH_OF_CAUSE, Death

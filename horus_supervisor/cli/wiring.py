@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,12 +24,12 @@ from horus_supervisor.errors import (
     ReplyLost,
     ServiceNotRunning,
 )
+from horus_supervisor.ids import NAMESPACES, valid_namespace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from horus_supervisor.address import Address
-    from horus_supervisor.client import Client
     from horus_supervisor.config.schema import Config
     from horus_supervisor.enqueue import Enqueue
     from horus_supervisor.store.operation import Operation
@@ -69,6 +68,13 @@ class Place:
     again: str
     start: str = "horus-supervisor -c FILE"
     mistakes: int = 0
+
+    @property
+    def max_payload_bytes(self) -> int:
+        """How large a job's arguments may be: as the file says, or as by default."""
+        from horus_supervisor.job.codec import MAX_PAYLOAD_BYTES
+
+        return self.config.supervisor.max_payload_bytes if self.config else MAX_PAYLOAD_BYTES
 
 
 class Store:
@@ -169,26 +175,6 @@ def open_store(asked: Asked, *, whole: bool = False) -> Iterator[Store]:
         yield store
 
 
-@contextlib.contextmanager
-def open_client(place: Place) -> Iterator[Client]:
-    """Open a client, for verbs that enqueue or run jobs."""
-    from horus_supervisor.client import Client
-    from horus_supervisor.job.codec import MAX_PAYLOAD_BYTES
-
-    config = place.config
-    most = config.supervisor.max_payload_bytes if config else MAX_PAYLOAD_BYTES
-    with (
-        errors_in_words(place),
-        Client(
-            place.address,
-            namespace=place.namespace,
-            timeout=TIMEOUT_S,
-            max_payload_bytes=most,
-        ) as client,
-    ):
-        yield client
-
-
 def locate(asked: Asked, *, whole: bool = True) -> Place:
     """Find out where the jobs are: what was typed, else the environment, else ``config.toml``.
 
@@ -251,8 +237,8 @@ def _at_url(asked: Asked, url: str, origin: str) -> Place:
     from horus_supervisor.address import AddressError, parse_url
 
     namespace = asked.namespace or "horus"
-    if not re.fullmatch(r"[!-z|~]{1,200}", namespace):
-        raise usage(f"--namespace {namespace!r}: printable ASCII, no white space, no braces")
+    if not valid_namespace(namespace):
+        raise usage(f"--namespace {namespace!r}: {NAMESPACES}")
     try:
         address = parse_url(url)
     except AddressError as error:

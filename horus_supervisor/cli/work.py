@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import faulthandler
+from typing import TYPE_CHECKING
 
 import click
 
-from horus_supervisor.cli import completing, names, output
+from horus_supervisor.cli import names, output
 from horus_supervisor.cli.classes import import_modules
 from horus_supervisor.cli.errors import usage
-from horus_supervisor.cli.wiring import Asked, Place, common_options, locate, open_client
+from horus_supervisor.cli.wiring import Asked, Place, common_options, errors_in_words, locate
 from horus_supervisor.job import definition
+
+if TYPE_CHECKING:
+    from horus_supervisor.client import Client
 
 
 @click.command(epilog="Example: horus work -q emails --until-empty")
-@click.option(
-    "-q",
-    "--queue",
-    "queues",
-    metavar="Q",
-    multiple=True,
-    callback=names.queue,
-    shell_complete=completing.queues,
-    help="Serve this; repeatable.",
-)
+@names.queue_option("queues", help="Serve this; repeatable.", multiple=True)
 @click.option("--import", "imports", metavar="M", multiple=True, help="Import this module first.")
 @click.option("--until-empty", is_flag=True, help="Leave once the queues are empty.")
 @common_options
@@ -54,7 +49,7 @@ def work(
     limits = config.limits_for(wanted) if config else None
     if limits:
         set_variables(dict(limits.environment))
-    with open_client(place) as client:
+    with errors_in_words(place), _client(place) as client:
         executed = start_runner(
             client,
             wanted,
@@ -67,6 +62,13 @@ def work(
         output.print_json(work={"executed": executed})
     else:
         output.say(f"executed {executed} job{'s' * (executed != 1)}")
+
+
+def _client(place: Place) -> Client:
+    from horus_supervisor.client import Client
+
+    most = place.max_payload_bytes
+    return Client(place.address, namespace=place.namespace, max_payload_bytes=most)
 
 
 def _queues(place: Place, given: tuple[str, ...]) -> list[str]:
