@@ -229,13 +229,13 @@ class Crew:
             return False
         log_r, out_r, stacks = ours
         output = OutputPipe(out_r, self.outlet, self.log, lambda: self._about(seat))
-        lines = LinePipe(log_r, self.outlet, lambda text, cut: output.say(text, cut=cut))
+        lines = LinePipe(log_r, self.outlet, output.say)
         since = (now, time.monotonic_ns())
         version = template.app_version
         life = Life(identity, template, version, incarnation, group, *since, lines, output, stacks)
         seat.life = life
-        self.inbox.watch_bulk(log_r, lambda: self._drain(lines))
-        self.inbox.watch_bulk(out_r, lambda: self._drain(output))
+        self.inbox.watch_pipe(lines)
+        self.inbox.watch_pipe(output)
         return True
 
     def _about(self, seat: Seat) -> dict[str, object]:
@@ -300,11 +300,6 @@ class Crew:
             if seat.life:
                 seat.life.done_unheard = seat.life.done_then
                 seat.life.done_then = self.board.jobs_done(seat.slot)
-
-    def _drain(self, pipe: LinePipe | OutputPipe) -> None:
-        pipe.drain()
-        if pipe.ended and not pipe.closed:
-            self.inbox.forget(pipe.fd)
 
     # --- births and deaths ---------------------------------------------------------------------
 

@@ -13,6 +13,10 @@ import os
 import selectors
 import signal
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from horus_supervisor.supervisor.output import LinePipe, OutputPipe
 
 GATHER_S = 0.010
 
@@ -72,6 +76,16 @@ class Inbox:
         """Call ``handler`` when ``fd`` is readable, gathered with others."""
         self._patient.add(fd)
         self._all.register(fd, selectors.EVENT_READ, handler)
+
+    def watch_pipe(self, pipe: LinePipe | OutputPipe) -> None:
+        """Drain a pipe when it is readable, gathered with others, to its end."""
+
+        def drain() -> None:
+            pipe.drain()
+            if pipe.ended and not pipe.closed:
+                self.forget(pipe.fd)
+
+        self.watch_bulk(pipe.fd, drain)
 
     def watch_room(self, fd: int, handler: Handler, wanted: bool) -> None:
         """Call ``handler`` when ``fd`` has room, as long as that is ``wanted``."""

@@ -334,7 +334,7 @@ class OutputPipe(Pipe):
             self.say(self._rest, cut=True)
             self._rest = b""
 
-    def say(self, line: bytes, *, cut: bool = False) -> None:
+    def say(self, line: bytes, cut: bool = False) -> None:
         """Make ``output`` of it, several where it is long; ``cut``: it would have gone on."""
         before, mark, whose = line.partition(messages.WORDS)
         job = messages.read_words(whose) if mark else None

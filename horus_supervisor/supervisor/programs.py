@@ -86,7 +86,7 @@ class Template(Program):
                 socket.send_fds(self.socket, [words], fds)
             else:
                 _send_long(self.socket, words, fds)
-        except (BlockingIOError, OSError):
+        except OSError:
             return False
         return True
 
@@ -183,9 +183,9 @@ class Programs:
             finally:
                 os.close(log_w)
             undo.pop_all()
-        lines = LinePipe(log_r, self._outlet, lambda text, cut: output.say(text, cut=cut))
+        lines = LinePipe(log_r, self._outlet, output.say)
         self.keeper.lines = lines
-        self._inbox.watch_bulk(log_r, lambda: self._drain(lines))
+        self._inbox.watch_pipe(lines)
         channel: Channel[messages.FromKeeper] = Channel(ours, messages.from_keeper)
         self.channel = channel
         self._silence, self._patience_s = Silence(), patience_s(boot.lease_s)
@@ -224,11 +224,8 @@ class Programs:
 
     def start_guard(self, folder: str, fds: list[int]) -> None:
         """Start the embedded Redis under its guard; ``fds``: lifeline, lock, the folder's lock."""
-        self._exec(self.guard, (folder,), fds)
-
-    def _exec(self, program: Program, arguments: tuple[object, ...], fds: list[int]) -> OutputPipe:
-        start = children.start_program
-        return self._start(program, lambda out: start(program.module, arguments, fds, out))
+        start, module = children.start_program, self.guard.module
+        self._start(self.guard, lambda out: start(module, (folder,), fds, out))
 
     def _fork(self, program: Program, fds: list[int]) -> OutputPipe:
         """Start a program by a fork: it is some MB smaller so, and there at once."""
@@ -248,13 +245,8 @@ class Programs:
         program.output = output = OutputPipe(
             out_r, self._outlet, self.log, lambda: about, PROGRAM_TAIL_LINES
         )
-        self._inbox.watch_bulk(out_r, lambda: self._drain(output))
+        self._inbox.watch_pipe(output)
         return output
-
-    def _drain(self, pipe: LinePipe | OutputPipe) -> None:
-        pipe.drain()
-        if pipe.ended and not pipe.closed:
-            self._inbox.forget(pipe.fd)
 
     @property
     def keeper_lags(self) -> bool:
