@@ -163,12 +163,11 @@ class Renderer:
         return b"%b,%b\n" % (head, _encode(rest)[1:]) if rest else b"%b}\n" % head
 
     def _kind(self, level: str, event: str) -> bytes:
-        if event not in SENTENCES:
-            return b'"level":"%b","event":%b' % (level.encode(), _encode(event))
         kind = self._kinds.get((level, event))
         if kind is None:
             kind = b'"level":"%b","event":%b' % (level.encode(), _encode(event))
-            self._kinds[level, event] = kind
+            if event in SENTENCES:
+                self._kinds[level, event] = kind
         return kind
 
     def _fill(self, sentence: str, fields: Mapping[str, Any]) -> str:

@@ -9,11 +9,11 @@ jobs in the end.
 from __future__ import annotations
 
 import itertools
-import random
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
+from horus_supervisor.backoff import between
 from horus_supervisor.clock import Clock
 from horus_supervisor.enqueue import Enqueue
 from horus_supervisor.errors import (
@@ -102,7 +102,7 @@ class Tries:
         away = isinstance(error, RedisAway | ReplyLost)
         left_s = self._deadline - now - self._timeout_s * _SHORTEST_TRY
         if left_s > 0 and (away or (self.lost and isinstance(error, ServiceNotRunning))):
-            wait_s = self._wait_s * random.uniform(0.5, 1.0)
+            wait_s = self._wait_s * between(0.5, 1.0)
             self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
             return min(wait_s, left_s)
         raise error

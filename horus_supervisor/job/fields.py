@@ -30,10 +30,10 @@ TRAVELS = (
 
 _SEQUENCES = (list, tuple, set, frozenset)
 _KEYS = (str, int, UUID, Decimal, datetime, date, bytes)
+_KEY_NAMES = "str, int, UUID, Decimal, datetime, date, bytes, an enum or a Literal of strings"
+
 LONGEST_NAME = 120
 """Most characters of a type in an error: a Literal may have hundreds of values."""
-
-_KEY_NAMES = "str, int, UUID, Decimal, datetime, date, bytes, an enum or a Literal of strings"
 
 
 class CannotTravel(Exception):
@@ -60,10 +60,8 @@ def annotation_of(cls: type, field: dataclasses.Field[Any]) -> Any:
     Raises: ``Unresolved``; ``CannotTravel`` where it is no type at all.
     """
     owner = owner_of(cls, field)
-
-    stub = type(
-        "stub", (), {"__annotations__": {field.name: field.type}}
-    )  # a function has no Final
+    # a class, as a function has no Final
+    stub = type("stub", (), {"__annotations__": {field.name: field.type}})
     module = sys.modules.get(owner.__module__)
     names = vars(module) if module else {}
     try:
@@ -130,7 +128,7 @@ class Examination:
             return checks.one_of(args, type_name(annotation))
         if (origin or annotation) in (*_SEQUENCES, dict):
             return self._container(annotation, origin or annotation, args)
-        if isinstance(annotation, type) and issubclass(annotation, Enum):
+        if _is_enum(annotation):
             return _enum(annotation)
         if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
             return self.record(annotation)

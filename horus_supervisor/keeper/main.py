@@ -269,7 +269,7 @@ class Keeper:
     def _expelled(self) -> None:
         self.registered = False
         with contextlib.suppress(OSError):
-            (self.spool / f"{self.me}.open").unlink()  # Redis has closed it
+            rites.open_file(self, self.me).unlink()  # Redis has closed it
         self.channel.send(messages.Expelled(supervisor=self.me))
         while not (self.channel.closed or self.closing):
             self._listen(1.0)  # the supervisor ends us; an emptied Redis would take the id again

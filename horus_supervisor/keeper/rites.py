@@ -65,7 +65,7 @@ def mark_open(keeper: Keeper) -> None:
 def _write(keeper: Keeper, testament: Testament) -> None:
     """Leave a testament; where the disk takes none, whoever retires us knows less."""
     testament = msgspec.structs.replace(testament, home=_home(keeper))
-    path = _open(keeper, keeper.me)
+    path = open_file(keeper, keeper.me)
     try:
         pending.write_durably(path, messages.encode(testament))
     except OSError as error:
@@ -73,7 +73,8 @@ def _write(keeper: Keeper, testament: Testament) -> None:
         keeper.log.error(Event.SPOOL_FAULT, file=str(path), error=why)
 
 
-def _open(keeper: Keeper, supervisor: str) -> Path:
+def open_file(keeper: Keeper, supervisor: str) -> Path:
+    """Name the file that says that a supervisor will have to be closed."""
     return keeper.spool / f"{supervisor}.open"
 
 
@@ -83,7 +84,7 @@ def _home(keeper: Keeper) -> str:
 
 def closed(keeper: Keeper) -> None:
     """Close our own supervisor after an orderly stop: nothing of it runs any more."""
-    if not (keeper.registered or keeper.deaths or _open(keeper, keeper.me).exists()):
+    if not (keeper.registered or keeper.deaths or open_file(keeper, keeper.me).exists()):
         return  # Redis never heard of it
     _execute(keeper, Testament(readable=True, death=Death.INTERRUPTED, deaths=list(keeper.deaths)))
 
@@ -145,7 +146,7 @@ def _execute(keeper: Keeper, testament: Testament) -> None:
 def leftover(keeper: Keeper, supervisor: str) -> None:
     """Close a predecessor on this host; we hold its lock, so it is dead for certain."""
     try:
-        text = _open(keeper, supervisor).read_bytes()
+        text = open_file(keeper, supervisor).read_bytes()
         testament = msgspec.json.decode(text, type=Testament)
     except (OSError, msgspec.DecodeError):
         testament = Testament()
@@ -195,7 +196,7 @@ def settle(keeper: Keeper, supervisor: str, testament: Testament) -> None:
             told = (names.get(crash.slot), host, supervisor)
             tell_lost(keeper.log, crash, *told, Cause.SUPERVISOR_LOST)
     halves = keeper.spool.glob(f"{supervisor}.*{pending.SCRATCH}")  # whoever wrote them is dead
-    for path in (*calls, _open(keeper, supervisor), *halves):
+    for path in (*calls, open_file(keeper, supervisor), *halves):
         with contextlib.suppress(OSError):
             path.unlink()
 
