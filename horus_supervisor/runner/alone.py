@@ -35,6 +35,9 @@ from horus_supervisor.store.rows import Claimed, Found, Packed
 
 NAME = "run/1"
 
+_NO_ATTEMPTS = ("retried", "deferred")
+"""Lines of a history that tell of no attempt: a claim passes over them too (``job_reply``)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -110,7 +113,8 @@ def _child(
 
 def _introduce(found: Found, job: Packed, guard: Guard) -> None:
     """Have ``current_job()`` tell of it as at its last start."""
-    last = next((note for note in reversed(found.history) if note.what != "retried"), None)
+    attempts = (note for note in reversed(found.history) if note.what not in _NO_ATTEMPTS)
+    last = next(attempts, None)
     line = b""
     if last:
         head = f"{last.at_ms} {last.what} {last.attempt} {last.fence} "

@@ -24,6 +24,10 @@ class Good(Job, name="Good"):
         print("hello from", job.id, job.attempt, job.fence, job.previous.error_type)
         current_job().log.info("a line")
 
+class Fresh(Job, name="Fresh"):
+    def execute(self):
+        print("before:", current_job().previous)
+
 class Bad(Job, name="Bad"):
     def execute(self):
         print("so far", flush=True)
@@ -116,6 +120,12 @@ def test_it_knows_itself_as_at_its_last_start_and_its_words_are_seen(
     assert "hello" in run(file, "dead", "--json").stderr
     crashed = run(file, "--import", "aloneapp", "dead")
     assert crashed.returncode == 0
+
+
+def test_a_wait_for_a_runner_that_knows_its_class_is_no_attempt(scene: Scene, file: Path) -> None:
+    slot = scene.start("dead", name="Fresh", payload=b"{}")
+    scene.run(scene.fail(slot, what="deferred", wait_ms=0, queues=()))
+    assert "before: None\n" in run(file, "dead").stdout
 
 
 def test_what_it_raised_is_shown_from_its_own_code_on(scene: Scene, file: Path) -> None:
