@@ -63,6 +63,13 @@ class Endings:
         """Park a job whose class is held back."""
         return self._fail("held", 0, {})
 
+    def released(self, *, started: bool) -> Ending:
+        """Give a job back, if there is one, and leave; ``started``: a stop interrupted it."""
+        note = self._note({}) if started else b"{}"
+        return lambda seq, queues: operations.release(
+            self._namespace, self._me, seq, queues, started=started, note=note
+        )
+
     def _finish(self, outcome: str, seq: int, queues: Sequence[str]) -> Operation[Turn]:
         key = (outcome, queues)
         series = self._finishes.get(key)
@@ -76,11 +83,15 @@ class Endings:
     def _fail(self, what: str, wait_s: float, facts: dict[str, str]) -> Ending:
         self._tell.note_failure(facts)
         wait_ms = int(wait_s * 1000)
-        where = {"runner": self._spec.runner, "host": self._spec.identity.host}
-        note = msgspec.json.encode({**facts, **where})
+        note = self._note(facts)
         return lambda seq, queues: operations.fail(
             self._namespace, self._me, seq, what, wait_ms, note, queues, **self._limits
         )
+
+    def _note(self, facts: dict[str, str]) -> bytes:
+        """Write what the job's history tells of this attempt, with where it was."""
+        where = {"runner": self._spec.runner, "host": self._spec.identity.host}
+        return msgspec.json.encode({**facts, **where})
 
 
 def _wait_s(claimed: Claimed, job: Job | None, error: BaseException) -> float:

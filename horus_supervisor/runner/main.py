@@ -265,10 +265,7 @@ class Runner:
 
     def _release(self, *, started: bool, claimed: Claimed | None = None) -> NoReturn:
         self._seq += 1
-
-        def release(seq: int, queues: Sequence[str]) -> Operation[str]:
-            return operations.release(self._namespace, self._me, seq, queues, started=started)
-
+        release = self._endings.released(started=started)
         word = self._ask(release(self._seq, self._order), release if started else None)
         if claimed:
             self._tell.interrupted(claimed, word)

@@ -184,7 +184,10 @@ def release(
     started: bool,
     note: bytes = b"{}",
 ) -> Operation[str]:
-    """Leave, the held job going back: ``none`` ``requeued`` ``dead`` ``stale`` ``no member``."""
+    """Leave, the held job going back: ``none`` ``requeued`` ``dead`` ``stale`` ``no member``.
+
+    ``note``: a JSON object for the history of one that was ``started``.
+    """
     args: Args = (slot.key, slot.incarnation, seq, int(started), note, *queues)
     return _call("release", namespace, args, _word)
 

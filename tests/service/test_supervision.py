@@ -99,7 +99,8 @@ def test_a_second_signal_interrupts_running_jobs_uncounted(
     service.signal(signal.SIGINT)
     assert service.wait() == 0
     service.wait_for("job.interrupted", job_id=job.id)
-    assert job.status() == "ready"
+    found = client.connection.run(operations.find(client.namespace, job.id))
+    assert (found.state, found.history[0].facts["runner"]) == ("ready", "q/1")
     assert service.events("runner.crashed") == []
     service.start()
     line = service.wait_for("job.succeeded", job_id=job.id)
