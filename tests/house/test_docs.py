@@ -14,6 +14,8 @@ import horus_supervisor
 from horus_supervisor import events, lifecycle
 from horus_supervisor.config import keys
 from horus_supervisor.config.load import parse
+from horus_supervisor.enqueue import MAX_TAGS
+from horus_supervisor.ids import QUEUE_NAMES, TAGS
 from horus_supervisor.job.codec import MAX_DEPTH, MAX_PAYLOAD_BYTES
 from horus_supervisor.job.definition import MAX_ATTEMPTS, Job
 from horus_supervisor.job.numbers import MAX_COUNT
@@ -231,3 +233,7 @@ def test_the_protocol_names_the_defaults_and_limits_of_the_client() -> None:
     text = PROTOCOL.read_text()
     for limit in (MAX_ATTEMPTS, MAX_COUNT, f"{MAX_PAYLOAD_BYTES // 1024} KiB", MAX_DEPTH):
         assert re.search(rf"\b{limit}\b", text), limit
+    plain = text.replace("`", "")
+    assert f"at most {MAX_TAGS} words" in plain
+    assert TAGS in plain
+    assert QUEUE_NAMES in plain
