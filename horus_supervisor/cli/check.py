@@ -27,7 +27,6 @@ from horus_supervisor.config.load import imports_of, load
 from horus_supervisor.config.schema import Config
 from horus_supervisor.config.units import format_duration, format_size
 from horus_supervisor.errors import ConfigError, Mistake
-from horus_supervisor.events import counted
 from horus_supervisor.lifecycle import ON_CRASH
 
 Found = dict[str, Any]
@@ -295,7 +294,7 @@ def _waiting(waiting: Found) -> str:
     problems = (one for q in waiting["queues"] for one in (*q["unknown"], *q["undecodable"]))
     bad = sum(one["count"] for one in problems)
     fate = f"{bad} of them would not run:" if bad else "this code can run them"
-    return f"{counted(jobs, 'job', 'jobs')}, {seen} looked at: {fate}"
+    return f"{output.count(jobs, 'job')}, {seen} looked at: {fate}"
 
 
 def _problems(queue: Found) -> Iterable[tuple[str, ...]]:

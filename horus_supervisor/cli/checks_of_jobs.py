@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from horus_supervisor.cli.findings import Finding, error, ok, warning
 from horus_supervisor.cli.house import House
-from horus_supervisor.cli.output import count
+from horus_supervisor.cli.output import count, jobs_wait
 from horus_supervisor.cli.typed import RELOAD
 from horus_supervisor.cli.verdict import by_a_death, refusal
 from horus_supervisor.store.overview import Overview
@@ -45,7 +45,7 @@ def unserved(house: House) -> Iterator[Finding]:
         work = queue.ready + queue.scheduled
         if queue.paused:
             found = True
-            what = f"{queue.queue} is paused, and {count(work, 'job')} wait{'s' * (work == 1)}"
+            what = f"{queue.queue} is paused, and {jobs_wait(work)}"
             yield warning("queues", what, "somebody did that", f"horus resume {queue.queue}")
         elif work and house.alive and not house.serves(queue.queue):
             found = True
@@ -71,7 +71,7 @@ def strangers(house: House, waiting: Mapping[str, Iterable[str]]) -> Iterator[Fi
 def held(house: House) -> Iterator[Finding]:
     """Find classes whose jobs are left alone, as they brought down runner after runner."""
     for name, jobs in sorted(house.held.items()):
-        what = f"{name} is held back: {count(jobs, 'job')} wait{'s' * (jobs == 1)}"
+        what = f"{name} is held back: {jobs_wait(jobs)}"
         why = (
             "it brought down runner after runner: none starts before other code comes, or your word"
         )

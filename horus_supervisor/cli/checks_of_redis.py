@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from horus_supervisor.cli.findings import Finding, error, ok, warning
-from horus_supervisor.cli.output import size
+from horus_supervisor.cli.output import count, size
 from horus_supervisor.embedded import OLDEST
 
 Info = Mapping[str, str]
@@ -40,8 +40,8 @@ def _version(info: Info) -> Finding:
 
 def _role(info: Info) -> Finding:
     if info.get("role", "master") == "master":
-        replicas = info.get("connected_slaves", "0")
-        return ok("role", f"primary with {replicas} replica{'s' * (replicas != '1')}")
+        replicas = int(info.get("connected_slaves", 0))
+        return ok("role", f"primary with {count(replicas, 'replica')}")
     primary = f"{info.get('master_host', '?')}:{info.get('master_port', '?')}"
     why = "a replica takes no writes: nothing can be enqueued, claimed or finished"
     return error("role", f"this is a replica of {primary}", why, f"set [redis] url to {primary}")

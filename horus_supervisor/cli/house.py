@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from horus_supervisor.cli.output import count
+from horus_supervisor.cli.output import count, jobs_wait
 from horus_supervisor.clock import rfc3339
 from horus_supervisor.lifecycle import ON_CRASH
 from horus_supervisor.store.overview import Overview, QueueRow, SupervisorRow
@@ -222,7 +222,7 @@ class House:
             left += sum(queue.running for queue in self.queues)
         if self.alive or not left:
             return ""
-        return f"{self.absent}, and {count(left, 'job')} wait{'s' * (left == 1)}"
+        return f"{self.absent}, and {jobs_wait(left)}"
 
     def serves(self, queue: str) -> bool:
         """Tell whether a service that lives has runners for a queue, or may yet tell of some."""

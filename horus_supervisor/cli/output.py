@@ -43,6 +43,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
+def jobs_wait(number: int) -> str:
+    """Write how many jobs wait: ``1 job waits``, ``12 jobs wait``."""
+    return f"{count(number, 'job')} wait{'s' * (number == 1)}"
+
+
 def size(bytes_: int) -> str:
     """Write bytes for people: ``1.9GiB``."""
     number, unit = float(bytes_), "B"

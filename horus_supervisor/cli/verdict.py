@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from horus_supervisor.cli.crash_rows import Record, how
 from horus_supervisor.cli.house import House, Queue, Supervisor
 from horus_supervisor.cli.job_rows import short_name
-from horus_supervisor.cli.output import count
+from horus_supervisor.cli.output import count, jobs_wait
 from horus_supervisor.cli.times import age, clock, milliseconds
 from horus_supervisor.lifecycle import DEATH_OF_CAUSE, Death
 
@@ -105,10 +105,7 @@ def _waiting(queue: Queue) -> str:
 def _held(house: House) -> Found:
     """Find classes whose jobs are left alone, as they brought down runner after runner."""
     return [
-        (
-            f"{name} is held back: {count(jobs, 'job')} wait{'s' * (jobs == 1)}",
-            f"resume --job {name}",
-        )
+        (f"{name} is held back: {jobs_wait(jobs)}", f"resume --job {name}")
         for name, jobs in sorted(house.held.items())
     ]
 

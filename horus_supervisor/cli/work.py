@@ -61,7 +61,7 @@ def work(
     if asked.json:
         output.print_json(work={"executed": executed})
     else:
-        output.say(f"executed {executed} job{'s' * (executed != 1)}")
+        output.say(f"executed {output.count(executed, 'job')}")
 
 
 def _client(place: Place) -> Client:
