@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import horus_supervisor
@@ -139,23 +140,31 @@ def _slot(board: Scoreboard) -> SlotWriter:
 
 def spec(identity: Identity, queues: Sequence[str], limits: GroupConfig | None) -> Spawn:
     """Tell what this runner is; ``limits`` None: as ``start_runner`` has them."""
-    weights = dict(zip(limits.queues, limits.weights, strict=True)) if limits else {}
+    limits = limits or _usual_limits()
+    weights = dict(zip(limits.queues, limits.weights, strict=True))
     return Spawn(
         slot=0,
         incarnation=1,
         runner="work/1",
         group="work",
         queues={queue: weights.get(queue, 1) for queue in queues},
-        strict=limits is not None and limits.order == "strict",
+        strict=limits.order == "strict",
         identity=identity,
-        job_timeout_s=limits.job_timeout_s if limits else None,
-        kill_after_s=limits.kill_after_s if limits else 5.0,
-        unknown_job_after_s=limits.unknown_job_after_s if limits else 3600.0,
-        max_crashes=limits.max_crashes if limits else 3,
-        crash_delay_s=limits.crash_delay_s if limits else 15.0,
+        job_timeout_s=limits.job_timeout_s,
+        kill_after_s=limits.kill_after_s,
+        unknown_job_after_s=limits.unknown_job_after_s,
+        max_crashes=limits.max_crashes,
+        crash_delay_s=limits.crash_delay_s,
         max_jobs=None,  # nobody would start its successor
         max_memory_bytes=None,
     )
+
+
+def _usual_limits() -> GroupConfig:
+    """Give those of an empty file, but no timeout."""
+    from horus_supervisor.config.load import parse  # not needed where a file was read
+
+    return replace(parse("", Path("/config.toml")).defaults, job_timeout_s=None)
 
 
 def _serve(runner: Runner, board: Scoreboard, keeper: _Keeper) -> int:
