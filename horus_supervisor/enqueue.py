@@ -26,14 +26,19 @@ from horus_supervisor.ids import (
 )
 from horus_supervisor.job.codec import MAX_PAYLOAD_BYTES, check_raw, encode
 from horus_supervisor.job.definition import MAX_ATTEMPTS, Job
-from horus_supervisor.job.numbers import COUNTS, TIMEOUTS, in_seconds, valid_count, valid_timeout
+from horus_supervisor.job.numbers import (
+    COUNTS,
+    MAX_DELAY_S,
+    TIMEOUTS,
+    in_seconds,
+    valid_count,
+    valid_timeout,
+)
 from horus_supervisor.store import operations
 from horus_supervisor.store.operation import Operation
 
 MAX_TAGS = 16
 """Most tags of one job."""
-
-MAX_DELAY_S = 100 * 365 * 86400.0
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

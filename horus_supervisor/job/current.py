@@ -27,6 +27,7 @@ class LastAttempt:
     """``failed``, ``crashed`` (it brought its runner down), ``killed`` (past its timeout or its
     memory), ``lost`` (its host or supervisor went), ``interrupted`` (by a stop) or ``refused``."""
     at: datetime
+    """When, by Redis's clock; in UTC."""
     cause: str | None = None
     """The crash record's ``cause``, where there is one."""
     error_type: str | None = None

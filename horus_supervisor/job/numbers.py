@@ -13,6 +13,9 @@ COUNTS = f"from 1 to {MAX_COUNT}"
 TIMEOUTS = "seconds, more than 0, at most ten years"
 """What a timeout may be, in words: ``valid_timeout``."""
 
+MAX_DELAY_S = 100 * 365 * 86400.0
+"""Longest wait for a start, or for another: a hundred years."""
+
 _MAX_TIMEOUT_S = 10 * 365 * 86400.0
 
 

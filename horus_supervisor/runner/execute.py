@@ -20,15 +20,13 @@ from horus_supervisor.config.units import format_duration
 from horus_supervisor.errors import JobInterrupted, JobTimeout, Retry
 from horus_supervisor.job.codec import decode
 from horus_supervisor.job.definition import Job
+from horus_supervisor.job.numbers import MAX_DELAY_S
 from horus_supervisor.runner import printing
 from horus_supervisor.scoreboard import Control, SlotWriter
 
 _Error = TypeVar("_Error", bound=BaseException)
 
 _TRACEBACK_MAX = 8192
-
-_LONGEST_WAIT_S = 100 * 365 * 86400.0
-"""A hundred years, as for the ``delay`` of an enqueue."""
 
 
 class Guard:
@@ -118,7 +116,7 @@ def wait_before_retry_s(job: Job | None, attempt: int, error: BaseException) -> 
         why = describe(broken)["traceback"]
         printing.say(f"horus: this job can't say when to try it again, the default holds: {why}")
         return retry_in_s(attempt)
-    return min(wait_s, _LONGEST_WAIT_S)
+    return min(wait_s, MAX_DELAY_S)
 
 
 def describe(error: BaseException) -> dict[str, str]:
