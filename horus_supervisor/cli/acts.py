@@ -40,20 +40,20 @@ class Chosen:
     """What was typed: ids, or which dead jobs."""
 
     job_ids: tuple[str, ...]
-    all: bool
+    all_: bool
     job: str | None
     queue: str | None
-    since_s: float | None
-    dry_run: bool
+    since: float | None
+    """Seconds."""
 
     def check(self, verb: str) -> None:
         """Refuse words that contradict each other, or choose nothing."""
         hint = f"horus {verb} --help"
-        if self.job_ids and (self.all or self.job or self.queue or self.since_s is not None):
+        if self.job_ids and (self.all_ or self.job or self.queue or self.since is not None):
             raise usage("ids, or a choice of dead jobs by --all and --job: give one of them", hint)
-        if self.all and self.job:
+        if self.all_ and self.job:
             raise usage("--all and --job: give one of them", hint)
-        if not (self.job_ids or self.all or self.job):
+        if not (self.job_ids or self.all_ or self.job):
             raise usage(f"{verb} what? Give ids, or --job JOB, or --all", hint)
 
 
@@ -113,17 +113,9 @@ def _choice(verb: Callable[..., Any]) -> Callable[..., Any]:
 @_choice
 @common_options
 @click.pass_obj
-def retry(
-    asked: Asked,
-    job_ids: tuple[str, ...],
-    all_: bool,
-    job: str | None,
-    queue: str | None,
-    since: float | None,
-    dry_run: bool,
-) -> int:
+def retry(asked: Asked, /, dry_run: bool, **choice: Any) -> int:
     """Give dead jobs a new life, from the first attempt on; a scheduled one runs now."""
-    chosen = Chosen(job_ids, all_, job, queue, since, dry_run)
+    chosen = Chosen(**choice)
     chosen.check("retry")
     with open_store(asked) as store:
         targets, failed = _targets(store, chosen)
@@ -137,18 +129,9 @@ def retry(
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @common_options
 @click.pass_obj
-def discard(
-    asked: Asked,
-    job_ids: tuple[str, ...],
-    all_: bool,
-    job: str | None,
-    queue: str | None,
-    since: float | None,
-    dry_run: bool,
-    yes: bool,
-) -> int:
+def discard(asked: Asked, /, dry_run: bool, yes: bool, **choice: Any) -> int:
     """Give jobs up for good: dead ones, and by their ids scheduled and ready ones too."""
-    chosen = Chosen(job_ids, all_, job, queue, since, dry_run)
+    chosen = Chosen(**choice)
     chosen.check("discard")
     if not (yes or dry_run or sys.stdin.isatty()):
         raise usage("discard asks first, and here is no terminal to answer", "the same with --yes")
@@ -190,7 +173,7 @@ def _targets(store: Store, chosen: Chosen) -> tuple[list[Target], Failed]:
 def _dead(store: Store, chosen: Chosen) -> list[Target]:
     """Choose among the dead, queue by queue."""
     overview = store.run(operations.overview(store.namespace))
-    since_ms = None if chosen.since_s is None else overview.now_ms - chosen.since_s * 1000
+    since_ms = None if chosen.since is None else overview.now_ms - chosen.since * 1000
     calls = [
         operations.list_jobs(store.namespace, JobState.DEAD, row.queue, row.dead, heads=True)
         for row in overview.queues
