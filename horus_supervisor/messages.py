@@ -10,6 +10,7 @@ import re
 
 import msgspec
 
+from horus_supervisor.config.schema import GroupConfig
 from horus_supervisor.lifecycle import Death, Disposition
 
 
@@ -57,23 +58,8 @@ class Spawn(Message, frozen=True):
     slot: int
     incarnation: int
     runner: str
-    group: str
-    queues: dict[str, int]
-    """Each with its weight."""
-    strict: bool
-    """Whether the highest weight always comes first, instead of as often as it says."""
+    group: GroupConfig
     identity: Identity
-    job_timeout_s: float | None
-    kill_after_s: float
-    unknown_job_after_s: float
-    max_crashes: int
-    crash_delay_s: float
-    max_jobs: int | None
-    max_memory_bytes: int | None
-    nice: int | None = None
-    oom_score_adj: int | None = None
-    open_files: int | None = None
-    environment: dict[str, str] = {}
 
 
 # --- template -> supervisor --------------------------------------------------------------------

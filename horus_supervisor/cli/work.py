@@ -48,7 +48,7 @@ def work(
     config = place.config
     limits = config.limits_for(wanted) if config else None
     if limits:
-        set_variables(dict(limits.environment))
+        set_variables(limits.environment)
     with errors_in_words(place), _client(place) as client:
         executed = start_runner(
             client,

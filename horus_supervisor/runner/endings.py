@@ -53,7 +53,7 @@ class Endings:
         """Have a job wait for a runner that knows its class."""
         why = f"no job class named {name} is imported here"
         facts = {"error_type": UNKNOWN_JOB, "error_message": why}
-        return self._fail("deferred", self._spec.unknown_job_after_s, facts)
+        return self._fail("deferred", self._spec.group.unknown_job_after_s, facts)
 
     def refused(self, why: str) -> Ending:
         """End a job that can't be made."""

@@ -142,22 +142,15 @@ def spec(identity: Identity, queues: Sequence[str], limits: GroupConfig | None) 
     """Tell what this runner is; ``limits`` None: as ``start_runner`` has them."""
     limits = limits or _usual_limits()
     weights = dict(zip(limits.queues, limits.weights, strict=True))
-    return Spawn(
-        slot=0,
-        incarnation=1,
-        runner="work/1",
-        group="work",
-        queues={queue: weights.get(queue, 1) for queue in queues},
-        strict=limits.order == "strict",
-        identity=identity,
-        job_timeout_s=limits.job_timeout_s,
-        kill_after_s=limits.kill_after_s,
-        unknown_job_after_s=limits.unknown_job_after_s,
-        max_crashes=limits.max_crashes,
-        crash_delay_s=limits.crash_delay_s,
+    group = replace(
+        limits,
+        name="work",
+        queues=tuple(queues),
+        weights=tuple(weights.get(queue, 1) for queue in queues),
         max_jobs=None,  # nobody would start its successor
-        max_memory_bytes=None,
+        max_memory=None,
     )
+    return Spawn(slot=0, incarnation=1, runner="work/1", group=group, identity=identity)
 
 
 def _usual_limits() -> GroupConfig:

@@ -58,7 +58,6 @@ class Runner:
         until_empty: bool = False,
         own_timer: bool = False,
     ) -> None:
-        self._spec = spec
         self._namespace = namespace
         self._wire = wire
         self._slot = slot
@@ -74,12 +73,15 @@ class Runner:
         self._pid = os.getpid()
         self._seq = 0
         self._done = 0
-        self._orders = turns.orders(spec.queues, strict=spec.strict)
+        group = spec.group
+        self._group_timeout_s = group.job_timeout_s
+        weights = dict(zip(group.queues, group.weights, strict=True))
+        self._orders = turns.orders(weights, strict=group.order == "strict")
         self._order = next(self._orders)
-        delay_ms = int(spec.crash_delay_s * 1000)
-        self._limits = {"max_crashes": spec.max_crashes, "crash_delay_ms": delay_ms}
+        delay_ms = int(group.crash_delay_s * 1000)
+        self._limits = {"max_crashes": group.max_crashes, "crash_delay_ms": delay_ms}
         self._endings = Endings(namespace, self._me, spec, self._limits, self._tell)
-        self._span = Span(spec.max_jobs, spec.max_memory_bytes)
+        self._span = Span(group.max_jobs, group.max_memory)
         self._recycle: str | None = None
         self._asked = False
         self._away, self._sleepless = Outage(voice, slot), Outage(voice, slot)
@@ -191,7 +193,7 @@ class Runner:
         if packed.name in self._held:
             return self._endings.held(), None
         timeout_s = (
-            packed.timeout_ms / 1000 or job_class.__horus__.timeout_s or self._spec.job_timeout_s
+            packed.timeout_ms / 1000 or job_class.__horus__.timeout_s or self._group_timeout_s
         )
         began_ns = time.monotonic_ns()
         self.guard.timeout_s = timeout_s or 0.0

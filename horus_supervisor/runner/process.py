@@ -83,7 +83,7 @@ def equip(common: Common, spec: Spawn, fds: list[int]) -> tuple[Runner, Offsprin
     slot.born(os.getpid())
     name = f"horus:{spec.identity.supervisor}:{spec.slot}.{spec.incarnation}"
     wire = Wire(common.address, timeout_s=WIRE_TIMEOUT_S, name=name)
-    voice = Voice(log_fd, spec.identity, spec.runner, spec.group)
+    voice = Voice(log_fd, spec.identity, spec.runner, spec.group.name)
     for setting, error in refused:
         voice.direct.warning(Event.RUNNER_UNLIMITED, setting=setting, error=str(error))
     runner = Runner(
@@ -96,7 +96,7 @@ def equip(common: Common, spec: Spawn, fds: list[int]) -> tuple[Runner, Offsprin
         max_payload_bytes=common.boot.max_payload_bytes,
         stacks_fd=stacks_fd,
     )
-    ours = _take_signals(runner, wire, slot, spec.kill_after_s / 2)
+    ours = _take_signals(runner, wire, slot, spec.group.kill_after_s / 2)
     return runner, Offspring(wire, voice, (common.lock_fd, stacks_fd), ours)
 
 

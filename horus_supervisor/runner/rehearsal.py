@@ -16,6 +16,7 @@ from pathlib import Path
 
 from horus_supervisor import linux
 from horus_supervisor.address import Address
+from horus_supervisor.config.schema import GroupConfig
 from horus_supervisor.job import definition
 from horus_supervisor.messages import Boot, Identity, Spawn
 from horus_supervisor.runner import settings
@@ -40,17 +41,22 @@ _SPEC = Spawn(
     slot=0,
     incarnation=1,
     runner=f"{QUEUE}/1",
-    group=QUEUE,
-    queues={QUEUE: 1},
-    strict=False,
+    group=GroupConfig(
+        name=QUEUE,
+        queues=(QUEUE,),
+        weights=(1,),
+        runners=1,
+        job_timeout_s=60.0,
+        kill_after_s=5.0,
+        max_jobs=None,
+        max_memory=None,
+        hard_memory=None,
+        max_crashes=3,
+        hold_after=0,
+        crash_delay_s=15.0,
+        unknown_job_after_s=3600.0,
+    ),
     identity=Identity(service="horus", host="localhost", supervisor="rehearsal", level="info"),
-    job_timeout_s=60.0,
-    kill_after_s=5.0,
-    unknown_job_after_s=3600.0,
-    max_crashes=3,
-    crash_delay_s=15.0,
-    max_jobs=None,
-    max_memory_bytes=None,
 )
 
 

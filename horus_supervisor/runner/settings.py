@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from horus_supervisor import badge
@@ -17,14 +17,15 @@ from horus_supervisor.messages import MARK, Spawn, mark
 
 def apply(spec: Spawn) -> list[tuple[str, OSError | ValueError]]:
     """Take the settings of a group; tells which could not be taken, and why."""
-    set_variables(spec.environment)
+    group = spec.group
+    set_variables(group.environment)
     os.environ[MARK] = me = mark(spec.identity.supervisor, spec.slot, spec.incarnation)
     badge.wear(me)
     refused: list[tuple[str, OSError | ValueError]] = []
     for name, value, take in (
-        ("nice", spec.nice, _be_nice),
-        ("oom_score_adj", spec.oom_score_adj, _weigh),
-        ("open_files", spec.open_files, _limit_files),
+        ("nice", group.nice, _be_nice),
+        ("oom_score_adj", group.oom_score_adj, _weigh),
+        ("open_files", group.open_files, _limit_files),
     ):
         try:
             if value is not None:
@@ -34,12 +35,12 @@ def apply(spec: Spawn) -> list[tuple[str, OSError | ValueError]]:
     return refused
 
 
-def set_variables(variables: Mapping[str, str]) -> None:
+def set_variables(variables: Iterable[tuple[str, str]]) -> None:
     """Set a group's variables in this process, its time zone at once."""
-    for name, value in variables.items():  # ``update`` asks, once a life, what a mapping is
+    for name, value in variables:
         os.environ[name] = value
-    if "TZ" in variables:
-        time.tzset()
+        if name == "TZ":
+            time.tzset()
 
 
 def unmark() -> None:

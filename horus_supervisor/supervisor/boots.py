@@ -7,7 +7,7 @@ import pwd
 import socket
 
 from horus_supervisor import __version__, messages
-from horus_supervisor.config.schema import Config, GroupConfig
+from horus_supervisor.config.schema import Config
 from horus_supervisor.messages import Identity
 from horus_supervisor.supervisor.programs import Template
 from horus_supervisor.supervisor.standing import Standing
@@ -46,32 +46,6 @@ def template(config: Config) -> messages.Boot:
         spool=str(supervisor.state_dir / "spool"),
         max_payload_bytes=supervisor.max_payload_bytes,
         supervisor_pid=os.getpid(),
-    )
-
-
-def runner(
-    identity: Identity, group: GroupConfig, runner: str, slot: int, incarnation: int
-) -> messages.Spawn:
-    """Tell the template what the next runner is to be."""
-    return messages.Spawn(
-        slot=slot,
-        incarnation=incarnation,
-        runner=runner,
-        group=group.name,
-        queues=dict(zip(group.queues, group.weights, strict=True)),
-        strict=group.order == "strict",
-        identity=identity,
-        job_timeout_s=group.job_timeout_s,
-        kill_after_s=group.kill_after_s,
-        unknown_job_after_s=group.unknown_job_after_s,
-        max_crashes=group.max_crashes,
-        crash_delay_s=group.crash_delay_s,
-        max_jobs=group.max_jobs,
-        max_memory_bytes=group.max_memory,
-        nice=group.nice,
-        oom_score_adj=group.oom_score_adj,
-        open_files=group.open_files,
-        environment=dict(group.environment),
     )
 
 

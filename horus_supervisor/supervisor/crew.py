@@ -17,7 +17,7 @@ from horus_supervisor.lifecycle import Cause
 from horus_supervisor.logs import Logger
 from horus_supervisor.messages import Identity, Spawn
 from horus_supervisor.scoreboard import SLOTS, Control, Phase, Row, Scoreboard
-from horus_supervisor.supervisor import boots, children, growth, killing
+from horus_supervisor.supervisor import children, growth, killing
 from horus_supervisor.supervisor.growth import Growth
 from horus_supervisor.supervisor.inbox import Inbox
 from horus_supervisor.supervisor.output import PIPE_BYTES, LinePipe, Outlet, OutputPipe, make_pipe
@@ -222,8 +222,8 @@ class Crew:
         """Ask the template for a runner and seat it; False where it has no room, or is gone."""
         incarnation = self._lives[seat.slot] = self._lives.get(seat.slot, 0) + 1
         self.board.clear(seat.slot, incarnation)
-        group, place = seat.group, (seat.runner, seat.slot, incarnation)
-        spec = boots.runner(identity, group, *place)
+        group, me = seat.group, {"slot": seat.slot, "incarnation": incarnation}
+        spec = Spawn(runner=seat.runner, group=group, identity=identity, **me)
         if (template := self.request(seat.generation, spec, theirs)) is None:
             self._refused_at = now
             return False

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -173,9 +173,10 @@ def _run(identity: Identity, client: Client, queues: Sequence[str], wire: Wire, 
         slot = SlotWriter(board, 0)
         slot.born(os.getpid())
         with _signals_kept() as left_s:
-            limits = {"max_jobs": MOST // 10, "job_timeout_s": left_s or None}
+            usual = spec(identity, queues, None)
+            group = replace(usual.group, max_jobs=MOST // 10, job_timeout_s=left_s or None)
             runner = Runner(
-                msgspec.structs.replace(spec(identity, queues, None), **limits),
+                msgspec.structs.replace(usual, group=group),
                 client.namespace,
                 wire,
                 slot,

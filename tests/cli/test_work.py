@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from horus_supervisor.config.load import parse
@@ -135,9 +134,9 @@ def test_a_claim_in_the_foreground_is_settled_by_the_limits_of_the_file() -> Non
 
     def limits(*queues: str) -> tuple[object, ...]:
         identity = Identity(service="s", host="h", supervisor="x", level="info")
-        spec = foreground.spec(identity, queues, config.limits_for(queues))
-        times = spec.job_timeout_s, spec.crash_delay_s, spec.unknown_job_after_s
-        return spec.max_crashes, *times
+        group = foreground.spec(identity, queues, config.limits_for(queues)).group
+        times = group.job_timeout_s, group.crash_delay_s, group.unknown_job_after_s
+        return group.max_crashes, *times
 
     assert limits("b") == limits("c", "b") == (1, 3.0, 2.0, 4.0)
     assert limits("a") == limits("a", "b") == limits("other") == (7, 600.0, 15.0, 3600.0)
@@ -149,21 +148,19 @@ def test_a_runner_in_the_foreground_chooses_among_queues_as_the_group_of_the_fil
         Path("config.toml"),
     )
 
-    def chosen(*queues: str) -> tuple[dict[str, int], bool]:
+    def chosen(*queues: str) -> tuple[dict[str, int], str]:
         identity = Identity(service="s", host="h", supervisor="x", level="info")
-        spec = foreground.spec(identity, queues, config.limits_for(queues))
-        return spec.queues, spec.strict
+        group = foreground.spec(identity, queues, config.limits_for(queues)).group
+        return dict(zip(group.queues, group.weights, strict=True)), group.order
 
-    assert chosen("b", "c") == ({"b": 1, "c": 3}, True)
-    assert chosen("a", "c") == ({"a": 1, "c": 1}, False)  # no group has both
+    assert chosen("b", "c") == ({"b": 1, "c": 3}, "strict")
+    assert chosen("a", "c") == ({"a": 1, "c": 1}, "weighted")  # no group has both
 
 
-def test_without_limits_they_are_those_of_an_empty_file_but_for_the_timeout() -> None:
+def test_without_limits_a_runner_in_the_foreground_has_no_timeout() -> None:
     identity = Identity(service="s", host="h", supervisor="x", level="info")
-    empty = foreground.spec(identity, ["q"], parse("", Path("config.toml")).defaults)
-    bare = foreground.spec(identity, ["q"], None)
-    assert empty.job_timeout_s == 600.0
-    assert bare == msgspec.structs.replace(empty, job_timeout_s=None)
+    group = foreground.spec(identity, ["q"], None).group
+    assert (group.job_timeout_s, group.kill_after_s) == (None, 5.0)
 
 
 def test_work_leaves_where_its_keeper_has_ended(scene: Scene, redis_url: str) -> None:
