@@ -321,7 +321,7 @@ def list_jobs(
     payloads are empty: who only looks fetches no megabytes.
     """
     args = (state, queue or "", limit, tag, int(heads))
-    return _call("list", namespace, args, lambda reply: read_listed(state, reply))
+    return _call("list", namespace, args, lambda reply: read_listed(state, queue, reply))
 
 
 def overview(namespace: str) -> Operation[Overview]:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from horus_supervisor.store.operation import Reply
-from horus_supervisor.store.rows import Holding, read_holding, text, unpack
+from horus_supervisor.store.rows import Holding, read_holding, score_ms, text, unpack
 
 
 class QueueRow(msgspec.Struct, frozen=True):
@@ -64,8 +64,7 @@ def _queue_row(row: Reply) -> QueueRow:
     oldest = (head.due_ms or head.enqueued_ms) if head else None
     enqueued, succeeded, discarded, ready, scheduled, dead = (int(value) for value in row[1:7])
     counts = (enqueued, succeeded, discarded, ready, scheduled, dead)
-    next_due = int(row[10]) if row[10] else None
-    return QueueRow(text(row[0]), *counts, oldest, bool(row[9]), next_due)
+    return QueueRow(text(row[0]), *counts, oldest, bool(row[9]), score_ms(row[10]))
 
 
 def _supervisor_row(supervisor: str, value: bytes) -> SupervisorRow:

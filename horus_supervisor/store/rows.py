@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from horus_supervisor.clock import rfc3339
-from horus_supervisor.lifecycle import Disposition, JobState
+from horus_supervisor.lifecycle import NEVER_MS, Disposition, JobState
 from horus_supervisor.store.operation import Reply
 
 UNREADABLE = "?"
@@ -16,8 +16,8 @@ UNREADABLE = "?"
 
 
 def text(value: Any) -> str:
-    """Read a reply's value as text."""
-    return value.decode() if isinstance(value, bytes) else str(value)
+    """Read a reply's value as text; what is none, which no script wrote, is shown as ``\\xff``."""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -206,7 +206,7 @@ def read_turn(reply: Reply) -> Turn:
     """Read the reply of claim, finish or fail."""
     if len(reply) == 6:
         done, _, job_id, queue, started_ms, packed = reply
-        claimed = Claimed(job_id.decode(), queue.decode(), int(started_ms), _readable(packed))
+        claimed = Claimed(text(job_id), queue.decode(), int(started_ms), _readable(packed))
         return Turned(done.decode(), claimed)
     if len(reply) == 1:
         return Stale(text(reply[0]))
@@ -257,8 +257,10 @@ def read_holding(slot: str, own: str) -> Holding | None:
     return Holding(slot, int(incarnation), job_id, int(attempt), int(started_ms), queue)
 
 
-def _since(value: bytes) -> int | None:
-    return int(float(value)) if value else None
+def score_ms(value: bytes) -> int | None:
+    """Read a score of a sorted set; None for '' and for what is no time, which no script wrote."""
+    number = float(value or "nan")
+    return int(number) if 0 <= number <= NEVER_MS else None
 
 
 def _holding(value: bytes) -> Holding | None:
@@ -266,11 +268,17 @@ def _holding(value: bytes) -> Holding | None:
     return read_holding(slot, own)
 
 
+_UNREADABLE = (KeyError, ValueError, msgspec.MsgspecError)
+
+
 def read_note(line: bytes) -> Note:
-    """Read a line of a job's history."""
-    at_ms, what, attempt, fence, facts = line.split(b" ", 4)
-    told = msgspec.json.decode(facts, type=dict[str, Any])
-    return Note(int(at_ms), text(what), int(attempt), int(fence), told)
+    """Read a line of a job's history; one that no script wrote hides none of the others."""
+    try:
+        at_ms, what, attempt, fence, facts = line.split(b" ", 4)
+        told = msgspec.json.decode(facts, type=dict[str, Any])
+        return Note(int(at_ms), text(what), int(attempt), int(fence), told)
+    except _UNREADABLE:
+        return Note(0, "unreadable", 0, 0, {})
 
 
 def read_found(job_id: str, reply: Reply) -> Found:
@@ -278,40 +286,64 @@ def read_found(job_id: str, reply: Reply) -> Found:
     state, packed, since, slot, *history = reply
     notes = tuple(read_note(line) for line in history)
     return Found(
-        job_id, JobState(text(state)), unpack(packed), _since(since), _holding(slot), notes
+        job_id, JobState(text(state)), unpack(packed), score_ms(since), _holding(slot), notes
     )
 
 
-def read_listed(state: JobState, reply: Reply) -> list[Listed]:
-    """Read the reply of list."""
+def read_listed(state: JobState, queue: str | None, reply: Reply) -> list[Listed]:
+    """Read the reply of list; a record that is none of ours is a job without a name."""
     rows = []
     for i in range(0, len(reply), 4):
         job_id, packed, since, slot = reply[i : i + 4]
-        job = unpack(packed)
-        if job:
-            rows.append(Listed(text(job_id), state, job, _since(since), _holding(slot)))
+        job = unpack(packed) or _nameless(packed, queue)
+        rows.append(Listed(text(job_id), state, job, score_ms(since), _holding(slot)))
     return rows
+
+
+_COUNTS = re.compile(rb"(\d*) (\d*) (\d*) (\d*) ")
+
+
+def _nameless(packed: bytes, queue: str | None) -> Packed:
+    """Tell of a record that ``unpack`` can't read what the scripts go by: people must see it."""
+    match = _COUNTS.match(packed)
+    digits = match.groups() if match else (b"",) * 4
+    attempts, crashes, losses, fence = map(_numbers.__getitem__, digits)
+    named = (queue or UNREADABLE, UNREADABLE, packed)
+    return Packed(attempts, crashes, losses, fence, 0, 1, 0, 0, 0, *named)
 
 
 def read_crashes(reply: Reply) -> list[dict[str, Any]]:
     """Read crash records: the supervisor's facts, corrected by what Redis knew of the job."""
-    records = []
-    for _, values in reply:
-        pairs = dict(zip(values[::2], values[1::2], strict=True))
-        stored = {text(k): text(v) for k, v in pairs.items() if k != b"args"}
-        record: dict[str, Any] = msgspec.json.decode(stored["record"], type=dict[str, Any])
-        record |= {"crash_id": stored["crash_id"], "disposition": stored["disposition"]}
-        if stored["job_id"]:
-            record |= {key: stored[key] for key in ("job_id", "job", "queue")}
-            record["attempt"] = int(stored["attempt"])
-            record["args"] = _args(pairs.get(b"args", b""))
-            record["started_at"] = rfc3339(int(stored["started_ms"]) / 1000)
-        else:
-            record |= dict.fromkeys(
-                ("job_id", "job", "queue", "attempt", "args", "started_at", "ran_for_s")
-            )
-        records.append(record)
-    return records
+    return [_read_crash(text(at), dict(zip(v[::2], v[1::2], strict=True))) for at, v in reply]
+
+
+def _read_crash(at: str, pairs: dict[bytes, bytes]) -> dict[str, Any]:
+    try:
+        return _whole_crash(pairs)
+    except _UNREADABLE:  # none of ours, and hides none of the others
+        when = rfc3339(int(at.partition("-")[0]) / 1000)
+        why = f"no crash record: entry {at} of the stream `crashes` can't be read"
+        return {
+            "crash_id": at,
+            "timestamp": when,
+            "disposition": str(Disposition.NONE),
+            "note": why,
+        }
+
+
+def _whole_crash(pairs: dict[bytes, bytes]) -> dict[str, Any]:
+    stored = {text(k): text(v) for k, v in pairs.items() if k != b"args"}
+    record: dict[str, Any] = msgspec.json.decode(stored["record"], type=dict[str, Any])
+    record |= {"crash_id": stored["crash_id"], "disposition": stored["disposition"]}
+    if stored["job_id"]:
+        record |= {key: stored[key] for key in ("job_id", "job", "queue")}
+        record["attempt"] = int(stored["attempt"])
+        record["args"] = _args(pairs.get(b"args", b""))
+        record["started_at"] = rfc3339(int(stored["started_ms"]) / 1000)
+    else:
+        names = ("job_id", "job", "queue", "attempt", "args", "started_at", "ran_for_s")
+        record |= dict.fromkeys(names)
+    return record
 
 
 def _args(payload: bytes) -> Any:

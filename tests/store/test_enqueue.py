@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from horus_supervisor.errors import RedisRefused
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 from tests.support.store import HOUR_MS, QUEUE, Store, claimed
@@ -56,6 +57,24 @@ def test_all_that_was_said_of_a_job_comes_back_and_its_payload_is_opaque(store: 
     assert (job.payload, job.max_attempts, job.max_crashes) == (payload, 7, 2)
     assert (job.timeout_ms, job.name, job.queue) == (1500, "ä.Job", QUEUE)
     assert (job.attempts, job.crashes, job.losses, job.fence, job.due_ms) == (0, 0, 0, 0, 0)
+
+
+UNFIT: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "job_id": ("1, the id,", ("", "a b", "a\n", "é")),
+    "queue": ("2, the queue,", ("", "a b", "a:b", "é")),
+    "name": ("8, the job name,", ("", "a b", "a\nb")),
+    "due_ms": ("3 or 4, milliseconds", (253402300800000, 10**18, "inf")),
+    "delay_ms": ("3 or 4, milliseconds", (253402300800000,)),
+}
+
+
+def test_what_no_script_could_read_back_is_refused_by_the_script_itself(store: Store) -> None:
+    """What a client in another language forgets to check may end no claim, or hide all jobs."""
+    for name, (argument, values) in UNFIT.items():
+        for value in values:
+            with pytest.raises(RedisRefused, match=f"argument {argument} .*docs/protocol.md"):
+                store.run(store.enqueue(**{name: value}))
+    assert store.contents() == {}
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,31 @@ def test_each_state_is_listed(store: Store, slot: Slot, queue: str | None) -> No
         assert store.run(operations.list_jobs(store.namespace, state, "other", 10)) == []
 
 
+@pytest.mark.parametrize("heads", [False, True])
+def test_a_job_whose_name_is_no_text_is_refused_and_listed_among_the_dead(
+    store: Store, heads: bool
+) -> None:
+    slot = store.member()
+    store.add("a")
+    packed = store.raw.hget(f"{store.prefix}jobs", "a")
+    store.raw.hset(f"{store.prefix}jobs", "a", packed.replace(b"shop.Mail", b"\xff"))
+    store.run(store.claim(slot))
+    store.run(store.fail(slot, what="refused"))
+    call = operations.list_jobs(store.namespace, JobState.DEAD, QUEUE, 10, heads=heads)
+    [row] = store.without_effect(call)
+    assert (row.job_id, row.job.name, row.job.queue, row.job.fence) == ("a", "?", QUEUE, 1)
+    assert store.run(operations.retry(store.namespace, "a", row.job.fence)) == "ok"
+
+
+def test_an_id_that_is_no_text_is_listed_with_the_others(store: Store) -> None:
+    store.add("a")
+    packed = store.raw.hget(f"{store.prefix}jobs", "a")
+    store.raw.hset(f"{store.prefix}jobs", b"\xff", packed)
+    store.raw.lpush(f"{store.prefix}ready:{QUEUE}", b"\xff")
+    rows = store.run(operations.list_jobs(store.namespace, JobState.READY, QUEUE, 10))
+    assert [row.job_id for row in rows] == ["a", "\\xff"]
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_a_list_of_heads_has_all_but_the_payloads(
     store: Store, slot: Slot, state: JobState
@@ -123,6 +148,36 @@ def test_crash_records_come_newest_first_within_limit_and_age(store: Store) -> N
     assert len(records) == 2
     assert records == store.records()[:2]
     assert len(store.run(operations.crashes(store.namespace, 9, 60_000))) == 3
+
+
+def test_what_is_no_crash_record_hides_none_of_the_others(store: Store) -> None:
+    key = f"{store.prefix}crashes"
+    store.run(store.crash(store.member(), 0, record=b'{"cause":"exit"}'))
+    [whole] = store.run(operations.crashes(store.namespace, 9))
+    stored = dict(store.raw.xrange(key)[0][1])
+    at = [store.raw.xadd(key, broken) for broken in ({"a": "b"}, {**stored, b"record": b"{"})]
+    *broken, last = store.without_effect(operations.crashes(store.namespace, 9))
+    assert last == whole
+    assert [one["crash_id"] for one in broken] == [one.decode() for one in reversed(at)]
+    assert all("can't be read" in one["note"] for one in broken)
+
+
+@pytest.mark.parametrize("line", [b"junk", b"1 failed 1 1 {", b"1 failed 1 1 \xff", b"x f 1 1 {}"])
+def test_a_line_of_history_that_is_none_hides_neither_job_nor_other_lines(
+    store: Store, line: bytes
+) -> None:
+    store.add("a")
+    store.raw.rpush(f"{store.prefix}history:a", line, b"1 failed 1 1 {}")
+    found = store.run(operations.find(store.namespace, "a"))
+    assert [note.what for note in found.history] == ["unreadable", "failed"]
+
+
+@pytest.mark.parametrize("score", ["inf", "-inf", 1e300])
+def test_a_time_that_is_none_hides_no_queue(store: Store, score: str | float) -> None:
+    store.add("a", delay_ms=HOUR_MS)
+    store.raw.zadd(f"{store.prefix}scheduled:{QUEUE}", {"a": score})
+    [queue] = store.run(operations.overview(store.namespace)).queues
+    assert (queue.scheduled, queue.next_due_ms) == (1, None)
 
 
 def seek(store: Store, beginning: str) -> tuple[list[str], int]:

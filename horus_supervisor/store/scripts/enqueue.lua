@@ -6,15 +6,23 @@
 --       10 so many ms after it is due, or '' 11 expires_ms or '' 12 tags, "a,b" or '',
 --       with ! before them where its class wants to hear of its crashes
 -- REPLY created | known: the id waits, runs, is dead, or ended a moment ago; nothing written
+--       | an error that names the argument with which no script could read back the job or its slot
 -- include: base
 -- include: push
 local id, queue = ARGV[1], ARGV[2]
-if call('SISMEMBER', ns .. 'finished', id) == 1 or call('SISMEMBER', ns .. 'finished:old', id) == 1 then
-  return {'known'}
-end
 local now, digits = now_ms()
 local due = 0
 if ARGV[3] ~= '' then due = now + ARGV[3] elseif ARGV[4] ~= '' then due = ARGV[4] + 0 end
+local unfit = not string.find(id, '^[!-~]+$') and '1, the id,'
+  or not string.find(queue, '^[%w_.-]+$') and '2, the queue,'
+  or due >= 253402300800000 and '3 or 4, milliseconds to the year 9999 at most,' -- say, of microseconds
+  or not string.find(ARGV[8], '^[^%s%c]+$') and '8, the job name,'
+if unfit then
+  return redis.error_reply('ERR enqueue: argument ' .. unfit .. ' is not what docs/protocol.md asks for')
+end
+if call('SISMEMBER', ns .. 'finished', id) == 1 or call('SISMEMBER', ns .. 'finished:old', id) == 1 then
+  return {'known'}
+end
 local expires = ARGV[11] or ''
 if (ARGV[10] or '') ~= '' then expires = whole((due > now and due or now) + ARGV[10]) end
 local extra = ''
