@@ -7,7 +7,7 @@ from datetime import timedelta
 
 MAX_COUNT = 1_000_000
 
-COUNTS = f"from 1 to {MAX_COUNT}"
+COUNTS = f"a whole number from 1 to {MAX_COUNT}"
 """What a number of attempts or crashes may be, in words: ``valid_count``."""
 
 TIMEOUTS = "seconds, more than 0, at most ten years"
