@@ -114,12 +114,12 @@ def supervisor_lost(keeper: Keeper) -> None:
 
 def _known(keeper: Keeper, number: int, row: Row, born: Born | None = None) -> Known:
     host = keeper.boot.identity.host
-    executing, slot = row.executing_seq, Slot(keeper.me, number, row.incarnation).key
+    slot = Slot(keeper.me, number, row.incarnation).key
     if born and row.incarnation != born.incarnation:
         record = lost_record(Cause.SUPERVISOR_LOST, host, keeper.me, born)
         return Known(slot, NOBODY_KNOWS, Death.LOST, msgspec.Raw(record))
     record = lost_record(Cause.SUPERVISOR_LOST, host, keeper.me, born, row)
-    return Known(slot, executing, Death.LOST, msgspec.Raw(record))
+    return Known(slot, row.executing_seq, Death.LOST, msgspec.Raw(record))
 
 
 def _see_them_dead(pidfds: list[int]) -> None:

@@ -2,7 +2,7 @@
 
 What was freed lies as holes among what lives on. A fork that allocates takes one here and one
 there, and the kernel copies every page that it writes to. Where no hole is left it takes new
-memory, in a row: 0.24 MB less in each runner. For CPython's small blocks and glibc's large ones;
+memory, in a row: 0.2 MB less in each runner. For CPython's small blocks and glibc's large ones;
 where memory is handed out in another way, this takes little and does no harm.
 """
 

@@ -46,6 +46,7 @@ def set_variables(variables: Iterable[tuple[str, str]]) -> None:
 def unmark() -> None:
     """Take back what marks this process as a runner."""
     del os.environ[MARK]
+    badge.wear("")
 
 
 def _be_nice(nice: int) -> None:

@@ -11,6 +11,7 @@ from horus_supervisor.runner import rehearsal
 CODE = """
 import gc, json, os, signal, threading
 import horus_supervisor
+from horus_supervisor import badge
 from horus_supervisor.errors import HorusError
 from horus_supervisor.job import definition
 from horus_supervisor.messages import Boot
@@ -30,7 +31,8 @@ def state():
     handlers = [str(signal.getsignal(number)) for number in signal.valid_signals()]
     environment, threads = dict(os.environ), threading.active_count()
     jobs = sorted(definition.registry())
-    return [descriptors(), jobs, handlers, os.getcwd(), environment, threads]
+    worn = badge.of(os.getpid())
+    return [descriptors(), jobs, handlers, os.getcwd(), environment, threads, worn]
 
 def current():
     try:
