@@ -8,17 +8,16 @@ runners, ``ID.lines`` for log lines that nobody read any more.
 from __future__ import annotations
 
 import contextlib
-import select
-import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from horus_supervisor import errors, linux, messages
-from horus_supervisor.address import parse_url
+from horus_supervisor import errors, messages
 from horus_supervisor.crash_record import CrashRecord, tell_fate
 from horus_supervisor.events import Event
+from horus_supervisor.keeper.charges import Charges
+from horus_supervisor.keeper.reach import Reach
 from horus_supervisor.keeper.records import lost_record
 from horus_supervisor.lifecycle import Cause, Death, Disposition
 from horus_supervisor.logs import Logger, Sink
@@ -28,11 +27,6 @@ from horus_supervisor.store import operations, pending
 from horus_supervisor.store.clients import kill_clients
 from horus_supervisor.store.operation import Operation
 from horus_supervisor.store.rows import Crash, CrashReply, Slot
-
-if TYPE_CHECKING:
-    from horus_supervisor.keeper.main import Keeper
-
-DEAD_WITHIN_S = 0.8
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -57,128 +51,109 @@ class Testament(msgspec.Struct, frozen=True):
     deaths: list[Died] = []
 
 
-def mark_open(keeper: Keeper) -> None:
+def mark_open(reach: Reach) -> None:
     """Note on disk that our supervisor is registered and will have to be closed."""
-    _write(keeper, Testament())
+    _write(reach, Testament())
 
 
-def _write(keeper: Keeper, testament: Testament) -> None:
+def _write(reach: Reach, testament: Testament) -> None:
     """Leave a testament; where the disk takes none, whoever retires us knows less."""
-    testament = msgspec.structs.replace(testament, home=_home(keeper))
-    path = open_file(keeper, keeper.me)
+    testament = msgspec.structs.replace(testament, home=reach.home)
+    path = open_file(reach, reach.me)
     try:
         pending.write_durably(path, messages.encode(testament))
     except OSError as error:
         why = f"can't be written: {error.strerror}; whoever closes this service in Redis knows less"
-        keeper.log.error(Event.SPOOL_FAULT, file=str(path), error=why)
+        reach.log.error(Event.SPOOL_FAULT, file=str(path), error=why)
 
 
-def open_file(keeper: Keeper, supervisor: str) -> Path:
+def open_file(reach: Reach, supervisor: str) -> Path:
     """Name the file that says that a supervisor will have to be closed."""
-    return keeper.spool / f"{supervisor}.open"
+    return reach.spool / f"{supervisor}.open"
 
 
-def _home(keeper: Keeper) -> str:
-    return f"{parse_url(keeper.boot.redis_url).safe}, namespace {keeper.boot.namespace}"
+def closed(reach: Reach, deaths: Iterable[Died]) -> None:
+    """Close our own supervisor after an orderly stop: nothing of it runs any more.
 
-
-def closed(keeper: Keeper) -> None:
-    """Close our own supervisor after an orderly stop: nothing of it runs any more."""
-    if not (keeper.registered or keeper.deaths or open_file(keeper, keeper.me).exists()):
+    ``deaths``: those that Redis was not told of yet.
+    """
+    deaths = list(deaths)
+    if not (reach.registered or deaths or open_file(reach, reach.me).exists()):
         return  # Redis never heard of it
-    _execute(keeper, Testament(readable=True, death=Death.INTERRUPTED, deaths=list(keeper.deaths)))
+    _execute(reach, Testament(readable=True, death=Death.INTERRUPTED, deaths=deaths))
 
 
-def supervisor_lost(keeper: Keeper) -> None:
+def supervisor_lost(reach: Reach, deaths: Iterable[Died], charges: Charges) -> None:
     """Our supervisor is gone: see that its runners are dead, then hand in what they held.
 
     Where a slot has another runner than we were told of, words of our supervisor got lost with it:
     that one's end, and maybe its death. Who holds the slot in Redis is not known: it counts as
     started.
     """
-    rows = {born.slot: keeper.board.read(born.slot) for born in keeper.runners.values()}
-    for born in keeper.runners.values():
-        if born.own_group and rows[born.slot].incarnation == born.incarnation:
-            linux.kill_group(born.pid)
-    _see_them_dead(list(keeper.pidfds.values()))
-    known = []
-    for born in keeper.runners.values():
-        row = keeper.board.read(born.slot)
-        known.append(_known(keeper, born.slot, row, born))
-    for number in sorted(set(range(SLOTS)) - rows.keys()):  # a runner that we were not told of yet
-        row = keeper.board.read(number)
+    charges.end(reach.board)
+    known = [_known(reach, born.slot, reach.board.read(born.slot), born) for born in charges.born]
+    told_of = {born.slot for born in charges.born}
+    for number in sorted(set(range(SLOTS)) - told_of):  # a runner that we were not told of yet
+        row = reach.board.read(number)
         if row.executing_seq:
-            known.append(_known(keeper, number, row))
-    _execute(keeper, Testament(readable=True, known=known, deaths=list(keeper.deaths)))
+            known.append(_known(reach, number, row))
+    _execute(reach, Testament(readable=True, known=known, deaths=list(deaths)))
 
 
-def _known(keeper: Keeper, number: int, row: Row, born: Born | None = None) -> Known:
-    host = keeper.boot.identity.host
-    slot = Slot(keeper.me, number, row.incarnation).key
+def _known(reach: Reach, number: int, row: Row, born: Born | None = None) -> Known:
+    slot = Slot(reach.me, number, row.incarnation).key
     if born and row.incarnation != born.incarnation:
-        record = lost_record(Cause.SUPERVISOR_LOST, host, keeper.me, born)
+        record = lost_record(Cause.SUPERVISOR_LOST, reach.host, reach.me, born)
         return Known(slot, NOBODY_KNOWS, Death.LOST, msgspec.Raw(record))
-    record = lost_record(Cause.SUPERVISOR_LOST, host, keeper.me, born, row)
+    record = lost_record(Cause.SUPERVISOR_LOST, reach.host, reach.me, born, row)
     return Known(slot, row.executing_seq, Death.LOST, msgspec.Raw(record))
 
 
-def _see_them_dead(pidfds: list[int]) -> None:
-    poll = select.poll()
-    for fd in pidfds:
-        poll.register(fd, select.POLLIN)
-    until = time.monotonic() + DEAD_WITHIN_S
-    alive = len(pidfds)
-    while alive and (left_s := until - time.monotonic()) > 0:
-        for fd, _ in poll.poll(left_s * 1000):
-            poll.unregister(fd)
-            alive -= 1
-
-
-def _execute(keeper: Keeper, testament: Testament) -> None:
+def _execute(reach: Reach, testament: Testament) -> None:
     """Settle it; on disk first, as Redis may hang and we may be ended meanwhile."""
-    _write(keeper, testament)
+    _write(reach, testament)
     try:
-        settle(keeper, keeper.me, testament)
+        settle(reach, reach.me, testament)
     except errors.HorusError as error:
-        keeper.lost(str(error))
+        reach.lost(str(error))
 
 
-def leftover(keeper: Keeper, supervisor: str) -> None:
+def leftover(reach: Reach, supervisor: str) -> None:
     """Close a predecessor on this host; we hold its lock, so it is dead for certain."""
     try:
-        text = open_file(keeper, supervisor).read_bytes()
+        text = open_file(reach, supervisor).read_bytes()
         testament = msgspec.json.decode(text, type=Testament)
     except (OSError, msgspec.DecodeError):
         testament = Testament()
-    if _at_home(keeper, supervisor, testament):
-        settle(keeper, supervisor, testament)
+    if _at_home(reach, supervisor, testament):
+        settle(reach, supervisor, testament)
         return
-    files = sorted(path.name for path in keeper.spool.glob(f"{supervisor}.*"))
+    files = sorted(path.name for path in reach.spool.glob(f"{supervisor}.*"))
     names = ", ".join(files)
-    keeper.log.warning(Event.SPOOL_KEPT, files=names, folder=str(keeper.spool), home=testament.home)
+    reach.log.warning(Event.SPOOL_KEPT, files=names, folder=str(reach.spool), home=testament.home)
 
 
-def _at_home(keeper: Keeper, supervisor: str, testament: Testament) -> bool:
+def _at_home(reach: Reach, supervisor: str, testament: Testament) -> bool:
     """Tell whether it is our Redis that knows a supervisor: elsewhere it would count as gone."""
-    if testament.home in ("", _home(keeper)):
+    if testament.home in ("", reach.home):
         return True  # under another address it may be the same one all the same
-    rows = keeper.ask(operations.supervisors(keeper.boot.namespace))
+    rows = reach.ask(operations.supervisors(reach.namespace))
     return any(row.supervisor == supervisor for row in rows)
 
 
-def settle(keeper: Keeper, supervisor: str, testament: Testament) -> None:
+def settle(reach: Reach, supervisor: str, testament: Testament) -> None:
     """Tell Redis a supervisor's end: its runners' last calls, deaths, then the supervisor's own.
 
     Safe to repeat. Raises what the connection raises while Redis is away.
     """
-    namespace, host = keeper.boot.namespace, keeper.boot.identity.host
+    namespace, host = reach.namespace, reach.host
     known = testament.known
-    calls = sorted(keeper.spool.glob(f"{supervisor}.*.call"))
+    calls = sorted(reach.spool.glob(f"{supervisor}.*.call"))
     for path in calls:
-        hand_in(keeper, path)
+        hand_in(reach, path)
     for death in testament.deaths:
-        reply = keeper.ask(death_of(namespace, death))
-        _tell_death(keeper.log, death, reply)
+        reply = reach.ask(death_of(namespace, death))
+        _tell_death(reach.log, death, reply)
     operation = operations.retire(
         namespace,
         supervisor,
@@ -188,15 +163,15 @@ def settle(keeper: Keeper, supervisor: str, testament: Testament) -> None:
         readable=testament.readable,
         known=[(k.slot, k.executing, k.death, bytes(k.record)) for k in known],
     )
-    word, lost = keeper.ask(operation)
+    word, lost = reach.ask(operation)
     if word == "ok" and testament.death == Death.LOST:
-        kill_clients(keeper.wire, f"horus:{supervisor}:")
+        kill_clients(reach.wire, f"horus:{supervisor}:")
         names = {k.slot: msgspec.json.decode(k.record, type=CrashRecord).runner for k in known}
         for crash in lost:
             told = (names.get(crash.slot), host, supervisor)
-            tell_lost(keeper.log, crash, *told, Cause.SUPERVISOR_LOST)
-    halves = keeper.spool.glob(f"{supervisor}.*{pending.SCRATCH}")  # whoever wrote them is dead
-    for path in (*calls, open_file(keeper, supervisor), *halves):
+            tell_lost(reach.log, crash, *told, Cause.SUPERVISOR_LOST)
+    halves = reach.spool.glob(f"{supervisor}.*{pending.SCRATCH}")  # whoever wrote them is dead
+    for path in (*calls, open_file(reach, supervisor), *halves):
         with contextlib.suppress(OSError):
             path.unlink()
 
@@ -238,18 +213,18 @@ def pass_lines_on(spool: Path, sink: Sink) -> None:
             path.unlink()
 
 
-def hand_in(keeper: Keeper, path: Path) -> None:
+def hand_in(reach: Reach, path: Path) -> None:
     """Make a call that a runner could not make; a file that is none is told and set aside."""
     try:
         call = pending.load(path)
     except (OSError, ValueError) as error:
         aside = path.with_suffix(".unreadable")
         why = f"no call that can be made ({error}); set aside as {aside.name}"
-        keeper.log.error(Event.SPOOL_FAULT, file=str(path), error=why)
+        reach.log.error(Event.SPOOL_FAULT, file=str(path), error=why)
         with contextlib.suppress(OSError):
             path.rename(aside)
         return
-    keeper.ask(call)
+    reach.ask(call)
 
 
 def tell_lost(

@@ -38,28 +38,28 @@ def keeper(redis_url: str, namespace: str) -> Iterator[Keeper]:
             boot, Channel(ours, messages.to_keeper), board, logs.bind(lambda _: None, {})
         )
         yield keeper
-        keeper.wire.close()
+        keeper.reach.wire.close()
     os.close(board.fd)
 
 
 def test_each_call_is_a_sign_of_life(keeper: Keeper, namespace: str) -> None:
     for _ in range(3):
-        keeper.ask(operations.kick(namespace))
-    assert keeper.board.keeper_ticks == 3
+        keeper.reach.ask(operations.kick(namespace))
+    assert keeper.reach.board.keeper_ticks == 3
 
 
 def test_a_redis_that_can_be_read_only_is_away(keeper: Keeper) -> None:
-    runners = SlotWriter(keeper.board, 0)
-    keeper.lost("MISCONF: its disk is full")
+    runners = SlotWriter(keeper.reach.board, 0)
+    keeper.reach.lost("MISCONF: its disk is full")
     keeper._observe()
     assert runners.redis_away
 
 
 def test_runners_see_whether_redis_is_away(keeper: Keeper, namespace: str) -> None:
-    runners = SlotWriter(keeper.board, 0)
-    keeper.lost("gone")
+    runners = SlotWriter(keeper.reach.board, 0)
+    keeper.reach.lost("gone")
     assert runners.redis_away
-    keeper.ask(operations.kick(namespace))
+    keeper.reach.ask(operations.kick(namespace))
     assert not runners.redis_away
 
 
@@ -79,7 +79,9 @@ def test_a_user_who_may_load_no_script_is_a_keeper_all_the_same(
     with redis_server.client() as client:
         rights = ("on", ">x", "~*", "+@all", "-script")
         client.execute_command("ACL", "SETUSER", namespace, *rights)
-        keeper.wire = Wire(replace(keeper.wire.address, username=namespace, password="x"))
+        keeper.reach.wire = Wire(
+            replace(keeper.reach.wire.address, username=namespace, password="x")
+        )
         keeper.teach()
-        keeper.ask(operations.kick(namespace))
+        keeper.reach.ask(operations.kick(namespace))
         client.execute_command("ACL", "DELUSER", namespace)

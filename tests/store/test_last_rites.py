@@ -45,7 +45,7 @@ def keeper(redis_url: str, namespace: str, tmp_path: Path, board: Scoreboard) ->
         channel = Channel(ours, messages.to_keeper)
         keeper = Keeper(boot, channel, board, logs.bind(lambda _: None, {}))
         yield keeper
-        keeper.wire.close()
+        keeper.reach.wire.close()
 
 
 def test_a_job_that_was_being_handed_in_by_a_runner_not_told_of_counts_as_started(
@@ -58,7 +58,7 @@ def test_a_job_that_was_being_handed_in_by_a_runner_not_told_of_counts_as_starte
     row = SlotWriter(board, 0)
     row.executing(1, 1, 1, 0, 0, job.started_ms, b"job\0shop.Mail\0emails")
     row.finishing(1)
-    rites.supervisor_lost(keeper)
+    rites.supervisor_lost(keeper.reach, (), keeper.charges)
     assert store.state("job") == JobState.DEAD
 
 
@@ -72,7 +72,7 @@ def test_a_job_of_a_runner_whose_death_was_told_too_late_counts_as_started(
             messages.Born(slot=0, incarnation=1, pid=stranger.pid, runner="q/1", group="q")
         )
         board.clear(0, 2)  # for its successor
-        rites.supervisor_lost(keeper)
+        rites.supervisor_lost(keeper.reach, (), keeper.charges)
         assert stranger.poll() is None
         stranger.kill()
     assert store.state("job") == JobState.DEAD
@@ -92,15 +92,15 @@ def test_a_death_that_is_told_says_that_its_runner_is_gone(keeper: Keeper) -> No
             record=msgspec.Raw(b"{}"),
         )
     )
-    assert (keeper.runners, keeper.pidfds) == ({}, {})
+    assert (keeper.charges._born, keeper.charges._pidfds) == ({}, {})
 
 
 def test_a_file_that_is_no_call_is_told_and_set_aside(keeper: Keeper, tmp_path: Path) -> None:
     lines: list[bytes] = []
-    keeper.log = logs.bind(lines.append, {})
+    keeper.reach.log = logs.bind(lines.append, {})
     (tmp_path / "spool").mkdir()
     (tmp_path / "spool" / "sup.0.1.call").write_bytes(b"cut sh")
-    rites.hand_in(keeper, tmp_path / "spool" / "sup.0.1.call")
+    rites.hand_in(keeper.reach, tmp_path / "spool" / "sup.0.1.call")
     [told] = map(json.loads, lines)
     assert told["event"] == "spool.fault"
     assert "set aside as sup.0.1.unreadable" in told["message"]

@@ -1,0 +1,89 @@
+"""What a keeper's duties and its last rites work with: Redis, and whether that is away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from horus_supervisor import errors, logs, messages
+from horus_supervisor.address import parse_url
+from horus_supervisor.channel import Channel
+from horus_supervisor.events import Event
+from horus_supervisor.messages import KeeperBoot
+from horus_supervisor.scoreboard import Scoreboard
+from horus_supervisor.store.operation import Operation
+from horus_supervisor.store.wire import Wire
+
+T = TypeVar("T")
+
+CALL_TIMEOUT_S = 2.0
+
+STARTS_WITHIN_S = 3.0
+"""Seconds for an embedded Redis, started when we are, before it counts as away."""
+
+
+class Reach:
+    """A keeper's wire, log, scoreboard and way to its supervisor; tells an outage once."""
+
+    def __init__(
+        self,
+        boot: KeeperBoot,
+        channel: Channel[messages.ToKeeper],
+        board: Scoreboard,
+        log: logs.Logger,
+    ) -> None:
+        self.boot = boot
+        self.channel = channel
+        self.board = board
+        self.log = log
+        self.me = boot.identity.supervisor
+        self.namespace = boot.namespace
+        self.host = boot.identity.host
+        address = parse_url(boot.redis_url)
+        self.home = f"{address.safe}, namespace {boot.namespace}"
+        """Where Redis knows our supervisor, in words that may be told."""
+        name = f"horus:{self.me}:keeper"
+        self.wire = Wire(address, timeout_s=CALL_TIMEOUT_S, name=name, check_version=True)
+        self.spool = Path(boot.state_dir) / "spool"
+        self.registered = False
+        self._mark(away=False)
+        embedded = boot.redis_url.startswith("embedded:")
+        self._quiet_until = time.monotonic() + STARTS_WITHIN_S if embedded else 0.0
+
+    def ask(self, operation: Operation[T]) -> T:
+        """Run an operation; raises while Redis is away: the duty is simply done again later."""
+        self.board.keeper_tick()  # a slow Redis is not our silence
+        reply = self.wire.run(operation)
+        self._quiet_until = 0.0
+        if self.away:
+            self._mark(away=False)
+            self.log.info(Event.REDIS_RESTORED)
+            if self.registered:  # the supervisor has been told that Redis is away
+                self.channel.send(messages.Registered(supervisor=self.me))
+        return reply
+
+    def does(self, duty: Callable[[], object]) -> bool:
+        """Do a duty; False where Redis went away over it, which is noted and told."""
+        try:
+            duty()
+        except errors.RedisRefused as error:
+            self.lost(str(error))
+            self.channel.send(messages.RedisRefusedUs(error=str(error)))
+            return False
+        except errors.HorusError as error:
+            self.lost(str(error))
+            return False
+        return True
+
+    def lost(self, why: str) -> None:
+        """Note that Redis is away; tell it once."""
+        if not self.away and time.monotonic() >= self._quiet_until:
+            self._mark(away=True)
+            self.log.error(Event.REDIS_LOST, error=why)
+            self.channel.send(messages.RedisLost(error=why))
+
+    def _mark(self, *, away: bool) -> None:
+        self.away = away
+        self.board.redis_away(away)
