@@ -58,15 +58,11 @@ def _code_and_hint(error: HorusError, place: Place | None) -> tuple[Exit, str]:
         case errors.EnqueueUnknown():
             return Exit.AWAY, f"the same command with --id {error.job_id}: repeating is safe"
         case errors.ReplyLost():
-            if "protocol error" in str(error):
-                return Exit.AWAY, "another URL: what answers there doesn't speak as Redis does"
-            return Exit.AWAY, "the same command again: repeating is safe"
+            return Exit.AWAY, error.remedy or "the same command again: repeating is safe"
         case errors.RedisAway():
             return Exit.AWAY, f"{again} doctor"
-        case errors.RedisRefused() if "user and password" not in str(error):
-            return Exit.FAILED, f"{again} doctor"
         case errors.RedisRefused():
-            return Exit.FAILED, "redis-cli ACL LIST, and look at the user and password of the URL"
+            return Exit.FAILED, error.remedy or f"{again} doctor"
         case errors.QueueFull():
             return Exit.FAILED, "raise Redis's maxmemory; what waits is still worked off"
         case errors.ConfigError():

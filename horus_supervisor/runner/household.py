@@ -51,9 +51,6 @@ _get_blocking = os.get_blocking
 _FORM = ("encoding", "errors", "line_buffering", "write_through")
 _form_of = operator.attrgetter(*_FORM)
 
-BEREFT = "a job closed our descriptors"
-"""Why a runner leaves that must not use any of them."""
-
 
 def watch_for_faults(stacks_fd: int) -> None:
     """Have a fatal signal's stack, and every thread's at ``DUMP_SIGNAL``, written to a file.

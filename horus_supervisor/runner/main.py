@@ -23,7 +23,7 @@ from horus_supervisor.runner import about, printing, turns
 from horus_supervisor.runner.ears import Ears
 from horus_supervisor.runner.endings import Ending, Endings
 from horus_supervisor.runner.execute import Guard, Run, end_child, guarded
-from horus_supervisor.runner.household import BEREFT, Household, tell_bereft
+from horus_supervisor.runner.household import Household, tell_bereft
 from horus_supervisor.runner.outage import Outage
 from horus_supervisor.runner.span import Span
 from horus_supervisor.runner.tell import Teller
@@ -34,11 +34,22 @@ from horus_supervisor.store.operation import Operation
 from horus_supervisor.store.rows import Claimed, Packed, Slot, Stale, Turn, Turned
 from horus_supervisor.store.wire import Wire
 
-AWAY = "Redis is away"
+CLOSED = ("stale", "no member")
+"""Redis's words to a runner whose place it has closed."""
 
 
 class Left(Exception):
-    """This runner is done; the text says why."""
+    """This runner is done.
+
+    ``word``: Redis's last one to it. ``unheard``: it had no way to Redis. ``bereft``: a job closed
+    its descriptors, so it can't say so either.
+    """
+
+    def __init__(self, word: str = "", *, unheard: bool = False, bereft: bool = False) -> None:
+        super().__init__(word)
+        self.word = word
+        self.unheard = unheard or bereft
+        self.bereft = bereft
 
 
 class Runner:
@@ -109,17 +120,17 @@ class Runner:
             raise Left(turn.word)
         except Left as left:
             self._slot.phase(Phase.LEFT, time.monotonic_ns())
-            if str(left) == BEREFT:
+            if left.bereft:
                 return LEFT_UNHEARD
             if self._recycle and not self._leaving():
                 self._voice.log.info(
                     Event.RUNNER_RECYCLED, reason=self._recycle, jobs_done=self._done
                 )
-            elif str(left) in ("stale", "no member"):
-                reason = f"Redis closed its place ({left})"
+            elif left.word in CLOSED:
+                reason = f"Redis closed its place ({left.word})"
                 self._voice.log.warning(Event.RUNNER_RECYCLED, reason=reason, jobs_done=self._done)
             self._voice.flush()
-            return LEFT_UNHEARD if str(left) == AWAY else 0
+            return LEFT_UNHEARD if left.unheard else 0
 
     def _join(self) -> None:
         wait_s = 0.002
@@ -127,7 +138,7 @@ class Runner:
             if joined.word != "wait":
                 raise Left(joined.word)
             if self._ears.hear(wait_s) and self._leaving():
-                raise Left("asked to")
+                raise Left
             wait_s = min(wait_s * 1.5, 0.25)
         self._alarms, self._held = -1 if joined.crashing else self._slot.alarms, joined.held
         self._slot.phase(Phase.IDLE, time.monotonic_ns())
@@ -309,23 +320,23 @@ class Runner:
                 bound = self._household.unbind() if ending else None
                 self._recycle = bound or self._recycle
                 if bound or self._leaving():
-                    self._leave(AWAY, ending)
+                    self._leave(ending)
                 self._ears.hear(self._away.next_try_s(error))
             except OSError as error:
                 if ending is None:
                     raise
                 tell_bereft(error)
-                self._leave(BEREFT, ending)
+                self._leave(ending, bereft=True)
             else:
                 if self._away.lasts:
                     self._away.over()
                 return reply
 
-    def _leave(self, why: str, ending: Ending | None) -> NoReturn:
+    def _leave(self, ending: Ending | None, *, bereft: bool = False) -> NoReturn:
         """Leave without a word to Redis; the keeper makes the call that is left on disk."""
         if ending:
             pending.save(ending(self._seq, ()), self._spool / pending.file_name(self._me))
-        raise Left(why)
+        raise Left(unheard=True, bereft=bereft)
 
     def _sleep(self) -> Turn:
         """Claim as soon as a wake token is there; a word of the supervisor ends the wait for one.

@@ -69,7 +69,13 @@ def unreachable(address: Address, error: OSError | None, why: str | None = None)
 
 def lost(address: Address, error: OSError | None) -> ReplyLost:
     """Name a connection that broke after a call was sent: it may have happened."""
-    return ReplyLost(f"lost Redis at {address.safe} before it answered: {reason(error)}")
+    why = reason(error)
+    return ReplyLost(
+        f"lost Redis at {address.safe} before it answered: {why}",
+        remedy="what answers there doesn't speak as Redis does: use another URL"
+        if why.startswith("protocol error")  # hiredis's words
+        else "",
+    )
 
 
 def refusal(address: Address, what: str, text: str) -> HorusError:
@@ -84,8 +90,8 @@ def refusal(address: Address, what: str, text: str) -> HorusError:
         )
     if code in CREDENTIALS or "without any password configured" in text:
         return RedisRefused(
-            f"Redis at {address.safe} refused {what}: {said}"
-            " (check user and password in the URL, and what the user may do)"
+            f"Redis at {address.safe} refused {what}: {said}",
+            remedy="check user and password in the URL, and what the user may do (ACL LIST)",
         )
     return RedisRefused(f"Redis at {address.safe} refused {what}: {said}")
 
