@@ -98,8 +98,8 @@ BUGS = (
     Bug(
         "a wake token forgotten where a job begins to wait",
         "pieces/push.lua",
-        "id)\n    wake(queue)\n",
-        "id)\n",
+        "    wake(queue)\n    call(how",
+        "    call(how",
         seed=0,
     ),
     Bug(

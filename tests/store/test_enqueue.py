@@ -121,3 +121,23 @@ def test_an_unknown_queue_is_made_by_its_first_job(store: Store) -> None:
     slot = store.member()
     store.add("a", queue="new.one")
     assert claimed(store.run(store.claim(slot, queues=["new.one"]))).job_id == "a"
+
+
+@pytest.mark.parametrize(
+    ("key", "delay_ms"),
+    [
+        *((key, None) for key in ("ready:" + QUEUE, "queues", "enqueued")),
+        *((key, HOUR_MS) for key in ("scheduled:" + QUEUE, "due", "enqueued")),
+    ],
+)
+def test_a_job_that_could_not_be_placed_is_not_known(
+    store: Store, key: str, delay_ms: int | None
+) -> None:
+    store.raw.set(store.prefix + key, "of someone else's")
+    with pytest.raises(RedisRefused, match="WRONGTYPE"):
+        store.run(store.enqueue("a", delay_ms=delay_ms))
+    assert not store.raw.exists(store.prefix + "jobs")
+    store.raw.delete(store.prefix + key)
+    assert store.run(store.enqueue("a", delay_ms=delay_ms))
+    assert store.state("a") == (JobState.SCHEDULED if delay_ms else JobState.READY)
+    assert store.counts()["enqueued"] == 1

@@ -31,10 +31,13 @@ if expires ~= '' or (ARGV[12] or '') ~= '' then extra = ' ' .. expires .. ' ' ..
 local job = '    ' .. (due > 0 and whole(due) or '') .. ' ' .. ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. ARGV[7] .. ' '
   .. digits .. ' ' .. queue .. ' ' .. ARGV[8] .. extra .. '\n' .. ARGV[9]
 if call('HSETNX', ns .. 'jobs', id, job) == 0 then return {'known'} end -- the last check is the first write
-call('HINCRBY', ns .. 'enqueued', queue, 1)
-if due > now then
-  schedule(queue, id, whole(due))
-else
-  push('LPUSH', queue, id)
+local placed, why = pcall(function()
+  call('HINCRBY', ns .. 'enqueued', queue, 1)
+  if due > now then schedule(queue, id, whole(due)) else push('LPUSH', queue, id) end -- which places it last
+end)
+if not placed then -- a key that is not ours, a user who may not: a repeat must not take it for known
+  redis.pcall('HDEL', ns .. 'jobs', id)
+  redis.pcall('HINCRBY', ns .. 'enqueued', queue, -1)
+  return redis.error_reply(why)
 end
 return {'created'}

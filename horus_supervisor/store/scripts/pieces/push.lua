@@ -15,12 +15,12 @@ local function push(how, queue, id)
     call(how, ns .. 'paused:' .. queue, id)
   else
     if not word then call('HSET', ns .. 'queues', queue, 'awake') end
-    call(how, ns .. 'ready:' .. queue, id)
     wake(queue)
+    call(how, ns .. 'ready:' .. queue, id)
   end
 end
 
 local function schedule(queue, id, due)
-  call('ZADD', ns .. 'scheduled:' .. queue, due, id)
   call('ZADD', ns .. 'due', 'LT', due, queue)
+  call('ZADD', ns .. 'scheduled:' .. queue, due, id)
 end
