@@ -105,7 +105,7 @@ def _waiting(queue: Queue) -> str:
 def _held(house: House) -> Found:
     """Find classes whose jobs are left alone, as they brought down runner after runner."""
     return [
-        (f"{name} is held back: {jobs_wait(jobs)}", f"resume --job {name}")
+        (f"{name} is held back: {jobs_wait(jobs)}", "crashes")  # resumed unseen, it goes on killing
         for name, jobs in sorted(house.held.items())
     ]
 

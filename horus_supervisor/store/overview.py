@@ -67,17 +67,16 @@ def _queue_row(row: Reply) -> QueueRow:
     return QueueRow(text(row[0]), *counts, oldest, bool(row[9]), score_ms(row[10]))
 
 
-def _supervisor_row(supervisor: str, value: bytes) -> SupervisorRow:
-    beat, lease, started, facts = value.split(b" ", 3)
-    return SupervisorRow(
-        supervisor,
-        int(beat),
-        int(lease),
-        int(started),
-        msgspec.json.decode(facts, type=dict[str, Any]),
-    )
-
-
 def read_supervisors(reply: Reply) -> list[SupervisorRow]:
-    """Read the reply of supervisors."""
-    return [_supervisor_row(text(i), s) for i, s in zip(reply[::2], reply[1::2], strict=True)]
+    """Read the reply of supervisors; what no keeper wrote is none."""
+    rows = (_supervisor_row(text(i), s) for i, s in zip(reply[::2], reply[1::2], strict=True))
+    return [row for row in rows if row]
+
+
+def _supervisor_row(supervisor: str, value: bytes) -> SupervisorRow | None:
+    try:
+        beat, lease, started, rest = value.split(b" ", 3)
+        facts = msgspec.json.decode(rest, type=dict[str, Any])
+        return SupervisorRow(supervisor, int(beat), int(lease), int(started), facts)
+    except (ValueError, msgspec.DecodeError):
+        return None

@@ -130,6 +130,15 @@ def test_the_overview_counts_every_job_in_exactly_one_place(store: Store, slot: 
     assert (holding.job_id, holding.attempt, holding.queue) == ("running", 1, QUEUE)
 
 
+@pytest.mark.parametrize("row", [b"junk", b"1 2 3 {", b"a 1 2 {}", b"1 2 3 []"])
+def test_what_is_no_supervisor_hides_none(store: Store, row: bytes) -> None:
+    store.member()
+    store.raw.hset(store.prefix + "supervisors", "other", row)
+    rows = store.run(operations.supervisors(store.namespace))
+    assert [row.supervisor for row in rows] == ["sup"]
+    assert store.run(operations.overview(store.namespace)).supervisors == tuple(rows)
+
+
 def test_a_queue_with_nothing_ready_has_no_oldest_wait(store: Store) -> None:
     store.add("a", delay_ms=HOUR_MS)
     [queue] = store.run(operations.overview(store.namespace)).queues

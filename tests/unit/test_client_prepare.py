@@ -143,6 +143,7 @@ def test_many_jobs_have_ids_of_their_own_in_their_order() -> None:
         ({"delay": True}, "delay=True"),
         ({"at": datetime(2030, 1, 1)}, "a datetime with a zone"),
         ({"at": 1893499200}, "a datetime with a zone"),
+        ({"at": datetime(9999, 12, 31, 23, tzinfo=timezone(-timedelta(hours=5)))}, "year 10000"),
         ({"delay": 1, "at": datetime(2030, 1, 1, tzinfo=UTC)}, "one of them"),
     ],
 )
