@@ -13,9 +13,10 @@ from horus_supervisor import linux, messages
 from horus_supervisor.events import Event
 from horus_supervisor.logs import Logger
 from horus_supervisor.supervisor import children
-from horus_supervisor.supervisor.crew import Crew, Seat
+from horus_supervisor.supervisor.crew import Crew
 from horus_supervisor.supervisor.deaths import Deaths
 from horus_supervisor.supervisor.programs import Programs, Template
+from horus_supervisor.supervisor.seat import Seat
 
 
 class Births:

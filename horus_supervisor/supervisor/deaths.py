@@ -21,7 +21,7 @@ from horus_supervisor.logs import Logger, shorten
 from horus_supervisor.messages import Born, Died, Gone, Recorded
 from horus_supervisor.scoreboard import NOBODY_KNOWS, Row
 from horus_supervisor.supervisor import children, core_dump
-from horus_supervisor.supervisor.crew import Crew, Life, Seat
+from horus_supervisor.supervisor.crew import Crew
 from horus_supervisor.supervisor.diagnose import (
     Ended,
     death,
@@ -32,6 +32,7 @@ from horus_supervisor.supervisor.diagnose import (
 from horus_supervisor.supervisor.oom import OomWatch
 from horus_supervisor.supervisor.orphans import Orphans
 from horus_supervisor.supervisor.programs import Programs
+from horus_supervisor.supervisor.seat import Life, Seat
 
 _YOUNG_S = 1.0
 
@@ -67,7 +68,7 @@ class Deaths:
     def born(self, born: Born) -> None:
         """Tell the keeper of a living runner."""
         self._alive[born.slot, born.incarnation] = born
-        self._programs.tell_keeper(born)
+        self._programs.keeper.tell(born)
 
     @property
     def pending(self) -> bool:
@@ -99,7 +100,7 @@ class Deaths:
             or time.monotonic_ns() - life.asked_ns > _YOUNG_S * 1e9
         )
         if left_in_order(reaped.status, row, life.incarnation):
-            self._programs.tell_keeper(Gone(slot=seat.slot, incarnation=life.incarnation))
+            self._programs.keeper.tell(Gone(slot=seat.slot, incarnation=life.incarnation))
             self._tell_exit(seat, life, pid, row.jobs_done)
             return asked
         oom_kills, others = self._oom_of(reaped.status)
@@ -184,7 +185,7 @@ class Deaths:
 
     def _hand_over(self, died: Died, record: CrashRecord) -> None:
         self._pending[died.supervisor, died.slot, died.incarnation] = died, record
-        self._programs.tell_keeper(died)
+        self._programs.keeper.tell(died)
 
     def recorded(self, message: Recorded) -> None:
         """Redis has it: tell what became of the job."""

@@ -10,7 +10,6 @@ finds what lies in the files by then.
 from __future__ import annotations
 
 import re
-import signal
 from dataclasses import dataclass, field
 
 import msgspec
@@ -19,9 +18,9 @@ from horus_supervisor import linux, messages
 from horus_supervisor.events import Event, counted
 from horus_supervisor.logs import Logger
 from horus_supervisor.supervisor import children
-from horus_supervisor.supervisor.crew import Seat
 from horus_supervisor.supervisor.plan import STACK_WITHIN_S
 from horus_supervisor.supervisor.programs import Programs, Template
+from horus_supervisor.supervisor.seat import Seat
 from horus_supervisor.supervisor.standing import Refused
 
 MOST_ENDS = 3
@@ -226,10 +225,8 @@ class Generations:
 
     def _retire(self, template: Template) -> None:
         """End a template for good: nobody is to be born of it any more."""
-        template.dismissed = True
-        if template.pid:
-            children.send_signal(template.pid, signal.SIGKILL)  # it holds nothing
-        elif template in self._programs.templates:
+        template.dismiss()
+        if not template.running and template in self._programs.templates:
             self._programs.templates.remove(template)
 
     def look(self, seats: list[Seat], now: float) -> None:

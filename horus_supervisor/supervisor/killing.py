@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
 
 from horus_supervisor import proc
 from horus_supervisor.lifecycle import Cause
 from horus_supervisor.scoreboard import Scoreboard
 from horus_supervisor.supervisor import children
-
-if TYPE_CHECKING:
-    from horus_supervisor.supervisor.crew import Life
+from horus_supervisor.supervisor.seat import Life
 
 END_WITHIN_S = 5.0
 """Seconds from SIGKILL to a runner's end, after which it is told that there was none."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from horus_supervisor.clock import rfc3339
 from horus_supervisor.events import Event
 from horus_supervisor.scoreboard import Phase, Row
-
-if TYPE_CHECKING:
-    from horus_supervisor.supervisor.crew import Crew, Seat
-
+from horus_supervisor.supervisor.crew import Crew
+from horus_supervisor.supervisor.seat import Seat
 
 EVERY_S = 5.0
 SOON_S = 0.25

@@ -21,14 +21,16 @@ from horus_supervisor.scoreboard import BYTES, Scoreboard
 from horus_supervisor.supervisor import boots, children, deaths, roster
 from horus_supervisor.supervisor.births import Births
 from horus_supervisor.supervisor.credit import Credit, Credits
-from horus_supervisor.supervisor.crew import Crew, Seat
+from horus_supervisor.supervisor.crew import Crew
 from horus_supervisor.supervisor.generations import Generations
 from horus_supervisor.supervisor.inbox import Inbox
 from horus_supervisor.supervisor.lock import Held
 from horus_supervisor.supervisor.output import Outlet
 from horus_supervisor.supervisor.plan import Wanted, plan
-from horus_supervisor.supervisor.programs import Program, Programs, Template
+from horus_supervisor.supervisor.program import Program
+from horus_supervisor.supervisor.programs import Programs, Template
 from horus_supervisor.supervisor.reload import Settings, Watch
+from horus_supervisor.supervisor.seat import Seat
 from horus_supervisor.supervisor.standing import Seen, Standing
 from horus_supervisor.supervisor.stop import Stop
 
@@ -239,7 +241,7 @@ class Supervisor:
     def _bury_program(self, program: Program, pid: int, now: float) -> None:
         linux.kill_group(pid)  # before its pid may be another's
         reaped = children.reap(pid)
-        tail = self._programs.ended(program)
+        tail = program.let_go(self._inbox)
         how = deaths.in_words(reaped.status)
         if program is self._programs.keeper:
             self._registered = False
@@ -260,7 +262,7 @@ class Supervisor:
 
     def _tend_programs(self, now: float) -> None:
         programs = self._programs
-        programs.look_at_keeper(self._board.keeper_ticks, now)
+        programs.keeper.look(self._board.keeper_ticks, now)
         programs.look_at_imports(now)
         if self._stop and not self._crew.seats:
             self._say_goodbye(self._stop, now)
@@ -293,11 +295,11 @@ class Supervisor:
     def _start_keeper(self) -> None:
         fds = [self._board.fd, self._lock_fd, *(self._lifeline[1:] if self._lifeline else ())]
         boot = boots.keeper(self.config, self.identity, self._facts(), self._leftovers)
-        self._programs.start_keeper(boot, fds, self._hear_keeper)
+        self._programs.keeper.begin(boot, fds, self._hear_keeper)
         for message in self._deaths.all_again():
-            self._programs.tell_keeper(message)
+            self._programs.keeper.tell(message)
         if self._stop and self._stop.goodbye_at:
-            self._programs.tell_keeper(messages.Close())
+            self._programs.keeper.tell(messages.Close())
 
     def _say_goodbye(self, stop: Stop, now: float) -> None:
         """All runners are gone. A keeper that died with something to hand in is replaced first."""
@@ -353,13 +355,11 @@ class Supervisor:
     def _start_anew(self) -> None:
         """Redis closed or forgot our id: take a new one; runners of the old one leave."""
         self._name_ourselves()
-        self._programs.log = self._crew.log = self._births.log = self._log
+        self._programs.ways.log = self._crew.log = self._births.log = self._log
         self._generations.log = self._log
         self._deaths.log = self._log_first
         self._registered = False
-        if self._programs.keeper.pid:
-            self._programs.keeper.dismissed = True
-            children.send_signal(self._programs.keeper.pid, signal.SIGKILL)
+        self._programs.keeper.dismiss()
 
     # --- telling -------------------------------------------------------------------------------
 
@@ -380,8 +380,8 @@ class Supervisor:
         )
         if self._standing.look(seen, self.identity.supervisor, self._log, now):
             self._facts_due.soon()
-        if not self._programs.keeper_lags and self._facts_due.look(now):
-            self._programs.tell_keeper(messages.Facts(facts=self._facts()))
+        if not self._programs.keeper.lags and self._facts_due.look(now):
+            self._programs.keeper.tell(messages.Facts(facts=self._facts()))
         if count := self._outlet.take_dropped():
             self._log.error(Event.LOG_DROPPED, count=count)
         self._outlet.flush()

@@ -14,12 +14,13 @@ from horus_supervisor import linux, logs, messages
 from horus_supervisor.scoreboard import NOBODY_KNOWS, Scoreboard, SlotWriter
 from horus_supervisor.supervisor import children
 from horus_supervisor.supervisor.births import Births
-from horus_supervisor.supervisor.crew import Crew, Seat
+from horus_supervisor.supervisor.crew import Crew
 from horus_supervisor.supervisor.deaths import Deaths
 from horus_supervisor.supervisor.inbox import HEARD, Inbox
 from horus_supervisor.supervisor.output import Outlet
 from horus_supervisor.supervisor.plan import Action, Do
 from horus_supervisor.supervisor.programs import Programs, Template
+from horus_supervisor.supervisor.seat import Seat
 from tests.support.descriptors import open_descriptors
 from tests.support.waiting import wait_until
 from tests.unit.test_plan import GROUP

@@ -62,7 +62,7 @@ class Told:
         return 1 << 22
 
     def start_keeper(self, boot: messages.KeeperBoot) -> Channel[ToKeeper]:
-        self.programs.start_keeper(boot, [0, 0], self.heard.append)
+        self.programs.keeper.begin(boot, [0, 0], self.heard.append)
         return Channel(socket.socket(fileno=self.theirs.pop(0)), messages.to_keeper)
 
     def start_template(self) -> socket.socket:
@@ -88,7 +88,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
         told = Told(inbox, Programs(inbox, outlet, logs.bind(outlet.put, {})), monkeypatch)
         yield told
         for program in (told.template, told.programs.keeper):
-            told.programs.ended(program)
+            program.let_go(told.programs.ways.inbox)
         told.close()
         outlet.close()
     signal.set_wakeup_fd(-1)
@@ -100,14 +100,14 @@ def test_a_keeper_that_reads_slowly_is_told_all_and_still_heard(told: Told) -> N
     keeper = told.start_keeper(keeper_boot({}))
     sent = [Facts(facts={"text": "x" * 50_000}) for _ in range(20)]
     for message in sent:
-        told.programs.tell_keeper(message)
-    lagged = told.programs.keeper_lags
+        told.programs.keeper.tell(message)
+    lagged = told.programs.keeper.lags
     got: list[ToKeeper] = []
     while len(got) <= len(sent):
         got += keeper.receive()
         told.turn()
     assert got[1:] == sent
-    assert (lagged, told.programs.keeper_lags) == (True, False)
+    assert (lagged, told.programs.keeper.lags) == (True, False)
     keeper.send(RedisLost(error="late"))
     told.turn(5.0)
     assert told.heard == [RedisLost(error="late")]
@@ -130,9 +130,9 @@ def test_what_a_keeper_said_before_its_end_is_heard(told: Told) -> None:
     keeper = told.start_keeper(keeper_boot({}))
     keeper.send(RedisLost(error="last"))
     keeper.close()
-    told.programs.ended(told.programs.keeper)
+    told.programs.keeper.let_go(told.programs.ways.inbox)
     assert told.heard == [RedisLost(error="last")]
-    told.programs.tell_keeper(Gone(slot=1, incarnation=1))
+    told.programs.keeper.tell(Gone(slot=1, incarnation=1))
 
 
 def test_pipes_and_sockets_at_their_end_keep_the_loop_awake_no_longer(told: Told) -> None:
@@ -148,7 +148,7 @@ def test_why_a_template_failed_is_heard_though_its_death_was_told_first(told: To
     template = told.start_template()
     template.send(messages.encode(TemplateFailed(error="no module")))
     template.close()
-    told.programs.ended(told.template)
+    told.template.let_go(told.programs.ways.inbox)
     assert told.heard == [TemplateFailed(error="no module")]
     assert told.template.socket is None
 
@@ -177,7 +177,7 @@ def test_a_program_that_can_not_be_started_leaves_no_descriptor_open(
         told.programs.start_guard("folder", [0, 0, 0])
     monkeypatch.setattr(os, "fork", no_memory)
     with pytest.raises(OSError, match="no memory"):
-        told.programs.start_keeper(keeper_boot({}), [0, 0], told.heard.append)
+        told.programs.keeper.begin(keeper_boot({}), [0, 0], told.heard.append)
     with pytest.raises(OSError, match="no memory"):
         told.programs.start_template(told.template, 0, 0, lambda *_: None)
     assert open_descriptors() == before
