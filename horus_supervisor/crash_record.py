@@ -102,6 +102,9 @@ def tell_fate(
             story["message"] = f"{record.runner} died; no job was in flight"
         log.error(Event.JOB_CRASHED, disposition=disposition, **job, **facts, **story)
     elif job_id:
+        if not record.job:
+            text = f"Redis has lost how this job ended on {record.runner}; it is {disposition}"
+            facts["message"] = text
         log.info(Event.JOB_INTERRUPTED, disposition=disposition, **job, **facts)
     if disposition in (Disposition.QUARANTINED, Disposition.EXHAUSTED):
         log.error(Event.JOB_DEAD, reason=disposition, crash_id=record.crash_id, **job)

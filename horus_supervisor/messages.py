@@ -218,6 +218,10 @@ class Recorded(Message, frozen=True):
 LEFT_UNHEARD = 3
 """Exit status of a runner that left without a word to Redis: the keeper must tell it."""
 
+LEFT_STALE = 4
+"""Exit status of one whose calls Redis knows nothing of: it has lost what it had confirmed. The
+keeper closes its slot, whatever is in it."""
+
 WORDS = b"\x1ehorus\x1f"
 """Begins a mark in an output pipe, which ends with the line: a job's first words follow, or its
 last ones came before."""

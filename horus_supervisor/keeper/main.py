@@ -26,7 +26,7 @@ from horus_supervisor.keeper import rites
 from horus_supervisor.keeper.charges import Charges
 from horus_supervisor.keeper.lease import Observer, Pulse
 from horus_supervisor.keeper.reach import Reach
-from horus_supervisor.keeper.records import lost_record
+from horus_supervisor.keeper.records import forgotten, lost_record
 from horus_supervisor.keeper.voice import Voice
 from horus_supervisor.lifecycle import Cause, Death
 from horus_supervisor.messages import Born, Close, Died, Facts, Gone, KeeperBoot, Recorded
@@ -222,7 +222,7 @@ class Keeper:
         return messages.encode(self._facts)
 
     def _deliver(self) -> None:
-        """Hand in deaths, in order: a successor waits for its predecessor's."""
+        """Hand in deaths, in order."""
         self._waiting = False
         for _ in range(len(self._deaths)):
             death = self._deaths[0]
@@ -234,7 +234,11 @@ class Keeper:
             with contextlib.suppress(OSError):
                 last_call.unlink(missing_ok=True)
             self._deaths.popleft()
-            if reply.word == "wait":  # an earlier death in this slot is still on its way
+            if reply.word == "wait":  # they come in order: Redis had that one's end, and lost it
+                earlier = forgotten(death, reply.earlier)
+                rites.tell_death(
+                    self._log, earlier, self._ask(rites.death_of(self._namespace, earlier))
+                )
                 self._deaths.append(death)
                 self._waiting = True
                 continue

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 
+import msgspec
+
 from horus_supervisor import messages
 from horus_supervisor.clock import rfc3339
 from horus_supervisor.crash_record import CrashRecord, crash_id
-from horus_supervisor.lifecycle import Cause
-from horus_supervisor.messages import Born
-from horus_supervisor.scoreboard import Row
+from horus_supervisor.lifecycle import Cause, Death
+from horus_supervisor.messages import Born, Died
+from horus_supervisor.scoreboard import NOBODY_KNOWS, Row
 
 
 def lost_record(
@@ -35,3 +37,26 @@ def lost_record(
         jobs_done=row.jobs_done if row else None,
     )
     return messages.encode(record)
+
+
+def forgotten(later: Died, incarnation: int) -> Died:
+    """Write the end of an earlier life in a slot once more: Redis has lost what it knew of it."""
+    told = msgspec.json.decode(later.record, type=CrashRecord)
+    record = CrashRecord(
+        crash_id=crash_id(later.supervisor, later.slot, incarnation),
+        timestamp=rfc3339(time.time()),
+        host=told.host,
+        supervisor=later.supervisor,
+        runner=told.runner,
+        group=told.group,
+        pid=0,
+        cause=Cause.EXIT,
+    )
+    return Died(
+        slot=later.slot,
+        incarnation=incarnation,
+        supervisor=later.supervisor,
+        executing=NOBODY_KNOWS,
+        death=Death.INTERRUPTED,
+        record=msgspec.Raw(messages.encode(record)),
+    )

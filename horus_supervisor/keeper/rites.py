@@ -153,7 +153,7 @@ def settle(reach: Reach, supervisor: str, testament: Testament) -> None:
         hand_in(reach, path)
     for death in testament.deaths:
         reply = reach.ask(death_of(namespace, death))
-        _tell_death(reach.log, death, reply)
+        tell_death(reach.log, death, reply)
     operation = operations.retire(
         namespace,
         supervisor,
@@ -189,7 +189,8 @@ def death_of(namespace: str, died: Died) -> Operation[CrashReply]:
     )
 
 
-def _tell_death(log: Logger, death: Died, reply: CrashReply) -> None:
+def tell_death(log: Logger, death: Died, reply: CrashReply) -> None:
+    """Log what became of the job of a death that the supervisor can't tell."""
     if reply.word in ("ok", "again"):
         record = msgspec.json.decode(death.record, type=CrashRecord)
         job = (reply.job_id, reply.queue, reply.attempt)

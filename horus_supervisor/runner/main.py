@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from horus_supervisor import errors
 from horus_supervisor.events import Event
 from horus_supervisor.job import current, definition
-from horus_supervisor.messages import LEFT_UNHEARD, Spawn
+from horus_supervisor.messages import LEFT_STALE, LEFT_UNHEARD, Spawn
 from horus_supervisor.runner import about, printing, turns
 from horus_supervisor.runner.ears import Ears
 from horus_supervisor.runner.endings import Ending, Endings
@@ -34,8 +34,11 @@ from horus_supervisor.store.operation import Operation
 from horus_supervisor.store.rows import Claimed, Packed, Slot, Stale, Turn, Turned
 from horus_supervisor.store.wire import Wire
 
-CLOSED = ("stale", "no member")
-"""Redis's words to a runner whose place it has closed."""
+CLOSED = {"no member": "closed its place", "stale": "has lost its last calls"}
+"""Redis's words to a runner that has no place any more, and what they mean."""
+
+JOINS_WITHIN_S = 5.0
+"""Longest wait for a predecessor's death to be recorded: Redis may have lost its end."""
 
 
 class Left(Exception):
@@ -127,18 +130,22 @@ class Runner:
                     Event.RUNNER_RECYCLED, reason=self._recycle, jobs_done=self._done
                 )
             elif left.word in CLOSED:
-                reason = f"Redis closed its place ({left.word})"
+                reason = f"Redis {CLOSED[left.word]} ({left.word})"
                 self._voice.log.warning(Event.RUNNER_RECYCLED, reason=reason, jobs_done=self._done)
             self._voice.flush()
+            if left.word == "stale":
+                return LEFT_STALE
             return LEFT_UNHEARD if left.unheard else 0
 
     def _join(self) -> None:
-        wait_s = 0.002
+        wait_s, waited_s = 0.002, 0.0
         while (joined := self._ask(operations.join(self._namespace, self._me))).word != "ok":
             if joined.word != "wait":
                 raise Left(joined.word)
             if self._ears.hear(wait_s) and self._leaving():
                 raise Left
+            if (waited_s := waited_s + wait_s) > JOINS_WITHIN_S:
+                raise Left(unheard=True)  # the keeper finds out whom Redis takes to be here
             wait_s = min(wait_s * 1.5, 0.25)
         self._alarms, self._held = -1 if joined.crashing else self._slot.alarms, joined.held
         self._slot.phase(Phase.IDLE, time.monotonic_ns())

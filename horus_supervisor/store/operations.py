@@ -228,7 +228,8 @@ def crash(
 def _read_crash(reply: Reply) -> CrashReply:
     word = _word(reply)
     if word not in ("ok", "again"):
-        return CrashReply(word, Disposition.NONE, None, None, 0)
+        earlier = int(reply[1]) if word == "wait" else 0
+        return CrashReply(word, Disposition.NONE, None, None, 0, earlier)
     disposition, job_id, queue, attempt = (text(value) for value in reply[1:5])
     return CrashReply(word, Disposition(disposition), job_id or None, queue or None, int(attempt))
 

@@ -111,13 +111,14 @@ class Joined(msgspec.Struct, frozen=True):
 
 
 class CrashReply(msgspec.Struct, frozen=True):
-    """What became of a dead runner's job."""
+    """What became of a dead runner's job; for ``wait``, which earlier life has the slot."""
 
     word: str
     disposition: Disposition
     job_id: str | None
     queue: str | None
     attempt: int
+    earlier: int = 0
 
 
 class Crash(msgspec.Struct, frozen=True):

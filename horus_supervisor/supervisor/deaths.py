@@ -27,6 +27,7 @@ from horus_supervisor.supervisor.diagnose import (
     death,
     diagnose,
     left_in_order,
+    left_stale,
     left_unheard,
 )
 from horus_supervisor.supervisor.oom import OomWatch
@@ -128,7 +129,7 @@ class Deaths:
         self._record(ended, row, life)
         if ended.interrupted:  # no crash, and its end all the same
             self._tell_exit(seat, life, pid, row.jobs_done)
-        return ended.interrupted
+        return asked if left_stale(reaped.status, row, life.incarnation) else ended.interrupted
 
     def _tell_exit(self, seat: Seat, life: Life, pid: int, jobs_done: int) -> None:
         self._crew.log.info(  # behind what it said itself; only a death goes before all lines
@@ -148,11 +149,13 @@ class Deaths:
             known = {name: value for name, value in record.fields().items() if value is not None}
             del known["timestamp"]  # the line has its own
             self.log.error(Event.RUNNER_CRASHED, how=how(record), **known)
+        stale = left_stale(ended.status, row, ended.incarnation)
+        readable = row.incarnation == ended.incarnation and not stale
         died = Died(
             slot=ended.slot,
             incarnation=ended.incarnation,
             supervisor=identity.supervisor,
-            executing=row.executing_seq if row.incarnation == ended.incarnation else NOBODY_KNOWS,
+            executing=row.executing_seq if readable else NOBODY_KNOWS,
             death=fate,
             record=msgspec.Raw(bounded(record)),
             hold_after=life.group.hold_after,

@@ -14,7 +14,7 @@ from horus_supervisor.clock import rfc3339
 from horus_supervisor.config.units import format_duration
 from horus_supervisor.crash_record import CrashRecord, crash_id
 from horus_supervisor.lifecycle import DEATH_OF_CAUSE, Cause, Death
-from horus_supervisor.messages import LEFT_UNHEARD, Identity
+from horus_supervisor.messages import LEFT_STALE, LEFT_UNHEARD, Identity
 from horus_supervisor.scoreboard import Phase, Row
 
 _DEAF = (
@@ -56,7 +56,13 @@ def left_in_order(status: int, row: Row, incarnation: int) -> bool:
 
 def left_unheard(status: int, row: Row, incarnation: int) -> bool:
     """Tell whether it went of its own accord without telling Redis, which has to be done yet."""
-    return _has_left(status, LEFT_UNHEARD, row, incarnation)
+    unheard = _has_left(status, LEFT_UNHEARD, row, incarnation)
+    return unheard or left_stale(status, row, incarnation)
+
+
+def left_stale(status: int, row: Row, incarnation: int) -> bool:
+    """Tell whether it went as Redis has lost what it had told it."""
+    return _has_left(status, LEFT_STALE, row, incarnation)
 
 
 def _has_left(status: int, code: int, row: Row, incarnation: int) -> bool:

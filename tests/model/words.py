@@ -22,7 +22,7 @@ def plain(reply: Any) -> Reply:
             return (done.partition(":")[0],)
         case Turned(done, Claimed() as job):
             return done.partition(":")[0], job.job_id, job.queue, job.attempt, job.fence
-        case CrashReply(word, disposition, job_id, queue, attempt):
+        case CrashReply(word, disposition, job_id, queue, attempt, _):
             return word, str(disposition), job_id, queue, attempt
         case (word, list(lost)):
             return word, sorted((c.slot, str(c.disposition), c.job_id, c.attempt) for c in lost)

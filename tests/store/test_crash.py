@@ -152,7 +152,7 @@ def test_a_late_copy_after_the_successors_death_is_stale(store: Store, slot: Slo
 
 def test_a_successors_death_waits_for_its_predecessors(store: Store, slot: Slot) -> None:
     reply = store.without_effect(store.crash(Slot("sup", 0, 2), executing=0))
-    assert reply.word == "wait"
+    assert (reply.word, reply.earlier) == ("wait", 1)
     store.run(store.crash(slot))
     assert store.run(store.crash(Slot("sup", 0, 2), executing=0)).word == "ok"
 

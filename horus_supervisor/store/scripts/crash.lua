@@ -8,7 +8,7 @@
 --       5 crashed | killed | interrupted: no record 6 record, JSON
 --       7 so many crashes with no success between hold a class back, 0 for never 8 which code it ran
 -- REPLY ok or again, disposition, job id or '', queue or '', attempt
---       | stale: a later death is recorded | wait: an earlier life in the slot is not settled
+--       | stale: a later death is recorded | wait, incarnation: an earlier life in the slot is not settled
 --       | no member: its supervisor was retired, which settled the slot
 -- include: base
 -- include: push
@@ -25,7 +25,7 @@ if last and last + 0 > life then return {'stale'} end
 local own = call('HGET', ns .. 'own', slot) or '0 0 left -'
 local there, seq, word = string.match(own, '^(%d+) (%d+) (%a+)')
 there = there + 0
-if there < life and (word == 'held' or word == 'idle') then return {'wait'} end
+if there < life and (word == 'held' or word == 'idle') then return {'wait', whole(there)} end
 -- writes
 if there <= life then -- else its successor is in: it had left, or never joined
   call('HSET', ns .. 'own', slot, ARGV[2] .. ' ' .. (there == life and seq or '0') .. ' crashed -')
