@@ -24,7 +24,6 @@ from horus_supervisor.supervisor.keeper import Keeper
 from horus_supervisor.supervisor.output import Outlet
 from horus_supervisor.supervisor.program import Program, Ways
 
-KEEPER_GOODBYE_S = 4.0
 GUARD_GOODBYE_S = 12.0
 
 SLOW_IMPORT_S = 5.0
@@ -156,17 +155,17 @@ class Programs:
         start, module = children.start_program, self.guard.module
         self.guard.start(self.ways, lambda out: start(module, (folder,), fds, out))
 
-    def say_goodbye(self, since_s: float) -> None:
+    def say_goodbye(self, since_s: float, *, late: bool) -> None:
         """All runners are gone: the keeper hands in the rest, everyone leaves, Redis last.
 
-        Called again and again; ``since_s``: seconds since the first time.
+        Called again and again; ``since_s``: seconds since the first time. ``late``: the keeper is.
         """
         if not since_s:
             self.keeper.tell(messages.Close())
             for template in self.templates:
                 template.dismiss()
-        if self.keeper.pid and since_s > KEEPER_GOODBYE_S:
+        if self.keeper.pid and late:
             children.send_signal(self.keeper.pid, signal.SIGKILL)
         if self.guard.pid and not self.keeper.running:
-            late = since_s > GUARD_GOODBYE_S
-            children.send_signal(self.guard.pid, signal.SIGKILL if late else signal.SIGTERM)
+            hangs = since_s > GUARD_GOODBYE_S
+            children.send_signal(self.guard.pid, signal.SIGKILL if hangs else signal.SIGTERM)

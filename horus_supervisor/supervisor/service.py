@@ -16,7 +16,6 @@ from horus_supervisor import __version__, linux, logs, messages
 from horus_supervisor.clock import Clock
 from horus_supervisor.config.schema import Config, GroupConfig
 from horus_supervisor.events import Event
-from horus_supervisor.lifecycle import Cause
 from horus_supervisor.scoreboard import BYTES, Scoreboard
 from horus_supervisor.supervisor import boots, children, deaths, roster
 from horus_supervisor.supervisor.births import Births
@@ -26,7 +25,7 @@ from horus_supervisor.supervisor.generations import Generations
 from horus_supervisor.supervisor.inbox import Inbox
 from horus_supervisor.supervisor.lock import Held
 from horus_supervisor.supervisor.output import Outlet
-from horus_supervisor.supervisor.plan import Wanted, plan
+from horus_supervisor.supervisor.plan import Do, Wanted, plan
 from horus_supervisor.supervisor.program import Program
 from horus_supervisor.supervisor.programs import Programs, Template
 from horus_supervisor.supervisor.reload import Settings, Watch
@@ -137,7 +136,7 @@ class Supervisor:
         self._crew.seat(self._wanted_seats(), self._generations.in_force.generation)
         for action in plan(self._crew.seen(now), self._wanted(), now):
             seat = self._crew.seats[action.runner]
-            if action.cause == Cause.STUCK and seat.life and seat.life.pid is None:
+            if action.do == Do.KILL and seat.life and seat.life.pid is None:
                 self._births.overdue(seat)
             else:
                 self._crew.apply(action, now, self.identity)
@@ -303,15 +302,13 @@ class Supervisor:
 
     def _say_goodbye(self, stop: Stop, now: float) -> None:
         """All runners are gone. A keeper that died with something to hand in is replaced first."""
-        if stop.goodbye_at is None:
-            stop.goodbye_at = now
-        since_s = now - stop.goodbye_at
+        stop.begin_goodbye(now)
         owing = not stop.closed and (self._was_registered or self._deaths.pending)
         if owing and stop.keepers and not self._programs.keeper.running:
-            stop.keepers -= 1
+            stop.another_keeper(now)
             self._programs.keeper.ready_at = now
             self._start(self._programs.keeper, self._start_keeper, now)
-        self._programs.say_goodbye(since_s)
+        self._programs.say_goodbye(now - stop.goodbye_at, late=now > stop.keeper_by)
 
     def _hear_template(self, template: Template, message: messages.FromTemplate) -> None:
         now = self._clock.monotonic()

@@ -68,6 +68,34 @@ def test_a_death_is_handed_in_though_the_keeper_was_down_when_the_stop_came(
     assert service.spool() == []
 
 
+def test_what_a_hung_keeper_owes_is_handed_in_by_another(service: Service, client: Client) -> None:
+    service.write(ONE)
+    service.start(constants={"supervisor.stop.KEEPER_GOODBYE_S": 0.1})
+    job = client.enqueue(jobs.HangOnce(service.path("ran")))
+    service.begun(job.id, service.path("ran"))
+    os.kill(service.program("horus-keeper"), signal.SIGSTOP)
+    [runner] = service.runner_pids()
+    os.kill(runner, signal.SIGKILL)
+    service.wait_for("runner.crashed")
+    assert service.stop() == 0
+    assert len(client.connection.run(operations.crashes(client.namespace, 10))) == 1
+    assert job.status() == "ready"
+    assert service.spool() == []
+
+
+def test_a_stop_waits_for_no_template_that_stands_still(service: Service) -> None:
+    service.write(ONE + '[defaults]\nkill_after = "100ms"\n')
+    service.start(constants={"supervisor.plan.SPAWN_WITHIN_S": 1000.0})
+    os.kill(service.program("horus-template"), signal.SIGSTOP)
+    [runner] = service.runner_pids()
+    os.kill(runner, signal.SIGKILL)
+    service.wait_for("runner.crashed")
+    service.signal(signal.SIGTERM)
+    service.wait_for("supervisor.stopping")
+    service.signal(signal.SIGTERM)
+    assert service.wait() == 0
+
+
 def test_a_reader_of_the_log_who_goes_away_costs_the_log_only(
     service: Service, client: Client
 ) -> None:
