@@ -107,7 +107,10 @@ def serve(config: Config, watch: Watch, log_format: str | None) -> int:
     except (HorusError, OSError) as error:
         print(f"horus-supervisor: {error}", file=sys.stderr)
         return 1
-    return Supervisor(config, watch, held, SystemClock(), wanted).run()
+    status = Supervisor(config, watch, held, SystemClock(), wanted).run()
+    # the interpreter takes our handlers away before it ends: a late signal would be the exit status
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _HELD_OFF)
+    return status
 
 
 def become_check(file: Path, as_json: bool) -> NoReturn:

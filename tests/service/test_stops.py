@@ -96,6 +96,29 @@ def test_a_stop_waits_for_no_template_that_stands_still(service: Service) -> Non
     assert service.wait() == 0
 
 
+LATE = """
+import ctypes, signal, sys
+libc = ctypes.CDLL(None)
+for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM):
+    libc.on_exit(libc.kill, int(number))  # on_exit(3): kill(0, number), our process group
+from horus_supervisor.supervisor.main import main
+sys.exit(main())
+"""
+"""The service; when its interpreter has ended, and has no handlers any more, it gets signals."""
+
+
+def test_signals_that_come_behind_the_end_change_no_exit_status(service: Service) -> None:
+    service.write(ONE)
+    command = [sys.executable, "-c", LATE, "-c", str(service.config)]
+    with (
+        service.log.open("ab") as log,
+        subprocess.Popen(command, stdout=log, start_new_session=True) as ended,
+    ):
+        service.wait_for("supervisor.ready")
+        ended.terminate()
+        assert ended.wait(60) == 0
+
+
 def test_a_reader_of_the_log_who_goes_away_costs_the_log_only(
     service: Service, client: Client
 ) -> None:
