@@ -20,6 +20,9 @@ WAIT_S = 3.0
 """Well above what a guard takes to end the server of a supervisor that is gone: both hold locks."""
 
 
+REMEDY = "give it a folder that our user may write to, with all that is in it"
+
+
 class Held(msgspec.Struct, frozen=True):
     """What a service holds by keeping it open: its state folder, and its embedded Redis's."""
 
@@ -54,8 +57,9 @@ def take(state_dir: Path, wait_s: float = WAIT_S) -> int:
         state_dir.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        what = f"state_dir {state_dir} can't be used: {error.strerror}"
-        raise HorusError(what, remedy="give it a folder that our user may write to") from None
+        where = "lock: " if error.filename == str(path) else ""
+        what = f"state_dir {state_dir} can't be used: {where}{error.strerror}"
+        raise HorusError(what, remedy=REMEDY) from None
     until = time.monotonic() + wait_s
     while True:
         try:

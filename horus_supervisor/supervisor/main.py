@@ -104,10 +104,11 @@ def serve(config: Config, watch: Watch, log_format: str | None) -> int:
     try:
         lock_fd, folder = lock.take(config.supervisor.state_dir), config.redis.address.folder
         held = lock.Held(lock_fd, None if folder is None else lock.take_folder(folder))
+        supervisor = Supervisor(config, watch, held, SystemClock(), wanted)
     except (HorusError, OSError) as error:
         print(f"horus-supervisor: {error}", file=sys.stderr)
         return 1
-    status = Supervisor(config, watch, held, SystemClock(), wanted).run()
+    status = supervisor.run()
     # the interpreter takes our handlers away before it ends: a late signal would be the exit status
     _signal.pthread_sigmask(_signal.SIG_BLOCK, _HELD_OFF)
     return status

@@ -6,10 +6,14 @@ now keeps a service that lives from saying so, and no turn of the loop waits for
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 import msgspec
+
+from horus_supervisor.errors import HorusError
+from horus_supervisor.supervisor.lock import REMEDY
 
 FILE = "status"
 
@@ -32,13 +36,21 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class StatusFile:
-    """The file of a service that holds the lock; owns its descriptor."""
+    """The file of a service that holds the lock; owns its descriptor.
+
+    Raises ``HorusError`` where there can be none, but not for want of room.
+    """
 
     def __init__(self, state_dir: Path) -> None:
         self.path = state_dir / FILE
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._fd = os.open(self.path, flags, 0o600)
-        os.pwrite(self._fd, b" " * _SIZE, 0)  # what a predecessor said is true no longer
+        try:
+            self._fd = os.open(self.path, flags, 0o600)
+        except OSError as error:
+            what = f"state_dir {state_dir} can't be used: {FILE}: {error.strerror}"
+            raise HorusError(what, remedy=REMEDY) from None
+        with contextlib.suppress(OSError):  # a new file on a full disk: ``write`` tries again
+            os.pwrite(self._fd, b" " * _SIZE, 0)  # what a predecessor said is true no longer
 
     def write(self, status: Status) -> None:
         """Say how things are. Raises ``OSError``."""

@@ -261,12 +261,15 @@ def test_signals_that_ask_for_something_do_not_end_a_service_that_waits_for_its_
     service.wait_for("supervisor.ready")
 
 
-def test_a_state_folder_that_can_not_be_made_ends_the_start_in_words(service: Service) -> None:
-    (service.folder / "state").write_text("in the way")
+@pytest.mark.parametrize("there", ["state/lock", "state/status"])
+def test_a_state_folder_that_is_of_no_use_ends_the_start_in_words(
+    service: Service, there: str
+) -> None:
+    (service.folder / there).mkdir(parents=True)
     service.write(ONE)
     service.start(ready=False)
     assert service.wait() == 1
-    assert "state" in service.tail()
+    assert f"can't be used: {Path(there).name}: Is a directory: give it" in service.tail()
     assert "Traceback" not in service.tail()
 
 

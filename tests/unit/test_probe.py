@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from horus_supervisor import logs
 from horus_supervisor.clock import SystemClock
 from horus_supervisor.config.load import load
+from horus_supervisor.errors import HorusError
 from horus_supervisor.supervisor.probe import state_dir
 from horus_supervisor.supervisor.standing import Seen, Standing, why_not
 from horus_supervisor.supervisor.status import Status, StatusFile, read
@@ -91,3 +93,23 @@ def test_a_start_empties_what_a_predecessor_said(tmp_path: Path) -> None:
     StatusFile(tmp_path).write(Status(1, "s", "t", 2.0, True, "serving"))
     StatusFile(tmp_path)
     assert read(tmp_path) is None
+
+
+def test_a_disk_without_room_keeps_no_service_from_starting(tmp_path: Path) -> None:
+    told = Status(1, "s", "t", 2.0, True, "serving")
+    _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        file = StatusFile(tmp_path)
+        with pytest.raises(OSError, match="too large"):
+            file.write(told)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    file.write(told)
+    assert read(tmp_path) == told
+
+
+def test_a_status_that_can_not_be_written_at_all_is_told_with_its_key(tmp_path: Path) -> None:
+    (tmp_path / "status").mkdir()
+    with pytest.raises(HorusError, match=f"^state_dir {tmp_path} can't be used: status: Is a dir"):
+        StatusFile(tmp_path)
