@@ -7,6 +7,7 @@ purpose (3 microseconds; the usual chain of five costs 10): it runs twice in the
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import time
 import traceback
@@ -302,6 +303,12 @@ _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) i
 _CONTROLS_BUT_NEWLINE = {code: text for code, text in _CONTROLS.items() if code != 10}
 
 
+def in_colour(fd: int) -> bool:
+    """Tell whether people see colours there: on a terminal, without ``NO_COLOR``."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return os.isatty(fd) and not plain
+
+
 def console_line(line: bytes, *, color: bool) -> bytes:
     """Write a JSON line for a person: time, level, event, message, what is not in the message.
 
@@ -315,6 +322,7 @@ def console_line(line: bytes, *, color: bool) -> bytes:
     pairs = " ".join(f"{k}={v}" for k, v in fields.items() if k not in _QUIET and v is not None)
     clock = str(fields.get("timestamp", ""))[11:23]
     level, event = str(fields.get("level", "")), str(fields.get("event", ""))
+    message = "" if message == event else message  # a job's own line has its event for both
     text = f"{clock} {level:7} {event:18} {message}".translate(_CONTROLS)
     pairs = pairs.translate(_CONTROLS)
     if color:

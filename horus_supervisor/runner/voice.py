@@ -20,6 +20,7 @@ class Voice:
     ) -> None:
         self.fd = fd
         self._console = console
+        self._colour = console and logs.in_colour(fd)
         self._lines: list[bytes] = []
         self._base: dict[str, Any] = {
             "service": identity.service,
@@ -81,6 +82,7 @@ class Voice:
     def write(self, text: bytes) -> None:
         """Write whole lines; waits while the supervisor has no room."""
         if self._console:
-            text = b"".join(logs.console_line(line, color=True) for line in text.splitlines())
+            lines = text.splitlines()
+            text = b"".join(logs.console_line(line, color=self._colour) for line in lines)
         while (written := os.write(self.fd, text)) < len(text):
             text = text[written:]

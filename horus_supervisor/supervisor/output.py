@@ -22,7 +22,7 @@ import msgspec
 
 from horus_supervisor import messages
 from horus_supervisor.events import Event
-from horus_supervisor.logs import MAX_LINE_BYTES, Logger, console_line
+from horus_supervisor.logs import MAX_LINE_BYTES, Logger, console_line, in_colour
 
 BUFFER_BYTES = 4 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
@@ -50,7 +50,7 @@ class Outlet:
 
     def __init__(self, fd: int, *, console: bool = False) -> None:
         self._console = console
-        self._color = console and os.isatty(fd) and "NO_COLOR" not in os.environ
+        self._color = console and in_colour(fd)
         self._urgent: deque[bytes] = deque()
         self._waiting: deque[bytes] = deque()
         self._halfway = False  # the first of ``_waiting`` begins in mid-line

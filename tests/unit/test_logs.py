@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import pty
 import re
 from typing import Any
 
@@ -14,6 +16,8 @@ from hypothesis import strategies as st
 from horus_supervisor import logs
 from horus_supervisor.events import SENTENCES, Event
 from horus_supervisor.logs import MAX_LINE_BYTES, console_line
+from horus_supervisor.messages import Identity
+from horus_supervisor.runner.voice import Voice
 from tests.support.patience import BUSY
 
 BASE = {"service": "shop", "host": "h1", "supervisor": "abc", "pid": 7}
@@ -235,6 +239,12 @@ def test_a_console_line_shows_time_level_event_message_and_the_rest() -> None:
     assert "supervisor=" not in text
 
 
+def test_a_jobs_own_event_is_its_message_and_shown_once() -> None:
+    log, lines = lines_of()
+    log.info("greeting", to="Ada")
+    assert re.search(r" info    greeting +to=Ada$", shown(lines[0]))
+
+
 def test_output_is_shown_as_it_was_written() -> None:
     assert "hello there" in shown(b'{"event":"output","message":"m","text":"hello there"}')
 
@@ -254,6 +264,32 @@ def test_colour_ends_with_the_line() -> None:
     text = shown(b'{"level":"error","event":"x","message":"m"}', color=True)
     assert text.startswith("\x1b[31m")
     assert text.endswith("\x1b[0m")
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+)
+def test_a_runner_in_a_terminal_colours_as_no_color_says(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], coloured: bool
+) -> None:
+    for name, value in ({"NO_COLOR": "", "TERM": "xterm"} | environment).items():
+        monkeypatch.setenv(name, value)
+    assert ("\x1b[" in told_on(*pty.openpty())) is coloured
+
+
+def test_what_is_for_people_and_goes_into_a_file_has_no_colour() -> None:
+    assert "\x1b[" not in told_on(*os.pipe())
+
+
+def told_on(reading: int, writing: int) -> str:
+    """Have a runner's voice say something, as people read it; gives what came."""
+    me = Identity(service="shop", host="h1", supervisor="abc", level="info")
+    Voice(writing, me, "work/1", "work", console=True).direct.info("x")
+    told = os.read(reading, 1000).decode()
+    os.close(reading)
+    os.close(writing)
+    return told
 
 
 HOSTILE = [
