@@ -321,7 +321,9 @@ class _Reading:
         if isinstance(value, dict):
             return value
         found = None if at == ("redis",) else show(value)  # it may be the URL, with a password
-        self.wrong(at, f"allowed is a table: [{_dotted(at)}]", found)
+        nameless = at == ("groups",) or (at[0] == "groups" and at[-1] in _names(keys.GROUP))
+        table = "groups.NAME" if nameless else _dotted(at)
+        self.wrong(at, f"allowed is a table: [{table}]", found)
         return {}
 
     def _name(self, at: tuple[str, str], what: str) -> bool:
@@ -335,13 +337,19 @@ class _Reading:
         names, name = sorted(known), str(at[-1])
         import difflib  # a file without mistakes need not pay for it
 
-        near = difflib.get_close_matches(name.lower().replace("-", "_"), names, 1)
-        homes = [table for table, known in keys.TABLES.items() if name in {k.name for k in known}]
+        tables = {"defaults": keys.LIMITS, **keys.TABLES}
+        homes = [table for table, known in tables.items() if name in _names(known)]
+        written = name.lower().replace("-", "_")
+        near = [] if homes else difflib.get_close_matches(written, names, 1)
         hint = f"did you mean {near[0]}?" if near else ""
-        if homes and not near:
+        if homes:
             hint = f"it belongs into [{'] or ['.join(homes)}]."
         why = f"no such {what}{'; ' + hint if hint else '.'} Allowed: {', '.join(names)}"
         self.mistakes.append(_Wrong(at, why, nearest=near[0] if near else None))
+
+
+def _names(known: Iterable[Key]) -> set[str]:
+    return {key.name for key in known}
 
 
 def _inside(value: object, at: Place) -> object:
