@@ -104,7 +104,8 @@ def _alike(records: list[Record], now_ms: float) -> str:
     first_ms = milliseconds(records[-1].get("timestamp"))
     where = f"only {hosts[0]}" if len(hosts) == 1 else f"on {len(hosts)} hosts"
     since = f", first {clock(first_ms, now_ms)}" if first_ms else ""
-    return f"{len(records)} crashes of {output.count(jobs, 'job')}{since}, {where}"
+    whose = f"of {output.count(jobs, 'job')}" if jobs else "without a job"
+    return f"{len(records)} crashes {whose}{since}, {where}"
 
 
 def _usage(record: Record) -> str:

@@ -80,11 +80,13 @@ def state_now(record: Record, state: JobState | None) -> str:
 def _print(records: list[Record], states: dict[str, JobState]) -> None:
     now_ms = time.time() * 1000
     shown = ids.short((record["crash_id"] for record in records), ids.LEAST_OF_CRASH)
+    last = {record.get("job_id"): record for record in reversed(records)}
     rows = []
     for record in records:
         at_ms = milliseconds(record.get("timestamp"))
         job = short_name(record["job"]) if record.get("job") else "-"
-        state = state_now(record, states.get(record.get("job_id") or ""))
+        job_id = record.get("job_id")
+        state = state_now(last[job_id], states.get(job_id or ""))
         place = (record.get("queue") or "-", str(record.get("host") or "-"))
         when = clock(at_ms, now_ms) if at_ms else "-"
         tries = str(record.get("attempt") or "-")

@@ -205,7 +205,8 @@ def _crashing(crashes: Sequence[Record]) -> Found:
     if len(crashes) < MANY_CRASHES:
         return []
     kinds = Counter(
-        " ".join((short_name(r.get("job") or "-"), how(r), str(r.get("host")))) for r in crashes
+        " ".join((short_name(r.get("job") or "no job"), how(r), str(r.get("host"))))
+        for r in crashes
     )
     more = "+" if len(crashes) >= CRASHES_READ else ""
     minutes = round(CRASHES_WITHIN_S / 60)

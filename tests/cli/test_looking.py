@@ -229,6 +229,17 @@ def test_crashes_are_listed_newest_first_with_what_became_of_the_job(
     horus("crashes", "--since", "yesterday", code=2)
 
 
+def test_all_crashes_of_a_job_say_the_same_of_it(horus: Horus, scene: Scene) -> None:
+    record = msgspec.json.encode(RECORD)
+    scene.add("a")
+    for number in (1, 2):
+        slot = scene.member(number, 1, scene.namespace)
+        scene.run(scene.claim(slot, queues=("emails",), max_crashes=2))
+        scene.run(scene.crash(slot, record=record))
+    rows = horus("crashes").stdout.splitlines()[1:3]
+    assert [row.split()[-2:] for row in rows] == [["2", "quarantined"], ["1", "quarantined"]]
+
+
 def test_crashes_are_counted_by_job_cause_and_host(horus: Horus, scene: Scene) -> None:
     scene.kill("a", 1, name="shop.Pdf")
     scene.kill("b", 2, name="shop.Pdf", host="w3")
@@ -296,7 +307,12 @@ def test_a_runner_that_dies_without_a_job_is_told_as_such(horus: Horus, scene: S
     [row] = horus.json("crashes")["crashes"]
     text = horus("crash", row["crash_id"]).stdout
     assert text.startswith("runner oven/1 ended with exit 1 on w2 pid 811")
+    assert "alike " not in text
     assert text.endswith(f"It had begun no job yet. Next: {horus.again} crashes --by cause\n")
+    scene.run(
+        scene.crash(scene.member(2, 1, scene.namespace), 0, record=record, death=Death.CRASHED)
+    )
+    assert "2 crashes without a job, " in horus("crash", row["crash_id"]).stdout
 
 
 def test_errors_of_ours_and_of_python_are_named_without_their_module() -> None:

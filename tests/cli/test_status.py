@@ -6,12 +6,14 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from horus_supervisor.address import parse_url
+from horus_supervisor.lifecycle import Death
 from horus_supervisor.store import operations
 from horus_supervisor.store.wire import Wire
-from tests.support.horus import Horus, Scene
+from tests.support.horus import RECORD, Horus, Scene
 
 QUEUE_FIELDS = {
     *("queue", "ready", "oldest_ready_s", "running", "scheduled", "dead", "paused", "runners"),
@@ -298,6 +300,10 @@ def test_many_crashes_are_not_well_and_a_few_are(horus: Horus, scene: Scene, kee
     assert text.splitlines()[-1].endswith("crashes --since 10m")
     scene.kill("j5", 5, name="shop.Pdf", cause="exit", signal=None, exit_code=3)
     assert reasons(horus) == ["5 crashes/10m (Mail SIGSEGV w2, Pdf exit 3 w2)"]
+    for number in range(5):
+        slot = scene.member(10 + number, 1, scene.namespace)
+        scene.run(scene.crash(slot, 0, record=msgspec.json.encode(RECORD), death=Death.CRASHED))
+    assert reasons(horus) == ["10 crashes/10m (no job SIGSEGV w2, Mail SIGSEGV w2, 1 more)"]
     scene.add("late", due_ms=1_000)
     assert reasons(horus)[1].startswith("emails: oldest waits ")  # what crashes is mostly why
     scene.add("r", queue="reports")
