@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from horus_supervisor.cli import completing, ids, names, output
+from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.errors import Exit, Failure, usage
 from horus_supervisor.cli.output import count
 from horus_supervisor.cli.times import duration
-from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
+from horus_supervisor.cli.wiring import Store, open_store
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 from horus_supervisor.store.operation import Operation

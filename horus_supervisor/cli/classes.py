@@ -15,7 +15,7 @@ from horus_supervisor.cli.errors import Failure, usage
 from horus_supervisor.job import definition
 
 if TYPE_CHECKING:
-    from horus_supervisor.cli.wiring import Place
+    from horus_supervisor.cli.place import Place
     from horus_supervisor.job.definition import Job
 
 

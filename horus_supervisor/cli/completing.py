@@ -37,7 +37,8 @@ def _offering(ask: Callable[[Store, str], set[str]]) -> Complete:
 @contextlib.contextmanager
 def _store(ctx: click.Context) -> Iterator[Store]:
     """Open the store that the words before the verb name; click has run no callback yet."""
-    from horus_supervisor.cli.wiring import Asked, Store, locate
+    from horus_supervisor.cli.asked import Asked
+    from horus_supervisor.cli.wiring import Store, locate
 
     words = ctx.find_root().params
     asked = Asked(words.get("config"), words.get("url"), words.get("namespace"), False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from horus_supervisor.cli import output
+from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.errors import usage
-from horus_supervisor.cli.wiring import Asked, common_options
 
 INSTALL = {
     "bash": 'eval "$(horus completion bash)"    in ~/.bashrc (bash 4.4 or newer)',

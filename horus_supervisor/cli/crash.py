@@ -8,11 +8,12 @@ import time
 import click
 
 from horus_supervisor.cli import completing, crash_rows, ids, output, stacks
+from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.crash_rows import Record, how
 from horus_supervisor.cli.crashes import state_now
 from horus_supervisor.cli.job_rows import short_name
 from horus_supervisor.cli.times import age, clock, milliseconds
-from horus_supervisor.cli.wiring import Asked, common_options, open_store
+from horus_supervisor.cli.wiring import open_store
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 

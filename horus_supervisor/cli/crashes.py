@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from horus_supervisor.cli import crash_rows, ids, names, output
+from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.crash_rows import Record, how
 from horus_supervisor.cli.job_rows import short_name
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import clock, duration, milliseconds
-from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
+from horus_supervisor.cli.wiring import Store, open_store
 from horus_supervisor.lifecycle import Disposition, JobState
 from horus_supervisor.store import operations
 

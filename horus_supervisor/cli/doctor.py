@@ -9,18 +9,13 @@ from collections.abc import Iterator
 import click
 
 from horus_supervisor.cli import checks_of_jobs, checks_of_machine, checks_of_redis, output, typed
+from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.errors import Exit, Failure
 from horus_supervisor.cli.findings import Finding, Level, error, ok, warning
 from horus_supervisor.cli.job_rows import names_waiting
 from horus_supervisor.cli.output import count
-from horus_supervisor.cli.wiring import (
-    Asked,
-    Place,
-    Store,
-    common_options,
-    errors_in_words,
-    locate,
-)
+from horus_supervisor.cli.place import Place
+from horus_supervisor.cli.wiring import Store, errors_in_words, locate
 from horus_supervisor.errors import RedisRefused
 from horus_supervisor.store import operations
 

@@ -9,18 +9,13 @@ import click
 import msgspec
 
 from horus_supervisor.cli import names, output
+from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.classes import find_class, not_found, so_ending
 from horus_supervisor.cli.errors import Failure, usage
+from horus_supervisor.cli.place import Place
 from horus_supervisor.cli.times import duration, moment
 from horus_supervisor.cli.typed import RELOAD
-from horus_supervisor.cli.wiring import (
-    Asked,
-    Place,
-    Store,
-    common_options,
-    errors_in_words,
-    open_store,
-)
+from horus_supervisor.cli.wiring import Store, errors_in_words, open_store
 
 if TYPE_CHECKING:
     from horus_supervisor.enqueue import Enqueue

@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 import click
 
 from horus_supervisor import errors
 from horus_supervisor.cli import output
+from horus_supervisor.cli.place import Place
 from horus_supervisor.errors import HorusError
-
-if TYPE_CHECKING:
-    from horus_supervisor.cli.wiring import Place
 
 
 class Exit(IntEnum):

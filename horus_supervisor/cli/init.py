@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from horus_supervisor.cli import output
+from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.errors import Exit, Failure
-from horus_supervisor.cli.wiring import Asked, common_options
 from horus_supervisor.errors import HorusError
 
 FIRST = Path(__file__).parent / "first"

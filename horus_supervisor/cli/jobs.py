@@ -8,6 +8,7 @@ import time
 import click
 
 from horus_supervisor.cli import ids, names, output
+from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.job_rows import (
     LISTED,
     job_row,
@@ -19,7 +20,7 @@ from horus_supervisor.cli.job_rows import (
 )
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, clock
-from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
+from horus_supervisor.cli.wiring import Store, open_store
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 from horus_supervisor.store.rows import Listed

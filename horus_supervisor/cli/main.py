@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 import click
 
 from horus_supervisor.cli import errors
+from horus_supervisor.cli.asked import Asked
 from horus_supervisor.cli.errors import Exit
-from horus_supervisor.cli.wiring import Asked
 from horus_supervisor.errors import HorusError
 
 VERBS = {

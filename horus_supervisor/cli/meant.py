@@ -8,7 +8,8 @@ import shlex
 from collections.abc import Iterable
 
 from horus_supervisor.cli import typed
-from horus_supervisor.cli.wiring import FILE_HERE, Asked
+from horus_supervisor.cli.asked import Asked
+from horus_supervisor.cli.wiring import FILE_HERE
 
 CLOSE = 0.75
 """How alike a slip of the finger is to its verb, by difflib; ``start`` and ``status`` have 0.73."""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from horus_supervisor.cli import completing, names, output
+from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.errors import Exit, Failure, usage
 from horus_supervisor.cli.job_rows import known_queues
 from horus_supervisor.cli.output import count
-from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
+from horus_supervisor.cli.wiring import Store, open_store
 from horus_supervisor.store import operations
 
 if TYPE_CHECKING:

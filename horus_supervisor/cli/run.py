@@ -9,9 +9,11 @@ import click
 
 from horus_supervisor.cli import completing, ids, output, stacks
 from horus_supervisor.cli.acts import WHY
+from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.errors import Exit, Failure, usage
+from horus_supervisor.cli.place import Place
 from horus_supervisor.cli.times import age
-from horus_supervisor.cli.wiring import Asked, Place, Store, common_options, open_store
+from horus_supervisor.cli.wiring import Store, open_store
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 

@@ -9,11 +9,12 @@ from typing import Any
 import click
 
 from horus_supervisor.cli import completing, ids, output, stacks
+from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.house import runner_of
 from horus_supervisor.cli.job_rows import parked, short_kind, whole_row, why
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, clock
-from horus_supervisor.cli.wiring import Asked, common_options, open_store
+from horus_supervisor.cli.wiring import open_store
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 from horus_supervisor.store.rows import Found, Note, Packed

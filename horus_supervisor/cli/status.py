@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 
 from horus_supervisor.cli import ids, output, verdict
+from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.crash_rows import Record
 from horus_supervisor.cli.errors import Exit, Failure, tell, usage
 from horus_supervisor.cli.house import Heard, House, Queue, Runner, Supervisor, see
@@ -20,7 +21,7 @@ from horus_supervisor.cli.job_rows import names_waiting, short_name
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, duration, milliseconds
 from horus_supervisor.cli.verdict import Verdict
-from horus_supervisor.cli.wiring import Asked, Store, common_options, open_store
+from horus_supervisor.cli.wiring import Store, open_store
 from horus_supervisor.errors import RedisRefused
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from horus_supervisor.cli.wiring import Asked
+from horus_supervisor.cli.asked import Asked
 
 RELOAD = "systemctl reload horus, or kill -HUP the pid of horus-supervisor"
 

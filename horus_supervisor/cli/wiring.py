@@ -8,15 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import click
-
 from horus_supervisor.cli import typed
+from horus_supervisor.cli.asked import Asked
 from horus_supervisor.cli.errors import in_words, usage
 from horus_supervisor.cli.output import count, note
+from horus_supervisor.cli.place import Place
 from horus_supervisor.errors import (
     ConfigError,
     HorusError,
@@ -29,52 +28,15 @@ from horus_supervisor.ids import NAMESPACES, valid_namespace
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from horus_supervisor.address import Address
-    from horus_supervisor.config.schema import Config
     from horus_supervisor.enqueue import Enqueue
     from horus_supervisor.store.operation import Operation
     from horus_supervisor.tries import Run
 
 T = TypeVar("T")
-F = TypeVar("F", bound=Callable[..., Any])
 
 FILE_HERE = "config.toml"
 TIMEOUT_S = 5.0
 FEW = 50
-
-
-@dataclass(slots=True)
-class Asked:
-    """The options that all verbs share, before or behind the verb. Owned by the main command."""
-
-    config: str | None
-    url: str | None
-    namespace: str | None
-    json: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the jobs are. ``config``: all of the file, where it is one without mistakes.
-
-    ``again``: how to type ``horus`` so that it looks there once more; ``start``: the service;
-    ``mistakes``: of the file, elsewhere than in its [redis].
-    """
-
-    address: Address
-    namespace: str
-    origin: Callable[[], str]
-    config: Config | None
-    again: str
-    start: str = "horus-supervisor -c FILE"
-    mistakes: int = 0
-
-    @property
-    def max_payload_bytes(self) -> int:
-        """How large a job's arguments may be: as the file says, or as by default."""
-        from horus_supervisor.job.codec import MAX_PAYLOAD_BYTES
-
-        return self.config.supervisor.max_payload_bytes if self.config else MAX_PAYLOAD_BYTES
 
 
 class Store:
@@ -256,22 +218,3 @@ def _line_of_url(file: Path) -> str:
         lines = scan(content(file).decode("utf-8-sig")).found
         found = lines.get(("redis", "url"), lines.get(("redis", "url_file")))
     return f"{file}:{found}" if found else str(file)
-
-
-def _ask(ctx: click.Context, param: click.Parameter, value: str | bool | None) -> None:
-    if value not in (None, False) and param.name:
-        ctx.find_root().params[param.name] = value  # what completing reads
-        setattr(ctx.ensure_object(Asked), param.name, value)
-
-
-def common_options(verb: F) -> F:
-    """Give a verb the options that all verbs share, so that they may stand behind it too."""
-    for flags in (("-c", "--config"), ("--url",), ("--namespace",)):
-        verb = click.option(*flags, expose_value=False, callback=_ask, hidden=True)(verb)
-    return click.option(
-        "--json",
-        is_flag=True,
-        expose_value=False,
-        callback=_ask,
-        help="One JSON object on standard output; errors as an object on standard error.",
-    )(verb)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from horus_supervisor.cli import names, output
+from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.classes import import_modules
 from horus_supervisor.cli.errors import usage
-from horus_supervisor.cli.wiring import Asked, Place, common_options, errors_in_words, locate
+from horus_supervisor.cli.place import Place
+from horus_supervisor.cli.wiring import errors_in_words, locate
 from horus_supervisor.job import definition
 
 if TYPE_CHECKING:
