@@ -78,7 +78,7 @@ FIELDS: dict[Event, tuple[str, ...]] = {
     Event.CONFIG_REJECTED: ("config", "mistakes"),
     Event.SUPERVISOR_FAULT: ("traceback",),
     Event.SUPERVISOR_STARVED: ("error",),
-    Event.SPOOL_FAULT: ("file", "error"),
+    Event.SPOOL_FAULT: (*RUNNER, "file", "error"),
     Event.SPOOL_KEPT: ("files", "folder", "home"),
     Event.TEMPLATE_SLOW: ("modules", "waited_s"),
     Event.TEMPLATE_READY: ("jobs", "job_names", "threads", "took_s", "code", *CODE, "failures"),

@@ -97,7 +97,7 @@ class Runner:
         self._endings = Endings(namespace, self._me, spec, self._limits, self._tell)
         self._span = Span(group.max_jobs, group.max_memory)
         self._recycle: str | None = None
-        self._asked = False
+        self._asked = self._told_unkept = False
         self._away, self._sleepless = Outage(voice, slot), Outage(voice, slot)
         self._ears = Ears()
 
@@ -326,24 +326,39 @@ class Runner:
             except errors.HorusError as error:
                 bound = self._household.unbind() if ending else None
                 self._recycle = bound or self._recycle
-                if bound or self._leaving():
-                    self._leave(ending)
+                if (bound or self._leaving()) and self._is_kept(ending):
+                    raise Left(unheard=True) from None
                 self._ears.hear(self._away.next_try_s(error))
             except OSError as error:
                 if ending is None:
                     raise
                 tell_bereft(error)
-                self._leave(ending, bereft=True)
+                self._keep(ending)
+                raise Left(unheard=True, bereft=True) from None
             else:
                 if self._away.lasts:
                     self._away.over()
                 return reply
 
-    def _leave(self, ending: Ending | None, *, bereft: bool = False) -> NoReturn:
-        """Leave without a word to Redis; the keeper makes the call that is left on disk."""
-        if ending:
-            pending.save(ending(self._seq, ()), self._spool / pending.file_name(self._me))
-        raise Left(unheard=True, bereft=bereft)
+    def _keep(self, ending: Ending) -> None:
+        """Leave a call on disk, for the keeper to make. Raises ``OSError``."""
+        pending.save(ending(self._seq, ()), self._spool / pending.file_name(self._me))
+
+    def _is_kept(self, ending: Ending | None) -> bool:
+        """Keep what there is to keep; where the disk does not take it, say so once, and go on."""
+        try:
+            if ending:
+                self._keep(ending)
+        except OSError as error:
+            if self._own_timer:  # no supervisor ends what waits for long
+                raise
+            if not self._told_unkept:
+                why = f"{error.strerror}; this runner waits for Redis with the end of its job"
+                about = {"file": str(self._spool), "error": f"can't be written: {why}"}
+                self._voice.direct.error(Event.SPOOL_FAULT, **about)
+            self._told_unkept = True
+            return False
+        return True
 
     def _sleep(self) -> Turn:
         """Claim as soon as a wake token is there; a word of the supervisor ends the wait for one.

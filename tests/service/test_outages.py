@@ -53,6 +53,30 @@ def test_the_last_rites_end_well_though_nobody_reads_what_they_say(
     assert strange.with_suffix(".unreadable").exists()
 
 
+def test_a_job_whose_end_neither_redis_nor_the_disk_takes_is_no_crash(
+    outage: Service, own_redis: RedisServer
+) -> None:
+    wait = 'shutdown_timeout = "200ms"'
+    outage.write('[queues]\nq = 1\n[defaults]\nkill_after = "300ms"\n', supervisor=wait)
+    outage.start()
+    with Client(own_redis.url, namespace=outage.namespace) as client:
+        job = client.enqueue(jobs.Hang(outage.path("ran"), done=outage.path("done")))
+        outage.begun(job.id, outage.path("ran"))
+        own_redis.kill()
+        jobs.mark(outage.path("done"))
+        spool = outage.folder / "state" / "spool"
+        spool.rename(aside := outage.folder / "aside")
+        spool.write_text("in the way")
+        assert outage.stop() == 0
+        assert len(outage.events("spool.fault", runner="q/1")) == 1
+        assert outage.events("runner.crashed") == outage.events("job.crashed") == []
+        own_redis.start()
+        spool.unlink()
+        aside.rename(spool)
+        outage.start()
+        wait_until(lambda: job.status() == "succeeded", "again", on_failure=outage.tail)
+
+
 def test_supervisor_and_keeper_killed_together_lose_nothing(
     service: Service, client: Client
 ) -> None:
