@@ -44,6 +44,8 @@ class Address:
     ssl_certfile: str | None = None
     ssl_keyfile: str | None = None
     ssl_check_hostname: bool = True
+    assumed: bool = False
+    """Whether nobody said so: whoever meant another one is told."""
 
     @property
     def tls(self) -> bool:
@@ -59,7 +61,7 @@ class Address:
         if self.path is not None:
             return f"unix:{self.path}{suffix}"
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}{suffix}"
+        return f"{host}:{self.port}{suffix}{' (HORUS_URL is not set)' if self.assumed else ''}"
 
     @property
     def url(self) -> str:

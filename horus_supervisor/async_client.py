@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from horus_supervisor.client import check_settings, default_url
+from horus_supervisor.client import check_settings, default_address
 from horus_supervisor.clock import SystemClock
 from horus_supervisor.enqueue import Enqueue, prepare, prepare_many, prepare_raw
 from horus_supervisor.errors import HorusError
@@ -68,7 +68,7 @@ class AsyncClient:
     ) -> None:
         check_settings(namespace, timeout)
         if url_or_redis is None:
-            url_or_redis = default_url()
+            url_or_redis = default_address()
         self.namespace = namespace
         self.timeout_s = float(timeout)
         self.connection = connect(url_or_redis, timeout_s=self.timeout_s)

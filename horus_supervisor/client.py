@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from horus_supervisor.address import Address, AddressError, parse_url
 from horus_supervisor.clock import SystemClock
 from horus_supervisor.enqueue import Enqueue, prepare, prepare_many, prepare_raw
 from horus_supervisor.errors import HorusError
@@ -28,8 +29,6 @@ from horus_supervisor.tries import Run, Told, ask, carry_out, send
 if TYPE_CHECKING:
     import redis
 
-    from horus_supervisor.address import Address
-
 DEFAULT_URL = "redis://localhost:6379/0"
 
 
@@ -41,9 +40,14 @@ def check_settings(namespace: str, timeout: float) -> None:
         raise ValueError(f"namespace={namespace!r}: {NAMESPACES}")
 
 
-def default_url() -> str:
-    """Tell where Redis is when nobody says."""
-    return os.environ.get("HORUS_URL") or DEFAULT_URL
+def default_address() -> Address:
+    """Tell where Redis is when nobody says. Raises: ``AddressError``."""
+    if not (url := os.environ.get("HORUS_URL")):
+        return replace(parse_url(DEFAULT_URL), assumed=True)
+    try:
+        return parse_url(url)
+    except AddressError as error:
+        raise AddressError(f"HORUS_URL: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class Client:
     ) -> None:
         check_settings(namespace, timeout)
         if url_or_redis is None:
-            url_or_redis = default_url()
+            url_or_redis = default_address()
         self.namespace = namespace
         self.timeout_s = float(timeout)
         self.connection = connect(url_or_redis, timeout_s=self.timeout_s)

@@ -137,7 +137,17 @@ def test_what_the_call_says_goes_before_the_environment(
 
 def test_without_either_it_is_on_this_machine(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HORUS_URL", raising=False)
-    assert make().connection.address.safe == "localhost:6379"
+    assert make().connection.address.url == "redis://localhost:6379/0"
+    assert make().connection.address.safe == "localhost:6379 (HORUS_URL is not set)"
+    assert make("redis://localhost").connection.address.safe == "localhost:6379"
+
+
+def test_an_environment_that_can_not_be_used_is_named(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HORUS_URL", "localhost:6379")
+    with pytest.raises(HorusError, match=r"^HORUS_URL: a Redis URL begins with"):
+        make()
 
 
 def test_a_redis_client_says_where_redis_is(
