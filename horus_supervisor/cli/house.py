@@ -232,6 +232,18 @@ class House:
             for one in self.alive
         )
 
+    def in_vain(self, queue: str, name: str) -> tuple[str, str] | None:
+        """Say why nobody would take a job that waits there, and what to type next."""
+        if any(one.paused for one in self.queues if one.queue == queue):
+            return f"{queue} is paused", f"resume {queue}"
+        if not self.alive:
+            return self.absent, "status"
+        if not self.serves(queue):
+            return f"no runner serves {queue}", "status"
+        if self.strangers({queue: [name]}):
+            return f"no runner of {queue} imports {name}", "doctor"
+        return None
+
     def strangers(self, waiting: Mapping[str, Iterable[str]]) -> list[tuple[str, str]]:
         """Find waiting jobs whose class nobody who serves their queue imports: queue and name.
 
@@ -263,14 +275,15 @@ def see(overview: Overview, names: Mapping[str, str], heard: Heard) -> House:
 
 
 def runner_of(overview: Overview, slot: str) -> str:
-    """Name the runner in a slot, ``oven/2 on w1``, where its service tells of itself."""
+    """Name the runner in a slot, ``oven/2 on w1, pid 7``, where its service tells of itself."""
     supervisor, _, number = slot.rpartition("/")
     for row in overview.supervisors:
         told = _told(row)
         if row.supervisor == supervisor:
             named = (one for one in told.runners if str(one.slot) == number)
             runner = next(named, None) or (_untold(slot, told) if told.groups else None)
-            return f"{runner.runner} on {told.host}" if runner else ""
+            pid = f", pid {runner.pid}" if runner and runner.pid else ""
+            return f"{runner.runner} on {told.host}{pid}" if runner else ""
     return ""
 
 

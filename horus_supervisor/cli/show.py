@@ -10,7 +10,7 @@ import click
 
 from horus_supervisor.cli import completing, ids, output, stacks
 from horus_supervisor.cli.asked import Asked, common_options
-from horus_supervisor.cli.house import runner_of
+from horus_supervisor.cli.house import Heard, House, runner_of, see
 from horus_supervisor.cli.job_rows import parked, short_kind, whole_row, why
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, clock
@@ -52,6 +52,16 @@ def show(asked: Asked, job_id: str) -> None:
         output.say(f"Next: {store.place.again} resume --job {output.clean(found.job.name)}")
     elif found.state is JobState.DEAD:
         output.say(f"Next: {store.place.again} retry {found.job_id}")
+    elif found.job and found.state in (JobState.READY, JobState.SCHEDULED):
+        _print_vain(see(overview, {}, Heard(None)), found.job, store.place.again)
+
+
+def _print_vain(house: House, job: Packed, again: str) -> None:
+    """Say why a job waits for longer than for its turn, if it does."""
+    if vain := house.in_vain(job.queue, job.name):
+        reason, verb = vain
+        output.fact("waits", output.clean(reason))
+        output.say(f"Next: {again} {verb}")
 
 
 def print_job(found: Found, row: dict[str, Any], runner: str = "") -> None:

@@ -199,6 +199,25 @@ def test_show_finds_a_job_in_every_state(horus: Horus, scene: Scene) -> None:
     assert all(horus("show", job_id).stdout for job_id in states)
 
 
+def test_show_says_why_nobody_takes_a_job_that_waits(horus: Horus, scene: Scene) -> None:
+    scene.add("a")
+
+    def why() -> str:
+        lines = horus("show", "a").stdout.splitlines()
+        return next((line for line in lines if line.startswith("waits")), "")
+
+    assert why() == "waits     no service runs"
+    scene.beat(queues=["reports"], runners=[{"queues": ["reports"]}])
+    assert why() == "waits     no runner serves emails"
+    scene.beat(jobs=["shop.Pdf"], runners=[{"queues": ["emails"]}])
+    assert why() == "waits     no runner of emails imports shop.Mail"
+    scene.beat(jobs=["shop.Mail"], runners=[{"queues": ["emails"]}])
+    assert why() == ""
+    horus("pause", "emails")
+    assert why() == "waits     emails is paused"
+    assert horus("show", "a").stdout.endswith(f"Next: {horus.again} resume emails\n")
+
+
 def test_what_jobs_wrote_can_not_drive_the_terminal(horus: Horus, scene: Scene) -> None:
     scene.kill("d", output_tail=["\x1b]0;title\x07 \x9b2J"], payload='{"a": "\u202e"}'.encode())
     [record] = horus.json("crashes")["crashes"]
@@ -297,6 +316,8 @@ def test_who_runs_a_job_is_named_as_its_service_names_him(horus: Horus, scene: S
     assert f", in {scene.namespace}/1\n" in horus("show", "r").stdout
     scene.beat(scene.namespace, runners=told)
     assert ", in oven/2 on w1\n" in horus("show", "r").stdout
+    scene.beat(scene.namespace, runners=[{**told[0], "pid": 4711}])
+    assert ", in oven/2 on w1, pid 4711\n" in horus("show", "r").stdout
 
 
 def test_a_runner_that_dies_without_a_job_is_told_as_such(horus: Horus, scene: Scene) -> None:
