@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.horus import Horus, Scene
 from tests.support.redis_server import RedisServer
+from tests.support.told import connected
 
 
 @pytest.fixture
@@ -20,3 +21,11 @@ def scene(redis_server: RedisServer, namespace: str) -> Iterator[Scene]:
     scene = Scene.open(redis_server, namespace)
     yield scene
     scene.raw.close()
+
+
+@pytest.fixture
+def keeper(scene: Scene, redis_url: str) -> Iterator[str]:
+    """A supervisor whose keeper is connected; gives its id, which no other test uses."""
+    name = scene.namespace
+    with connected(redis_url, f"horus:{name}:keeper"):
+        yield name

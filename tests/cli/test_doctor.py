@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_status import connected, reasons, runner
 from tests.support.horus import Horus, Row, Scene
 from tests.support.redis_server import RedisServer
+from tests.support.told import connected, reasons, runner
 
 
 def checks(told: Row, level: str) -> set[str]:
