@@ -156,14 +156,18 @@ def oom_kills() -> int:
 
 
 def _oom_files() -> list[Path]:
+    """Name where the counter may be; a container may see its own group alone, at the top."""
     found: list[Path] = []
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             if not controllers:
-                found.append(Path("/sys/fs/cgroup" + path, "memory.events"))
+                top, name = "/sys/fs/cgroup", "memory.events"
             elif "memory" in controllers.split(","):
-                found.append(Path("/sys/fs/cgroup/memory" + path, "memory.oom_control"))
+                top, name = "/sys/fs/cgroup/memory", "memory.oom_control"
+            else:
+                continue
+            found += Path(top + path, name), Path(top, name)
     return found
 
 

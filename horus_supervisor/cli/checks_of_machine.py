@@ -169,8 +169,9 @@ def _cgroup_folder(root: Path) -> Path | None:
     with contextlib.suppress(OSError):
         for line in (root / "proc/self/cgroup").read_text().splitlines():
             if line.startswith("0::"):
-                folder = root / "sys/fs/cgroup" / line[3:].lstrip("/")
-                return folder if (folder / "cgroup.controllers").exists() else None
+                top = root / "sys/fs/cgroup"  # of a container it may be its own group
+                found = (top / line[3:].lstrip("/"), top)
+                return next((at for at in found if (at / "cgroup.controllers").exists()), None)
     return None
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -239,11 +239,12 @@ def test_a_killed_runner_that_can_not_die_keeps_its_job_and_that_is_told(
         service.wait_for("runner.crashed", pid=pid, cause="timeout")
 
 
+@pytest.mark.parametrize("enter", [cgroups.enter, cgroups.enter_as_a_container])
 def test_a_kill_for_memory_in_a_small_cgroup_is_told_as_oom(
-    service: Service, client: Client
+    service: Service, client: Client, enter: Callable[[Path], list[str]]
 ) -> None:
     with cgroups.cgroup("memory", memory__limit_in_bytes=str(200 << 20)) as small:
-        start(service, within=cgroups.enter(small))
+        start(service, within=enter(small))
         job = client.enqueue(limitjobs.Swell(400, service.path("ran")), max_attempts=1)
         told = service.wait_for("job.crashed", job_id=job.id)
         [record] = [r for r in all_records(client) if r["crash_id"] == told["crash_id"]]

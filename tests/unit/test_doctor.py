@@ -236,3 +236,7 @@ def test_the_limits_of_a_cgroup_are_compared_with_the_file(tmp_path: Path) -> No
     assert judged(memory__max=str(1 << 20)) == [("warning", "cgroup memory")]
     assert judged(memory__max="max", memory__oom__group="1") == [("error", "cgroup oom")]
     assert judged(memory__oom__group="0", pids__max="9") == [("error", "cgroup pids")]
+    (tmp_path / "sys/fs/cgroup/a").rename(tmp_path / "a")
+    (tmp_path / "sys/fs/cgroup").rmdir()
+    (tmp_path / "a").rename(tmp_path / "sys/fs/cgroup")  # as a container may see it
+    assert troubles(checks_of_machine.cgroup(4, 0, tmp_path)) == [("error", "cgroup pids")]

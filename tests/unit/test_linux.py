@@ -142,13 +142,21 @@ def test_memory_of_our_own_is_told() -> None:
         ("0::/app.slice\n", "/sys/fs/cgroup/app.slice/memory.events"),
         ("9:memory:/box\n1:cpu:/\n", "/sys/fs/cgroup/memory/box/memory.oom_control"),
         ("0::/odd:name\n", "/sys/fs/cgroup/odd:name/memory.events"),
+        ("0::/docker/box\n", "/sys/fs/cgroup/memory.events"),
+        ("9:memory:/docker/box\n", "/sys/fs/cgroup/memory/memory.oom_control"),
     ],
 )
 def test_kills_for_memory_are_read_from_either_version_of_cgroups(
     line: str, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = {"/proc/self/cgroup": line, file: "low 0\noom_kill 3\noom_kill_disable 0\n"}
-    monkeypatch.setattr(Path, "read_text", lambda path: files[str(path)])
+
+    def read(path: Path) -> str:
+        if str(path) not in files:
+            raise FileNotFoundError(path)
+        return files[str(path)]
+
+    monkeypatch.setattr(Path, "read_text", read)
     assert linux.oom_kills() == 3
 
 
