@@ -48,6 +48,7 @@ class Reach:
         self.wire = Wire(address, timeout_s=CALL_TIMEOUT_S, name=name, check_version=True)
         self.spool = Path(boot.state_dir) / "spool"
         self.registered = False
+        self.away = self._refused = False
         self._mark(away=False)
         embedded = boot.redis_url.startswith("embedded:")
         self._quiet_until = time.monotonic() + STARTS_WITHIN_S if embedded else 0.0
@@ -69,7 +70,7 @@ class Reach:
         try:
             duty()
         except errors.RedisRefused as error:
-            self.lost(str(error))
+            self.lost(str(error), refused=True)
             self.channel.send(messages.RedisRefusedUs(error=str(error)))
             return False
         except errors.HorusError as error:
@@ -77,13 +78,16 @@ class Reach:
             return False
         return True
 
-    def lost(self, why: str) -> None:
-        """Note that Redis is away; tell it once."""
-        if not self.away and time.monotonic() >= self._quiet_until:
+    def lost(self, why: str, *, refused: bool = False) -> None:
+        """Note that Redis is away; tell it once, and once more where it is there and refuses us."""
+        is_news = not self.away or (refused and not self._refused)
+        if is_news and time.monotonic() >= self._quiet_until:
             self._mark(away=True)
+            self._refused = refused
             self.log.error(Event.REDIS_LOST, error=why)
             self.channel.send(messages.RedisLost(error=why))
 
     def _mark(self, *, away: bool) -> None:
         self.away = away
+        self._refused = False
         self.board.redis_away(away)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from horus_supervisor import linux, logs, messages
 from horus_supervisor.channel import Channel
+from horus_supervisor.errors import RedisRefused
 from horus_supervisor.keeper.main import Keeper
 from horus_supervisor.scoreboard import Scoreboard, SlotWriter
 from horus_supervisor.store import operations
@@ -53,6 +55,20 @@ def test_a_redis_that_can_be_read_only_is_away(keeper: Keeper) -> None:
     keeper.reach.lost("MISCONF: its disk is full")
     keeper._observe()
     assert runners.redis_away
+
+
+def test_a_redis_that_refuses_us_after_an_outage_is_told_with_its_reason(keeper: Keeper) -> None:
+    lines: list[bytes] = []
+    keeper.reach.log = logs.bind(lines.append, {})
+
+    def refused() -> None:
+        raise RedisRefused("DENIED: protected mode")
+
+    keeper.reach.lost("unknown host name")
+    assert [keeper.reach.does(refused) for _ in range(2)] == [False, False]
+    told = [json.loads(line) for line in lines]
+    assert [line["event"] for line in told] == ["redis.lost", "redis.lost"]
+    assert "protected mode" in told[1]["message"]
 
 
 def test_runners_see_whether_redis_is_away(keeper: Keeper, namespace: str) -> None:
