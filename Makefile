@@ -60,6 +60,7 @@ reference: $(READY)  ## write the pages of docs/reference anew from the code
 lock: $(READY)  ## choose the newest versions for all that is installed (uses uv, in a folder of its own)
 	$(PYTHON) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install -q uv
 	$(LOCK) $(LOCK_OF) pyproject.toml -o requirements.txt
+	$(LOCK) --group deploy -c requirements.txt pyproject.toml -o deploy/requirements.txt
 	$(LOCK) --group docs -o docs/requirements.txt
 	$(LOCK) --group bench -o bench/requirements.txt
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from horus_supervisor.config.describe import notes
 from horus_supervisor.config.load import load
 from horus_supervisor.config.units import parse_duration
 
-DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
@@ -56,6 +58,19 @@ def test_the_container_runs_a_file_that_is_in_order() -> None:
 
 
 def test_what_could_not_be_run_says_so_at_its_head() -> None:
-    for name in ("horus.service", "Dockerfile", "compose.yaml", "vector.yaml"):
+    for name in ("horus.service", "compose.yaml", "vector.yaml"):
         head = "\n".join((DEPLOY / name).read_text().splitlines()[:3])
         assert re.search(r"[Nn]ot (run|built|started) where it was written", head), name
+
+
+def test_an_image_has_what_the_tests_ran_with_and_no_more() -> None:
+    locked = _versions(DEPLOY / "requirements.txt")
+    assert locked.items() <= _versions(ROOT / "requirements.txt").items()
+    package = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {re.split("[<>=]", line)[0] for line in package["dependencies"]}
+    assert needed | {"setuptools"} <= locked.keys()
+    assert not locked.keys() & {"django", "fastapi", "pytest", "mypy", "ruff"}
+
+
+def _versions(file: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", file.read_text(), re.M))
