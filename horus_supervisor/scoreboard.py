@@ -130,6 +130,11 @@ class Scoreboard:
         """Say that Redis is away, which each runner then notices too (keeper only)."""
         self._words[_AWAY] = away
 
+    @property
+    def redis_is_away(self) -> bool:
+        """What was said last of Redis: a keeper that follows another finds it."""
+        return self._words[_AWAY] != 0
+
     def control(self, slot: int, control: Control) -> None:
         """Say what is wanted of a slot's runner (supervisor only)."""
         self._words[(slot + 1) * _WORDS + _CONTROL] = control

@@ -48,8 +48,9 @@ class Reach:
         self.wire = Wire(address, timeout_s=CALL_TIMEOUT_S, name=name, check_version=True)
         self.spool = Path(boot.state_dir) / "spool"
         self.registered = False
-        self.away = self._refused = False
-        self._mark(away=False)
+        self.away = False
+        self._told = board.redis_is_away  # by a predecessor: runners and the log know
+        self._told_refusal = False
         embedded = boot.redis_url.startswith("embedded:")
         self._quiet_until = time.monotonic() + STARTS_WITHIN_S if embedded else 0.0
 
@@ -58,8 +59,10 @@ class Reach:
         self.board.keeper_tick()  # a slow Redis is not our silence
         reply = self.wire.run(operation)
         self._quiet_until = 0.0
-        if self.away:
-            self._mark(away=False)
+        self.away = False
+        if self._told:
+            self._told = self._told_refusal = False
+            self.board.redis_away(False)
             self.log.info(Event.REDIS_RESTORED)
             if self.registered:  # the supervisor has been told that Redis is away
                 self.channel.send(messages.Registered(supervisor=self.me))
@@ -80,14 +83,11 @@ class Reach:
 
     def lost(self, why: str, *, refused: bool = False) -> None:
         """Note that Redis is away; tell it once, and once more where it is there and refuses us."""
-        is_news = not self.away or (refused and not self._refused)
-        if is_news and time.monotonic() >= self._quiet_until:
-            self._mark(away=True)
-            self._refused = refused
+        if time.monotonic() < self._quiet_until:
+            return
+        self.away = True
+        if not self._told or (refused and not self._told_refusal):
+            self._told, self._told_refusal = True, refused
+            self.board.redis_away(True)
             self.log.error(Event.REDIS_LOST, error=why)
             self.channel.send(messages.RedisLost(error=why))
-
-    def _mark(self, *, away: bool) -> None:
-        self.away = away
-        self._refused = False
-        self.board.redis_away(away)

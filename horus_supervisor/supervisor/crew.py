@@ -107,7 +107,8 @@ class Crew:
                 self.log.error(Event.RUNNER_UNKILLABLE, doing=doing, **self._about(seat))
             return False
         beats, phase = self.board.beats(seat.slot), self.board.phase(seat.slot)
-        return life.pulse.look(beats, phase, now, excused=self.outlet.full)
+        excused = self.outlet.full or self.board.redis_is_away
+        return life.pulse.look(beats, phase, now, excused=excused)
 
     # --- applying ------------------------------------------------------------------------------
 

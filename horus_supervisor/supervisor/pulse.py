@@ -28,7 +28,8 @@ class Pulse:
     def look(self, beats: int, phase: int, now: float, *, excused: bool) -> bool:
         """Note how many signs there were; tell whether it has to be poked.
 
-        ``excused``: it may wait for room in its log, which is ours to make.
+        ``excused``: it may wait for room in its log, which is ours to make, or for Redis's name,
+        for which no limit can be set.
         """
         self.beats = beats
         if excused or phase == _EXECUTING:

@@ -14,6 +14,7 @@ from horus_supervisor import linux, logs, messages
 from horus_supervisor.channel import Channel
 from horus_supervisor.errors import RedisRefused
 from horus_supervisor.keeper.main import Keeper
+from horus_supervisor.keeper.reach import Reach
 from horus_supervisor.scoreboard import Scoreboard, SlotWriter
 from horus_supervisor.store import operations
 from horus_supervisor.store.operation import load_script
@@ -69,6 +70,22 @@ def test_a_redis_that_refuses_us_after_an_outage_is_told_with_its_reason(keeper:
     told = [json.loads(line) for line in lines]
     assert [line["event"] for line in told] == ["redis.lost", "redis.lost"]
     assert "protected mode" in told[1]["message"]
+
+
+def test_a_keeper_that_follows_another_in_an_outage_tells_nothing_twice(
+    keeper: Keeper, namespace: str
+) -> None:
+    lines: list[bytes] = []
+    keeper.reach.lost("gone")
+    before = keeper.reach
+    after = Reach(before.boot, before.channel, before.board, logs.bind(lines.append, {}))
+    assert SlotWriter(after.board, 0).redis_away
+    after.lost("gone")
+    assert lines == []
+    after.ask(operations.kick(namespace))
+    after.wire.close()
+    assert [json.loads(line)["event"] for line in lines] == ["redis.restored"]
+    assert not SlotWriter(after.board, 0).redis_away
 
 
 def test_runners_see_whether_redis_is_away(keeper: Keeper, namespace: str) -> None:

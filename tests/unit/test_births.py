@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from horus_supervisor import linux, logs, messages
-from horus_supervisor.scoreboard import NOBODY_KNOWS, Scoreboard, SlotWriter
+from horus_supervisor.scoreboard import NOBODY_KNOWS, Phase, Scoreboard, SlotWriter
 from horus_supervisor.supervisor import children
 from horus_supervisor.supervisor.births import Births
 from horus_supervisor.supervisor.crew import Crew
@@ -270,6 +270,17 @@ def test_a_template_that_works_through_others_is_not_silent(house: House) -> Non
     house.crew.template_answered(house.template, 30.0)
     [seen] = house.crew.seen(30.0)
     assert seen.asked_at == 30.0
+
+
+@pytest.mark.parametrize(("away", "silent_s"), [(False, 29.0), (True, 0.0)])
+def test_a_runner_that_a_name_server_holds_up_in_an_outage_is_not_silent(
+    house: House, runner: int, away: bool, silent_s: float
+) -> None:
+    house.births.hear(house.told(runner))
+    SlotWriter(house.board, house.seat.slot).phase(Phase.FINISHING, 1)
+    house.board.redis_away(away)
+    looks = [house.crew.seen(float(now)) for now in range(30)]
+    assert looks[-1][0].silent_s == silent_s
 
 
 def test_pipes_at_their_end_keep_the_loop_awake_no_longer(house: House) -> None:
