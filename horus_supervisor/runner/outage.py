@@ -27,7 +27,7 @@ class Outage:
         self._voice = voice
         self._slot = slot
         self._wait_s = 0.0
-        self._began = 0.0
+        self._began: float | None = None  # the first failure without the mark
         self._told = False
 
     @property
@@ -39,9 +39,12 @@ class Outage:
         """Note a failure; tell how long to wait, a little longer each time."""
         now = time.monotonic()
         everybodys = self._slot.redis_away
-        if everybodys or not self.lasts:
+        if everybodys:
+            self._began = None
+        elif self._began is None:  # the call may have begun, and hung, under the mark
             self._began = now
-        lasted = isinstance(error, RedisRefused) or now - self._began > TOLD_AFTER_S
+        ours_s = 0.0 if self._began is None else now - self._began
+        lasted = isinstance(error, RedisRefused) or ours_s > TOLD_AFTER_S
         if lasted and not everybodys and not self._told:
             self._told = True
             self._voice.direct.error(Event.REDIS_LOST, error=str(error))
@@ -52,5 +55,5 @@ class Outage:
         """Note a success."""
         if self._told:
             self._voice.direct.info(Event.REDIS_RESTORED)
-        self._wait_s = 0.0
+        self._wait_s, self._began = 0.0, None
         self._told = False

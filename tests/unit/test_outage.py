@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -53,3 +54,19 @@ def test_a_runner_tells_of_an_outage_that_the_keeper_does_not_see(
     assert len(told) == 2
     assert b"only ours" in told[0]
     assert b"redis.restored" in told[1]
+
+
+def test_a_call_that_hung_under_the_mark_is_no_trouble_of_ours(
+    board: Scoreboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, writing = os.pipe()
+    spell = Outage(Voice(writing, ME, "q/1", "q"), SlotWriter(board, 0))
+    for now, away, error in ((0, True, "gone"), (20, False, "late"), (31, False, "only ours")):
+        monkeypatch.setattr(time, "monotonic", lambda now=now: now)
+        board.redis_away(away)
+        spell.next_try_s(RedisAway(error))
+    monkeypatch.undo()
+    os.close(writing)
+    with open(reading, "rb") as lines:
+        [told] = lines.read().splitlines()
+    assert b"only ours" in told
