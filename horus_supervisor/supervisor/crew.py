@@ -18,6 +18,7 @@ from horus_supervisor.logs import Logger
 from horus_supervisor.messages import Identity, Spawn
 from horus_supervisor.scoreboard import SLOTS, Control, Phase, Row, Scoreboard
 from horus_supervisor.supervisor import children, growth, killing
+from horus_supervisor.supervisor.diagnose import in_reading_order
 from horus_supervisor.supervisor.growth import Growth
 from horus_supervisor.supervisor.inbox import Inbox
 from horus_supervisor.supervisor.output import PIPE_BYTES, LinePipe, Outlet, OutputPipe, make_pipe
@@ -25,7 +26,12 @@ from horus_supervisor.supervisor.plan import Action, Do, SeatSeen
 from horus_supervisor.supervisor.programs import Template
 from horus_supervisor.supervisor.seat import Life, Seat
 
+_STACKS_READ = 512 * 1024
+"""Bytes that a hundred threads' stacks may take, which are as many as Python writes."""
+
 _STACKS_MAX = 32 * 1024
+"""Characters of them that are kept until Redis has the record."""
+
 _FAULT_S = 1.0
 """Seconds without a request after one that failed for want of descriptors or memory."""
 
@@ -294,9 +300,9 @@ class Crew:
         """Read what a dead runner left in its pipes, and its stacks. Never waits for their end."""
         life.lines.drain(last=True)
         life.output.drain(last=True)
-        size = os.fstat(life.stacks_fd).st_size
-        stacks = os.pread(life.stacks_fd, _STACKS_MAX, 0).decode("utf-8", "replace")
-        return stacks if size <= _STACKS_MAX else stacks + "\n  [...]"
+        text = os.pread(life.stacks_fd, _STACKS_READ, 0).decode("utf-8", "replace")
+        stacks = in_reading_order(text)
+        return stacks if len(stacks) <= _STACKS_MAX else stacks[:_STACKS_MAX] + "\n  [...]"
 
     def bury(self, seat: Seat) -> Row:
         """Empty a seat whose runner was reaped; give its last row."""

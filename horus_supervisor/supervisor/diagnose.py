@@ -49,6 +49,19 @@ class Ended(msgspec.Struct, frozen=True):
     why: str | None = None  # what else is known of it
 
 
+def in_reading_order(stacks: str) -> str:
+    """Put the stack of the thread that died, or ran, before those of the others.
+
+    What is cut of a long text is its middle, and faulthandler writes the newest thread first.
+    """
+    parts = stacks.split("\n\n")
+    at = next((at for at, part in enumerate(parts) if part.startswith("Current thread")), 0)
+    first = next((at for at, part in enumerate(parts) if part.startswith("Thread ")), at)
+    if first < at:
+        parts.insert(first, parts.pop(at))
+    return "\n\n".join(parts)
+
+
 def left_in_order(status: int, row: Row, incarnation: int) -> bool:
     """Tell whether the runner went of its own accord, everything handed in."""
     return _has_left(status, 0, row, incarnation)

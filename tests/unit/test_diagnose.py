@@ -17,7 +17,13 @@ from horus_supervisor.linux import WAKE_SIGNAL
 from horus_supervisor.messages import Identity
 from horus_supervisor.scoreboard import Phase, Row
 from horus_supervisor.supervisor import deaths
-from horus_supervisor.supervisor.diagnose import Ended, death, diagnose, left_in_order
+from horus_supervisor.supervisor.diagnose import (
+    Ended,
+    death,
+    diagnose,
+    in_reading_order,
+    left_in_order,
+)
 
 ME = Identity(service="shop", host="h1", supervisor="abc", level="info")
 
@@ -247,3 +253,17 @@ def test_the_id_of_a_death_is_that_of_its_slot_and_life() -> None:
     assert record(KILL).crash_id == crash_id("abc", 4, 9)
     others = {crash_id("abc", 4, 10), crash_id("abc", 5, 9), crash_id("abd", 4, 9)}
     assert len(others | {record(KILL).crash_id}) == 4
+
+
+def test_the_thread_that_died_is_told_before_the_others() -> None:
+    fatal, others, current, rest = (
+        "Fatal",
+        "Thread 1:\n  a\n\nThread 2:\n  b",
+        "Current thread",
+        "E",
+    )
+    assert in_reading_order(f"{fatal}\n\n{others}\n\n{current}\n\n{rest}") == (
+        f"{fatal}\n\n{current}\n\n{others}\n\n{rest}"
+    )
+    for as_it_is in ("", "no stack\n\nat all", f"{current}\n\n{others}", others):
+        assert in_reading_order(as_it_is) == as_it_is

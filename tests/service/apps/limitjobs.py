@@ -44,6 +44,7 @@ class Crash(Job, queue="q"):
     def execute(self) -> None:
         {
             "threads": _beside_a_thread,
+            "crowd": _among_many_threads,
             "overflow": _overflow,
             "core": _dump_core,
             "libc": _abort_after_words,
@@ -61,6 +62,19 @@ def _beside_a_thread() -> None:
     threading.Thread(target=wait_in_another_thread, daemon=True).start()
     entered.wait()
     ctypes.string_at(0)
+
+
+def _among_many_threads() -> None:
+    def wait_and_die() -> None:
+        begun.wait()
+        ctypes.string_at(0)
+
+    begun = threading.Event()
+    for at in range(60):
+        what = wait_and_die if at == 20 else threading.Event().wait
+        threading.Thread(target=what, daemon=True).start()
+    begun.set()
+    time.sleep(60)
 
 
 def _overflow() -> None:
