@@ -56,6 +56,8 @@ class Outlet:
         self._halfway = False  # the first of ``_waiting`` begins in mid-line
         self._size = 0
         self._fd, self._write, self._let_go = _unblocked(fd)
+        self._named = _is_named_pipe(fd)
+        self._unheard = False  # nobody had the pipe open at the last write
         self.dropped = 0
         self.closed = False
 
@@ -105,9 +107,12 @@ class Outlet:
                 written = self._write(lines[: lines.index(b"\n") + 1] if overtaken else lines)
             except OSError as error:
                 queue.appendleft(lines)
-                if error.errno not in _FOR_NOW:
+                if error.errno == errno.EPIPE and self._named:
+                    self._drop()
+                elif error.errno not in _FOR_NOW:
                     self._give_up()
                 return
+            self._unheard = False
             self._size -= written
             if written < len(lines):
                 queue.appendleft(lines[written:])
@@ -115,8 +120,8 @@ class Outlet:
                 self._halfway = lines[written - 1 : written] != b"\n"
 
     def take_dropped(self) -> int:
-        """Take how many lines were dropped, once there is room to tell it."""
-        if self.full:
+        """Take how many lines were dropped, once there is room, or a reader, to tell it."""
+        if self.full or self._unheard:
             return 0
         count, self.dropped = self.dropped, 0
         return count
@@ -129,6 +134,16 @@ class Outlet:
     def _give_up(self) -> None:
         """Nobody will ever read it: the service goes on without a log."""
         self.closed = True
+        self._clear()
+
+    def _drop(self) -> None:
+        """Nobody reads it now: drop what waits, and count it for who opens the pipe next."""
+        self.dropped += sum(lines.count(b"\n") for lines in (*self._urgent, *self._waiting))
+        self._unheard = True
+        self._halfway = False
+        self._clear()
+
+    def _clear(self) -> None:
         self._urgent.clear()
         self._waiting.clear()
         self._size = 0
@@ -149,6 +164,14 @@ def _unblocked(fd: int) -> tuple[int, Write, Callable[[], None]]:
             return own, lambda lines: os.write(own, lines), lambda: os.close(own)
         return fd, _asking_first(fd), _keep  # a pipe of another user, or no /proc
     return fd, lambda lines: os.write(fd, lines), _keep
+
+
+def _is_named_pipe(fd: int) -> bool:
+    """Tell a pipe that has a name from one that nobody can open again."""
+    with contextlib.suppress(OSError):
+        fifo = stat.S_ISFIFO(os.fstat(fd).st_mode)
+        return fifo and not os.readlink(f"/proc/self/fd/{fd}").startswith("pipe:")
+    return False
 
 
 def _keep() -> None:

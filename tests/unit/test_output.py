@@ -101,6 +101,25 @@ def test_a_reader_that_is_gone_costs_neither_memory_nor_room(
     assert not outlet.writing
 
 
+def test_a_named_pipe_may_find_another_reader_who_hears_what_was_lost(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    os.mkfifo(path)
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with path.open("wb") as pipe, closing(Outlet(pipe.fileno())) as outlet:
+        os.close(reading)
+        for n in (1, 2):
+            outlet.put(line(n))
+        outlet.put_first(line(3))
+        outlet.flush()
+        assert (outlet.closed, outlet.writing, outlet.take_dropped()) == (False, False, 0)
+        reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        outlet.put(line(4))
+        outlet.flush()
+        assert numbers(os.read(reading, 1 << 16)) == [4]
+        assert outlet.take_dropped() == 3
+    os.close(reading)
+
+
 def test_a_full_disk_is_a_reader_that_stands_still() -> None:
     with Path("/dev/full").open("wb") as full, closing(Outlet(full.fileno())) as outlet:
         outlet.put(line(1))
