@@ -98,7 +98,7 @@ _SENTENCES: dict[Event, str] = {
     Event.RUNNER_RECYCLED: "{runner} leaves for a fresh one: {reason}",
     Event.RUNNER_CRASHED: "{runner} died: {how}",
     Event.RUNNER_STUCK: "{runner} does not get on; no sign of life for {silent_s} s: killed",
-    Event.RUNNER_UNKILLABLE: "{runner} was killed and does not end: {doing}; it keeps its job",
+    Event.RUNNER_UNKILLABLE: "{runner} was killed and does not end: {doing}; it keeps its seat",
     Event.RUNNER_UNLIMITED: "{runner} serves without {setting}, which can't be set: {error}",
     Event.ORPHAN_ENDED: "a job left {name} behind, and its runner is gone: killed",
     Event.CHILD_EXITED: "the {child} process ended: {how}; starting another",

@@ -41,16 +41,21 @@ def _text(pid: int, file: str) -> str:
 
 
 def doing(pid: int) -> str | None:
-    """Say what the kernel sees a process do: its state, where it waits, in which system call."""
+    """Say what the kernel sees a process do: its state, where it waits, in which system call.
+
+    And who traces it: a debugger keeps it from going on, and from ending.
+    """
     with contextlib.suppress(OSError):
         status = _text(pid, "status")
         found = re.search(r"^State:\s+(.*)$", status, re.MULTILINE)
         parts = [f"state {found[1]}"] if found else []
-        for name in ("wchan", "syscall"):
+        if tracer := re.search(r"^TracerPid:\s+([1-9]\d*)$", status, re.MULTILINE):
+            parts.append(f"traced by {name(int(tracer[1]))} (pid {tracer[1]})")
+        for file in ("wchan", "syscall"):
             with contextlib.suppress(OSError):  # another user's, or a kernel that doesn't tell
-                text = _text(pid, name).strip()
+                text = _text(pid, file).strip()
                 if text not in ("", "0", "running"):
-                    parts.append(f"{name} {text}")
+                    parts.append(f"{file} {text}")
         return ", ".join(parts) or None
     return None
 

@@ -118,7 +118,8 @@ def _rehearse(boot: Boot) -> None:
     """Warm up what runners run; where that fails they are larger, and no worse."""
     try:
         rehearse(boot)
-    except Exception:
+    except Exception:  # for want of a process, most likely: a thread plays Redis
+        print("horus: runners will be larger than they need be, as this failed:", file=sys.stderr)
         traceback.print_exc()
     finally:
         linux.name_process(_NAME)

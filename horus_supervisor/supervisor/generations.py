@@ -172,7 +172,7 @@ class Generations:
             template.credit.forfeit(now)  # an import that fails late must not earn a restart
         template.ready_at = now + template.credit.charge(now)
         if not was_ready:  # without a word where it had no time for one
-            why = template.why or (f"the process {how}", "\n".join(tail))
+            why = template.why or (f"the process ended: {how}", "\n".join(tail))
             template.why = None
             new = self._is_new(template)
             wait_s = None if new else round(template.ready_at - now, 1)

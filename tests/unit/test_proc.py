@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import os
 import shutil
 import subprocess
@@ -29,6 +31,14 @@ def test_what_a_process_does_is_said_in_the_kernels_words(sleeper: int) -> None:
     wait_until(lambda: "nanosleep" in (proc.doing(sleeper) or ""), "it sleeps")
     assert (proc.doing(sleeper) or "").startswith("state S (sleeping), wchan ")
     assert "syscall " in (proc.doing(sleeper) or "")
+
+
+def test_who_traces_a_process_is_named() -> None:
+    trace_me = functools.partial(ctypes.CDLL(None).ptrace, 0, 0, 0, 0)  # it stops at its exec
+    with subprocess.Popen(["sleep", "60"], preexec_fn=trace_me) as process:
+        us = f"traced by {proc.name(os.getpid())} (pid {os.getpid()})"
+        wait_until(lambda: us in (proc.doing(process.pid) or ""), "it is traced by us")
+        process.kill()
 
 
 def test_a_name_that_the_kernel_cut_within_a_character_hides_nothing(tmp_path: Path) -> None:
