@@ -24,7 +24,7 @@ from horus_supervisor.runner.ears import Ears
 from horus_supervisor.runner.endings import Ending, Endings
 from horus_supervisor.runner.execute import Guard, Run, end_child, guarded
 from horus_supervisor.runner.household import Household, tell_bereft
-from horus_supervisor.runner.outage import Outage
+from horus_supervisor.runner.outage import CUT_OFF, Outage
 from horus_supervisor.runner.span import Span
 from horus_supervisor.runner.tell import Teller
 from horus_supervisor.runner.voice import Voice
@@ -325,6 +325,8 @@ class Runner:
                 reply = self._wire.receive(operation)
             except errors.HorusError as error:
                 bound = self._household.unbind() if ending else None
+                if self._done and self._away.ours_alone and not self._own_timer:
+                    bound = bound or CUT_OFF  # a fresh runner is not, or waits as this one did
                 self._recycle = bound or self._recycle
                 if (bound or self._leaving()) and self._is_kept(ending):
                     raise Left(unheard=True) from None

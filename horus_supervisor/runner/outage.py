@@ -17,6 +17,11 @@ from horus_supervisor.scoreboard import SlotWriter
 
 TOLD_AFTER_S = 10.0
 
+ALONE_S = 20.0
+"""Seconds after which it counts as the trouble of this very process."""
+
+CUT_OFF = "it can't reach Redis, which answers others: a job may have cut it off"
+
 _LONGEST_WAIT_S = 0.4
 
 
@@ -28,12 +33,18 @@ class Outage:
         self._slot = slot
         self._wait_s = 0.0
         self._began: float | None = None  # the first failure without the mark
-        self._told = False
+        self._told = self._refused = False
 
     @property
     def lasts(self) -> bool:
         """Whether the last call failed."""
         return self._wait_s > 0
+
+    @property
+    def ours_alone(self) -> bool:
+        """Whether this runner has not reached Redis for long, and the keeper has."""
+        unreached = self.lasts and not (self._refused or self._slot.redis_away)
+        return unreached and self._ours_s(time.monotonic()) > ALONE_S
 
     def next_try_s(self, error: HorusError) -> float:
         """Note a failure; tell how long to wait, a little longer each time."""
@@ -43,13 +54,16 @@ class Outage:
             self._began = None
         elif self._began is None:  # the call may have begun, and hung, under the mark
             self._began = now
-        ours_s = 0.0 if self._began is None else now - self._began
-        lasted = isinstance(error, RedisRefused) or ours_s > TOLD_AFTER_S
+        self._refused = isinstance(error, RedisRefused)
+        lasted = self._refused or self._ours_s(now) > TOLD_AFTER_S
         if lasted and not everybodys and not self._told:
             self._told = True
             self._voice.direct.error(Event.REDIS_LOST, error=str(error))
         self._wait_s = min(self._wait_s * 1.5 + 0.02, _LONGEST_WAIT_S)
         return self._wait_s * between(0.7, 1.0)
+
+    def _ours_s(self, now: float) -> float:
+        return 0.0 if self._began is None else now - self._began
 
     def over(self) -> None:
         """Note a success."""

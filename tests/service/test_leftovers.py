@@ -105,6 +105,20 @@ def test_an_idle_runner_hears_though_a_job_listened_to_signals(
     service.wait_for("runner.exited", pid=pid)
 
 
+def test_a_runner_that_a_job_cut_off_from_redis_makes_room_for_another(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE, imports=IMPORTS)
+    service.start(constants={"runner.outage.ALONE_S": 0.1})
+    job = client.enqueue(untidy.CutOff(service.path("ran")), max_attempts=1)
+    after = client.enqueue(untidy.State(service.path("found")))
+    told = service.wait_for("runner.recycled")
+    assert told["reason"].startswith("it can't reach Redis")
+    wait_until(lambda: after.status() == "succeeded", "the next job", on_failure=service.tail)
+    assert job.status() == "succeeded"
+    assert service.events("runner.crashed") == []
+
+
 def test_memory_that_was_shared_at_the_fork_counts_once_it_is_written_to(
     service: Service, client: Client
 ) -> None:

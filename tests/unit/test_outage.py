@@ -70,3 +70,21 @@ def test_a_call_that_hung_under_the_mark_is_no_trouble_of_ours(
     with open(reading, "rb") as lines:
         [told] = lines.read().splitlines()
     assert b"only ours" in told
+
+
+def test_only_a_runner_that_the_keeper_does_better_than_is_alone(
+    board: Scoreboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outage, "ALONE_S", -1.0)  # any has lasted long enough
+    with open(os.devnull, "wb") as null:
+        spell = Outage(Voice(null.fileno(), ME, "q/1", "q"), SlotWriter(board, 0))
+        seen = [spell.ours_alone]
+        for error in (RedisRefused("no, and the keeper neither"), RedisAway("gone")):
+            spell.next_try_s(error)
+            seen.append(spell.ours_alone)
+        for away in (True, False):
+            board.redis_away(away)
+            seen.append(spell.ours_alone)
+        spell.over()
+        seen.append(spell.ours_alone)
+    assert seen == [False, False, True, False, True, False]

@@ -6,6 +6,7 @@ import asyncio
 import codecs
 import contextlib
 import ctypes
+import errno
 import faulthandler
 import io
 import multiprocessing
@@ -16,6 +17,7 @@ import socket
 import subprocess
 import sys
 import time
+from typing import NoReturn
 
 from horus_supervisor import Job, Retry, current_job
 from horus_supervisor.linux import WAKE_SIGNAL
@@ -245,3 +247,18 @@ class ChildDies(Job, queue="q"):
             ctypes.string_at(0)
         os.wait()
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class CutOff(Job, queue="q"):
+    """Keep this process from ever connecting again, as a sandbox may."""
+
+    path: str
+
+    def execute(self) -> None:
+        socket.socket.connect = refuse  # type: ignore[method-assign]
+        cut_connections()
+        mark(self.path)
+
+
+def refuse(*_: object) -> NoReturn:
+    raise PermissionError(errno.EPERM, "the sandbox has no network")
