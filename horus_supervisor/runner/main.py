@@ -274,6 +274,7 @@ class Runner:
 
     def close(self) -> None:
         """Give back what ``run`` took, in a process that goes on. Not before its end."""
+        self._wire.close()
         self._ears.close()
         self._household.close()
         self._slot.close()

@@ -55,9 +55,12 @@ print(json.dumps({**told, "wakeup": signal.set_wakeup_fd(-1)}))
 
 
 def rehearsed(patch: str = "") -> dict[str, object]:
-    """Rehearse in a process of its own, whose standard descriptors are a template's."""
+    """Rehearse in a process of its own, whose standard descriptors are a template's.
+
+    In Python's development mode, which tells of what nobody closed.
+    """
     ran = subprocess.run(
-        [sys.executable, "-c", CODE.replace("PATCH", patch)],
+        [sys.executable, "-X", "dev", "-c", CODE.replace("PATCH", patch)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
