@@ -86,6 +86,7 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
         control.send(messages.encode(TemplateFailed(error=reason, traceback=stack[-8000:])))
         os._exit(1)
     control.send(messages.encode(ready))
+    linux.adopt_orphans(False)  # an import may have: runners would be no children of the supervisor
     _rehearse(boot)
     reset_signals()
     mark_streams()

@@ -299,3 +299,21 @@ def test_a_stop_goes_on_though_no_import_succeeds(service: Service) -> None:
     reason = "SystemExit: no licence here (extra.py:1)"
     assert service.wait_for("template.failed")["error"] == reason
     assert service.stop() == 0
+
+
+def test_an_import_that_adopts_orphans_gets_none_of_our_runners(
+    service: Service, client: Client
+) -> None:
+    (service.folder / "adopts.py").write_text(
+        "import ctypes\n"
+        "from horus_supervisor import Job\n"
+        "ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER\n"
+        "class Go(Job, queue='q', name='go'):\n"
+        "    def execute(self):\n"
+        "        pass\n"
+    )
+    service.write(ONE, imports="adopts", path=str(service.folder))
+    service.start()
+    job = client.enqueue_raw("go", b"{}", queue="q")
+    wait_until(lambda: job.status() == "succeeded", "it ran", on_failure=service.tail)
+    assert service.stop() == 0
