@@ -12,6 +12,7 @@ import click
 from horus_supervisor.cli import completing, ids, names, output
 from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.errors import Exit, Failure, usage
+from horus_supervisor.cli.job_rows import is_named
 from horus_supervisor.cli.output import count
 from horus_supervisor.cli.times import duration
 from horus_supervisor.cli.wiring import Store, open_store
@@ -185,12 +186,8 @@ def _dead(store: Store, chosen: Chosen) -> list[Target]:
         for reply in store.run_many(calls)
         for item in reply
         if since_ms is None or (item.since_ms or 0) >= since_ms
-        if chosen.job is None or _is_named(item.job.name, chosen.job)
+        if chosen.job is None or is_named(item.job.name, chosen.job)
     ]
-
-
-def _is_named(name: str, wanted: str) -> bool:
-    return name == wanted or name.endswith(f".{wanted}")
 
 
 def _foretell(asked: Asked, act: Act, targets: list[Target], failed: Failed) -> int:

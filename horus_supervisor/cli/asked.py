@@ -29,8 +29,8 @@ def _ask(ctx: click.Context, param: click.Parameter, value: str | bool | None) -
 
 def common_options(verb: F) -> F:
     """Give a verb the options that all verbs share, so that they may stand behind it too."""
-    for flags in (("-c", "--config"), ("--url",), ("--namespace",)):
-        verb = click.option(*flags, expose_value=False, callback=_ask, hidden=True)(verb)
+    for *flags, kind in (("-c", "--config", click.Path()), ("--url", str), ("--namespace", str)):
+        verb = click.option(*flags, type=kind, expose_value=False, callback=_ask, hidden=True)(verb)
     return click.option(
         "--json",
         is_flag=True,

@@ -64,6 +64,13 @@ def _ids(store: Store, beginning: str) -> tuple[list[str], list[str]]:
     return store.run(call)
 
 
+def _held(store: Store, _: str) -> set[str]:
+    from horus_supervisor.store import operations
+
+    return {*store.run(operations.overview(store.namespace)).held}
+
+
 queues = _offering(_queues)
+held = _offering(_held)
 job_ids = _offering(lambda store, beginning: set(_ids(store, beginning)[0]))
 crash_ids = _offering(lambda store, beginning: set(_ids(store, beginning)[1]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 import time
 from collections.abc import Iterator
 
@@ -128,6 +127,6 @@ def _print_part(head: str, indent: int, text: str, *, whole: bool = False) -> No
     clean = output.clean(text)
     lines = clean.splitlines()
     if not whole:
-        lines = [part for line in lines for part in textwrap.wrap(line, room)]
+        lines = [part for line in lines for part in output.wrap(line, room)]
     for at, line in enumerate(lines):
         output.say((" " * indent if at else head) + line)

@@ -94,6 +94,11 @@ def short_name(job: str) -> str:
     return job.rpartition(".")[2] or job
 
 
+def is_named(name: str, wanted: str) -> bool:
+    """Tell whether a job's name is the one that was typed, or ends so: ``RenderPdf``."""
+    return name == wanted or name.endswith(f".{wanted}")
+
+
 def short_kind(name: str) -> str:
     """Name an error without the module, where that is ours or Python's own."""
     return re.sub(r"^(horus_supervisor|builtins)\.([\w.]*\.)?", "", name)

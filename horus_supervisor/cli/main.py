@@ -116,7 +116,7 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     context_settings={"help_option_names": ["-h", "--help"]},
     subcommand_metavar="VERB ...",
 )
-@click.option("-c", "--config", metavar="FILE", help="The service's TOML file.")
+@click.option("-c", "--config", metavar="FILE", type=click.Path(), help="The service's TOML file.")
 @click.option("--url", metavar="URL", help="Where Redis is, instead of a file.")
 @click.option("--namespace", metavar="NS", help="With --url: whose jobs (default: horus).")
 @click.option("--json", is_flag=True, help="One JSON object on standard output.")

@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -63,6 +64,11 @@ def clean(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+
+
+def wrap(text: str, room: int) -> list[str]:
+    """Break a text into lines, but not at a hyphen: a path or a name is there to be copied."""
+    return textwrap.wrap(text, room, break_on_hyphens=False)
 
 
 def paint(text: str, colour: str) -> str:

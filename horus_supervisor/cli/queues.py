@@ -10,7 +10,7 @@ import click
 from horus_supervisor.cli import completing, names, output
 from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.errors import Exit, Failure, usage
-from horus_supervisor.cli.job_rows import known_queues
+from horus_supervisor.cli.job_rows import is_named, known_queues
 from horus_supervisor.cli.output import count
 from horus_supervisor.cli.wiring import Store, open_store
 from horus_supervisor.store import operations
@@ -45,13 +45,18 @@ def pause(asked: Asked, queue: str) -> None:
     callback=names.queue,
     shell_complete=completing.queues,
 )
-@click.option("--job", metavar="JOB", help="A job class that is held back, by its name.")
+@click.option(
+    "--job",
+    metavar="JOB",
+    shell_complete=completing.held,
+    help="A job class that is held back, of this name or so ending: RenderPdf.",
+)
 @common_options
 @click.pass_obj
 def resume(asked: Asked, queue: str | None, job: str | None) -> None:
     """Let the jobs of a paused queue start again, or those of a class that is held back."""
     if (queue is None) == (job is None):
-        raise usage("resume takes a queue, or --job", "horus resume emails")
+        raise usage("resume takes a queue, or --job JOB", "horus resume --help")
     with open_store(asked) as store:
         if queue is None:
             _resume_class(asked, store, str(job))
@@ -87,10 +92,15 @@ def purge(asked: Asked, queue: str, yes: bool, dry_run: bool) -> None:
         _tell(asked, queue, f"discarded {count(gone, 'job')} of {queue}", discarded=gone)
 
 
-def _resume_class(asked: Asked, store: Store, name: str) -> None:
+def _resume_class(asked: Asked, store: Store, wanted: str) -> None:
+    held = sorted(store.run(operations.overview(store.namespace)).held)
+    meant = [name for name in held if is_named(name, wanted)]
+    name = meant[0] if len(meant) == 1 else wanted
     word, moved, more = store.run(operations.unhold(store.namespace, name))
     if word == "free":
-        raise Failure(f"no job class named {name} is held back", Exit.NOT_FOUND, "horus status")
+        there = f" (held back: {', '.join(held)})" if held else ""
+        text = f"no job class named {name} is held back{there}"
+        raise Failure(text, Exit.NOT_FOUND, "horus status")
     while more:
         _, some, more = store.run(operations.unhold(store.namespace, name))
         moved += some

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import textwrap
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -175,7 +174,7 @@ def _print_verdict(judged: Verdict) -> None:
     room = output.width() - len(word) - 2
     text = output.clean("; ".join(judged.reasons))
     parts = [text] if len(text) <= room else text.replace("; ", ";\n").splitlines()
-    first, *rest = (line for part in parts for line in textwrap.wrap(part, room))
+    first, *rest = (line for part in parts for line in output.wrap(part, room))
     output.say(f"{output.paint(word, 'green' if judged.well else 'red')}  {first}")
     for line in rest:
         output.say(" " * (len(word) + 2) + line)

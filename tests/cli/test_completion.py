@@ -62,6 +62,13 @@ def test_queues_and_ids_are_asked_of_redis(offered: Offered, scene: Scene, horus
         assert offered(verb, "or") == {"order-d", "order-k"}
     [record] = horus.json("crashes")["crashes"]
     assert offered("crash", record["crash_id"][:3]) == {record["crash_id"]}
+    scene.hold()
+    assert offered("resume", "--job", "") == {"shop.Mail"}
+
+
+def test_files_are_offered_where_a_file_is_named(offered: Offered) -> None:
+    for words in (["-c", "conf"], ["status", "--config", "conf"]):
+        assert offered(*words, where=[]) == {"conf"}  # what a shell completes as a path
 
 
 def test_a_redis_that_hangs_or_is_away_is_not_waited_for(

@@ -100,7 +100,7 @@ def test_a_redis_that_is_away_is_a_finding_beside_the_others(tmp_path: Path) -> 
     file = tmp_path / "c.toml"
     file.write_text(f'[redis]\nurl = "unix://{tmp_path}/none.sock"\n[queues]\nq = 1\n')
     result = Horus.bare("-c", str(file), "doctor", code=1)
-    assert "no such file" in result.stdout
+    assert "no such file" in " ".join(result.stdout.split())
     assert "state_dir" in result.stdout
     assert "horus doctor" not in result.stdout
     (tmp_path / "c.toml").write_text('[redis]\nurl = "embedded:var"\n[queues]\nq = 1\n')

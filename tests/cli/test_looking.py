@@ -10,7 +10,7 @@ import pytest
 from horus_supervisor import ids
 from horus_supervisor.cli.crash_rows import FIELDS
 from horus_supervisor.cli.job_rows import short_kind
-from horus_supervisor.cli.output import Column, table
+from horus_supervisor.cli.output import Column, table, wrap
 from horus_supervisor.cli.show import HISTORY
 from horus_supervisor.lifecycle import Death
 from tests.support.horus import RECORD, Horus, Scene
@@ -187,6 +187,10 @@ def test_where_a_table_has_no_room_no_column_gives_all_of_it() -> None:
     assert line == "01a216ee-1782  SendTheMont…  the-invoices-of-…  xxxxxxxxxxx…"
     _, line = table(columns, [row], 40)
     assert line == "01a216ee-1782  SendT…  the-invo…  xxxxx…"
+
+
+def test_what_fits_on_a_line_is_not_broken_at_its_hyphens() -> None:
+    assert wrap("it reads /srv/web-shop/c.toml", 24) == ["it reads", "/srv/web-shop/c.toml"]
 
 
 def test_show_finds_a_job_in_every_state(horus: Horus, scene: Scene) -> None:

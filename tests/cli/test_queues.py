@@ -94,5 +94,6 @@ def test_a_class_that_is_held_is_resumed_by_its_name(horus: Horus, scene: Scene)
     record = b'{"cause":"signal"}'
     crash = operations.crash(scene.namespace, slot, 1, Death.CRASHED, record, hold_after=1)
     scene.run(crash)
-    told = horus.json("resume", "--job", "shop.Mail")
+    assert "shop.Mail" in horus("resume", "--job", "hop.Mail", code=4).stderr
+    told = horus.json("resume", "--job", "Mail")
     assert told == {"done": ["shop.Mail"], "failed": [], "resumed": 0}
