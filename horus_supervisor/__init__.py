@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from horus_supervisor.job.current import CurrentJob, LastAttempt, current_job
     from horus_supervisor.job.definition import Job
     from horus_supervisor.job.hooks import on_runner_start, on_runner_stop
+    from horus_supervisor.lifecycle import JobState
     from horus_supervisor.runner.foreground import start_runner
 
 __version__ = "0.1.0"
@@ -48,6 +49,7 @@ __all__ = [
     "JobDefinitionError",
     "JobHandle",
     "JobInterrupted",
+    "JobState",
     "JobTimeout",
     "LastAttempt",
     "PayloadError",
@@ -71,6 +73,7 @@ _ELSEWHERE = {
     "CurrentJob": "job.current",
     "JobHandle": "client",
     "Job": "job.definition",
+    "JobState": "lifecycle",
     "LastAttempt": "job.current",
     "current_job": "job.current",
     "on_runner_start": "job.hooks",

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class JobState(StrEnum):
-    """Where a job is. Exactly one holds at every moment; ``unknown`` is nowhere (any more)."""
+    """Where a job is, as a text: ``handle.status() == "dead"``. ``unknown``: nowhere (any more)."""
 
     READY = "ready"
     SCHEDULED = "scheduled"

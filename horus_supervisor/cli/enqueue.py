@@ -104,6 +104,8 @@ def _who_takes(store: Store, order: Enqueue) -> tuple[str, str] | None:
     if order.name in house.held:
         hint = f"{place.again} resume --job {order.name}, once it is mended"
         return f"{order.name} is held back, as it brings down runners: the job waits", hint
+    if any(one.paused for one in house.queues if one.queue == queue):
+        return f"{queue} is paused: the job waits", f"{place.again} resume {queue}"
     if not house.alive:
         return f"{house.absent}: the job waits in {queue}", place.start
     if not house.serves(queue):

@@ -333,7 +333,9 @@ def _make_record(cls: type[Job]) -> None:
     try:
         dataclass(cls)
     except (TypeError, ValueError) as error:  # say: a field without a default after one with
-        told = _shared_default(cls, str(error)) or f"{_path(cls)}: {error}"
+        late = " follows default argument" in str(error)
+        hint = ": give it a default too, or field(kw_only=True)" if late else ""
+        told = _shared_default(cls, str(error)) or f"{_path(cls)}: {error}{hint}"
         raise JobDefinitionError(told) from None
 
 

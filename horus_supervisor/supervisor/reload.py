@@ -172,4 +172,4 @@ def changes(before: Config, after: Config) -> str:
             words.append(f"{name} {old[name].runners} -> {new[name].runners}")
         elif old[name] != new[name]:
             words.append(f"{name} has new settings")
-    return ", ".join(sorted(words)) or "nothing that runs"
+    return ", ".join(sorted(words)) or "nothing that runs has changed"

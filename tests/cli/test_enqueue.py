@@ -176,6 +176,11 @@ def test_a_job_that_nobody_would_take_is_enqueued_and_that_is_said(
     with contextlib.closing(Wire(parse_url(redis_url), name=f"horus:{name}:keeper")) as keeper:
         keeper.connect()
         assert said("emails") == ""
+        horus("pause", "emails")
+        paused, hint = said("emails").splitlines()
+        assert paused == "horus: emails is paused: the job waits"
+        assert hint.endswith("resume emails")
+        horus("resume", "emails")
         unserved, hint = said("emials").splitlines()
         assert unserved == "horus: no runner serves emials: the job waits (served: emails)"
         assert hint.endswith("work -q emials")

@@ -290,7 +290,8 @@ def test_init_only_variables_are_refused() -> None:
 
 
 def test_a_field_without_a_default_after_one_with_is_refused() -> None:
-    with pytest.raises(JobDefinitionError, match="'second' follows default argument"):
+    told = r"'second' follows default argument.*: give it a default too, or field\(kw_only=True\)$"
+    with pytest.raises(JobDefinitionError, match=told):
 
         class Bad(Job):
             first: int = 1

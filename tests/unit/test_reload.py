@@ -252,7 +252,7 @@ def test_a_file_that_can_not_be_taken_is_refused_in_words(
             ("[queues]", '[defaults]\njob_timeout = "5s"\n[queues]'),
             "a has new settings, b has new settings",
         ),
-        (("[queues]", '[log]\nlevel = "debug"\n[queues]'), "nothing that runs"),
+        (("[queues]", '[log]\nlevel = "debug"\n[queues]'), "nothing that runs has changed"),
     ],
 )
 def test_what_changed_is_told_in_words(edit: tuple[str, str], told: str) -> None:
