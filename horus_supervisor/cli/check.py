@@ -26,7 +26,8 @@ from horus_supervisor.config.lines import scan
 from horus_supervisor.config.load import imports_of, load
 from horus_supervisor.config.schema import Config
 from horus_supervisor.config.units import format_duration, format_size
-from horus_supervisor.errors import ConfigError, Mistake
+from horus_supervisor.embedded import find_server
+from horus_supervisor.errors import ConfigError, HorusError, Mistake
 from horus_supervisor.lifecycle import ON_CRASH
 
 Found = dict[str, Any]
@@ -107,7 +108,12 @@ def check(file: Path) -> Found:
             "error": why,
             "queues": _judge(waiting, {ON_CRASH, *(c.job for c in done.classes)}, done.refused),
         },
-        "notes": [*notes(config), *_unserved(config, done.classes), *_left(done)],
+        "notes": [
+            *notes(config),
+            *_without_server(config),
+            *_unserved(config, done.classes),
+            *_left(done),
+        ],
     }
 
 
@@ -155,6 +161,16 @@ def _unserved(config: Config, classes: Sequence[JobClass]) -> list[str]:
         f"no runner here serves the queue {queue}, on which {', '.join(jobs)} is put by default"
         for queue, jobs in missing.items()
     ]
+
+
+def _without_server(config: Config) -> list[str]:
+    """Note that an embedded Redis can't be started here; it may where the service runs."""
+    try:
+        if config.redis.address.folder is not None:
+            find_server()
+    except HorusError as error:
+        return [str(error)]
+    return []
 
 
 def _left(done: Done) -> list[str]:

@@ -37,8 +37,10 @@ class AlreadyRunning(HorusError):
 def take_folder(folder: Path, wait_s: float = WAIT_S) -> int:
     """Take an embedded Redis's folder for this service; give the descriptor that holds it.
 
-    Raises ``HorusError`` naming the holder after ``wait_s`` seconds, or where the folder won't do.
+    Raises ``HorusError`` naming the holder after ``wait_s`` seconds, or where the folder won't do
+    or no server is there to be started in it.
     """
+    embedded.check_for_server()
     embedded.prepare_folder(folder)
     until = time.monotonic() + wait_s
     while True:

