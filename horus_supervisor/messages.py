@@ -119,6 +119,8 @@ class KeeperBoot(Message, frozen=True):
     leftovers: list[str]
     ticking: bool = True
     """Whether the scoreboard counts turns of a loop that must live for the lease to be renewed."""
+    console: bool = False
+    """Whether its lines are for people: beside a runner in a terminal."""
 
 
 class Facts(Message, frozen=True):

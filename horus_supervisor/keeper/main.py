@@ -335,7 +335,7 @@ def main(channel_fd: int, board_fd: int, log_fd: int, *_held: int) -> None:
 
     spool = Path(boot.state_dir) / "spool"
     unheard = functools.partial(rites.leave_line, spool, boot.identity.supervisor)
-    voice = Voice(log_fd, boot.identity, unheard)
+    voice = Voice(log_fd, boot.identity, unheard, console=boot.console)
     keeper = Keeper(boot, channel, Scoreboard(board_fd), voice.log)
     for message in rest:
         keeper._hear(message)

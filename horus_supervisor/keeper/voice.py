@@ -21,10 +21,17 @@ ROOM_WITHIN_S = 0.1
 class Voice:
     """Writes lines to a descriptor that it does not own, and does not change: it may be a shell's.
 
-    ``unheard`` takes a line that nobody reads any more.
+    ``unheard`` takes a line that nobody reads any more. ``console``: people read it.
     """
 
-    def __init__(self, fd: int, identity: Identity, unheard: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        fd: int,
+        identity: Identity,
+        unheard: Callable[[bytes], None],
+        *,
+        console: bool = False,
+    ) -> None:
         base = {
             "service": identity.service,
             "host": identity.host,
@@ -34,6 +41,7 @@ class Voice:
         self.log = logs.bind(self.say, base, identity.level)
         self._renderer = logs.Renderer(base)
         self._fd = fd
+        self._console = console
         self._unheard = unheard
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
@@ -52,6 +60,10 @@ class Voice:
             return
         self._dropped = 0
         self._line, self._written = told + line, 0
+        if self._console:
+            color = logs.in_colour(self._fd)
+            lines = self._line.splitlines()
+            self._line = b"".join(logs.console_line(one, color=color) for one in lines)
         self._write_on()
 
     def finish(self) -> None:

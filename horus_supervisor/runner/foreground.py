@@ -75,21 +75,22 @@ def start_runner(
     address, namespace = client.connection.address, client.namespace
     for name in imports:
         importlib.import_module(name)
-    identity = _identity(log)
+    identity, console = _identity(log), _for_people(log)
     with contextlib.ExitStack() as stack:
         board = stack.enter_context(_board())
         wire = Wire(address, timeout_s=5.0, name=f"horus:{identity.supervisor}:0.1")
         stack.callback(wire.close)
         wire.connect()  # says why not, better than a keeper could
         state_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="horus-")))
-        keeper = _Keeper(address, namespace, identity, board, state_dir, queues)
+        boot = _boot(address, namespace, identity, state_dir, queues, console)
+        keeper = _Keeper(boot, board)
         stack.callback(keeper.close)
         runner = Runner(
             spec(identity, queues, limits),
             namespace,
             wire,
             _slot(board),
-            Voice(2, identity, "work/1", "work", console=_for_people(log)),
+            Voice(2, identity, "work/1", "work", console=console),
             spool=state_dir / "spool",
             max_payload_bytes=client.max_payload_bytes,
             until_empty=until_empty,
@@ -220,7 +221,12 @@ def _debugged() -> bool:
 
 
 def _boot(
-    address: Address, namespace: str, identity: Identity, state_dir: Path, queues: Sequence[str]
+    address: Address,
+    namespace: str,
+    identity: Identity,
+    state_dir: Path,
+    queues: Sequence[str],
+    console: bool,
 ) -> KeeperBoot:
     facts: dict[str, object] = {
         "host": identity.host,
@@ -242,21 +248,14 @@ def _boot(
         facts=facts,
         leftovers=[],
         ticking=False,
+        console=console,
     )
 
 
 class _Keeper:
     """The keeper process beside us."""
 
-    def __init__(
-        self,
-        address: Address,
-        namespace: str,
-        identity: Identity,
-        board: Scoreboard,
-        state_dir: Path,
-        queues: Sequence[str],
-    ) -> None:
+    def __init__(self, boot: KeeperBoot, board: Scoreboard) -> None:
         ours, theirs = socket.socketpair()
         root = str(Path(__file__).resolve().parents[2])
         code = (
@@ -274,7 +273,6 @@ class _Keeper:
         theirs.close()
         self._channel: Channel[FromKeeper] = Channel(ours, messages.from_keeper)
         self._board = board
-        boot = _boot(address, namespace, identity, state_dir, queues)
         self._channel.send(boot)
         self._wait_until_registered()
         self._channel.send(

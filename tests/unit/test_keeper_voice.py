@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -55,6 +56,14 @@ def test_a_log_that_nobody_reads_costs_a_moment_and_what_was_dropped_is_counted(
     assert [line["n"] for line in first] == list(range(len(first)))
     assert (told["event"], told["count"]) == (Event.LOG_DROPPED, 40 - len(first))
     assert last["n"] == 40
+
+
+def test_beside_a_runner_in_a_terminal_it_speaks_as_that_one_does(
+    reader: Reader, unheard: list[bytes]
+) -> None:
+    voice = Voice(reader.writing, ME, unheard.append, console=True)
+    voice.log.warning(Event.REDIS_RESTORED, after_s=2)
+    assert re.match(rb"\d\d:\d\d:\d\d\.\d{3} warning redis\.restored ", reader.read())
 
 
 def test_a_slow_reader_gets_all(reader: Reader, voice: Voice) -> None:
