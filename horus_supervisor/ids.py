@@ -28,13 +28,13 @@ QUEUE_NAMES = "1 to 64 of A-Z a-z 0-9 _ . -"
 TAGS = "1 to 64 of A-Z a-z 0-9 _ . : / @ + -"
 """What a tag may be, in words: ``valid_tag``."""
 
-NAMESPACES = "1 to 200 of printable ASCII, no white space, no braces"
+NAMESPACES = f"{QUEUE_NAMES} :"
 """What a namespace may be called, in words: ``valid_namespace``."""
 
 _JOB_ID = re.compile(r"[!-~]{1,128}")
 _TAG = re.compile(r"[A-Za-z0-9_.:/@+-]{1,64}")
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_NAMESPACE = re.compile(r"[!-z|~]{1,200}")
+_NAMESPACE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _RANDOM_BITS = 74
 _LONGEST_STEP = 1 << 32
 
@@ -108,7 +108,7 @@ def valid_tag(value: object) -> bool:
 
 
 def valid_namespace(value: object) -> bool:
-    """Tell whether a namespace may be called so: ``NAMESPACES``; a file's is a queue's name."""
+    """Tell whether a namespace may be called so: ``NAMESPACES``, in a file as elsewhere."""
     return isinstance(value, str) and _NAMESPACE.fullmatch(value) is not None
 
 

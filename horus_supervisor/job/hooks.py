@@ -73,5 +73,20 @@ def _register(hooks: list[Callable[[], object]], hook: Hook) -> Hook:
             f"the hook {name} is async, and nobody would await it: "
             "write a plain one that calls asyncio.run()"
         )
+    if not _callable_so(hook):
+        raise JobDefinitionError(
+            f"the hook {name} can't be called: a hook is a def without arguments"
+        )
     hooks.append(hook)
     return hook
+
+
+def _callable_so(hook: object) -> bool:
+    """Tell whether something can be called without arguments; what has no signature may be."""
+    try:
+        inspect.signature(hook).bind()  # type: ignore[arg-type]  # told by a TypeError
+    except TypeError:
+        return False
+    except ValueError:
+        return callable(hook)
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,3 +136,13 @@ def test_a_hook_that_nobody_would_await_is_refused() -> None:
 
         @on_runner_start
         async def open_pool() -> None: ...
+
+
+@pytest.mark.parametrize("hook", [lambda pool: pool, 3])
+def test_a_hook_that_can_not_be_called_without_arguments_is_refused(hook: Any) -> None:
+    before = list(hooks._starts)
+    with pytest.raises(JobDefinitionError, match="can't be called: a hook is a def without"):
+        on_runner_start(hook)
+    on_runner_start(print)
+    assert hooks._starts.pop() is print
+    assert hooks._starts == before

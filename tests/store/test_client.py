@@ -170,7 +170,7 @@ def test_a_url_that_cannot_be_used_is_refused_at_once(make: Make) -> None:
         make("http://localhost")
 
 
-@pytest.mark.parametrize("namespace", ["", "a b", "{a}", "é"])
+@pytest.mark.parametrize("namespace", ["", "a b", "{a}", "é", "shop/eu", "a" * 65])
 def test_a_bad_namespace_is_refused(make: Make, namespace: str) -> None:
     with pytest.raises(ValueError, match="namespace"):
         make("redis://localhost", namespace=namespace)
