@@ -116,7 +116,7 @@ def list_jobs(
     overview = store.run(operations.overview(store.namespace))
     calls, total = [], 0
     for state in states:
-        for name, count in _counts(overview, state).items():
+        for name, count in count_by_queue(overview, state).items():
             if queue in (None, name) and count:
                 total += count
                 most = limit + 1 if tag else limit
@@ -153,7 +153,7 @@ def known_queues(store: Store) -> tuple[set[str], Overview]:
     return known, overview
 
 
-def _counts(overview: Overview, state: JobState) -> dict[str, int]:
+def count_by_queue(overview: Overview, state: JobState) -> dict[str, int]:
     """Count the jobs of a state by queue."""
     if state is not JobState.RUNNING:
         return {row.queue: getattr(row, state.value) for row in overview.queues}

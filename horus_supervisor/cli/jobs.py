@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
+from collections.abc import Iterable
 
 import click
 
@@ -11,6 +12,7 @@ from horus_supervisor.cli import ids, names, output
 from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.job_rows import (
     LISTED,
+    count_by_queue,
     job_row,
     known_queues,
     list_jobs,
@@ -26,6 +28,9 @@ from horus_supervisor.store import operations
 from horus_supervisor.store.rows import Listed
 
 LIMIT = 50
+
+SEARCHED = 10_000
+"""So many jobs of each queue and state are looked through for a tag: ``list.lua``."""
 
 ENDED = (JobState.SUCCEEDED, JobState.DISCARDED)
 STATES = (*LISTED, *ENDED)
@@ -74,6 +79,8 @@ def jobs(asked: Asked, queue: str | None, tag: str | None, state: str | None, li
         else:
             found, total = list_jobs(store, states, queue, limit, tag or "")
         unknown = "" if found or asked.json else _unknown(store, queue)
+        if tag and not asked.json and _more_than_searched(store, states, queue):
+            output.note(f"only the first {SEARCHED:,} of each queue and state were looked through")
     if asked.json:
         output.print_json(jobs=[job_row(item) for item in found])
     elif found:
@@ -104,6 +111,17 @@ def dead(asked: Asked, queue: str | None, limit: int) -> None:
         output.say(f"Next: {store.place.again} retry ID, or --job JOB, or --all")
     else:
         output.say(f"no dead jobs{unknown}")
+
+
+def _more_than_searched(store: Store, states: Iterable[JobState], queue: str | None) -> bool:
+    overview = store.run(operations.overview(store.namespace))
+    counts = [count_by_queue(overview, state) for state in states if state in LISTED]
+    return any(
+        number > SEARCHED
+        for of_state in counts
+        for name, number in of_state.items()
+        if queue in (None, name)
+    )
 
 
 def _unknown(store: Store, queue: str | None) -> str:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from horus_supervisor import ids
+from horus_supervisor.cli import jobs as verb
 from horus_supervisor.cli.crash_rows import FIELDS
 from horus_supervisor.cli.job_rows import short_kind
 from horus_supervisor.cli.output import Column, table, wrap
@@ -116,7 +117,9 @@ def test_jobs_may_be_chosen_by_queue_and_state_and_number(horus: Horus, scene: S
     horus("jobs", "--limit", "0", code=2)
 
 
-def test_jobs_are_found_by_their_tag(horus: Horus, scene: Scene) -> None:
+def test_jobs_are_found_by_their_tag(
+    horus: Horus, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scene.add("a", "b", tags=("tenant:7", "mail"))
     scene.add("c", tags=("tenant:70",), queue="bulk", delay_ms=HOUR_MS)
     rows = horus.json("jobs", "--tag", "tenant:7")["jobs"]
@@ -126,6 +129,13 @@ def test_jobs_are_found_by_their_tag(horus: Horus, scene: Scene) -> None:
     assert [row["job_id"] for row in horus.json("jobs", "--tag", "tenant:70")["jobs"]] == ["c"]
     assert "1 of 2 or more" in horus("jobs", "--tag", "mail", "--limit", "1").stdout
     assert horus("jobs", "--tag", "nix").stdout == "no such jobs\n"
+    monkeypatch.setattr(verb, "SEARCHED", 1)
+    assert horus("jobs", "--tag", "nix").stdout == "no such jobs\n"
+    scene.add("d", "e")
+    seen = "horus: only the first 1 of each queue and state were looked through\n"
+    assert horus("jobs", "--tag", "nix").stderr == horus("jobs", "--tag", "mail").stderr == seen
+    assert horus("jobs", "--tag", "nix", "--queue", "bulk").stderr == ""
+    assert horus("jobs", "--tag", "nix", "--json").stderr == ""
     assert "tenant:7, mail" in horus("show", "a").stdout
     for bad in ("a b", "a,b", "ä", ""):
         assert "a tag is" in horus("jobs", "--tag", bad, code=2).stderr
