@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from horus_supervisor.cli import completing, ids, names, output
+from horus_supervisor.cli import completing, ids, names, output, typed
 from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.errors import Exit, Failure, usage
 from horus_supervisor.cli.job_rows import is_named
@@ -33,8 +33,6 @@ WHY = {
     "stale": "ran since you looked",
     "unknown": NOT_KNOWN,
 }
-
-TRY = {WHY["running"]: "the same once it has ended", NOT_KNOWN: "horus jobs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +204,7 @@ def _foretell(asked: Asked, act: Act, targets: list[Target], failed: Failed) -> 
         output.say(f"  {job_id}")
     if len(would) > SHOWN:
         output.say(f"  and {len(would) - SHOWN:,} more: --json has all")
-    _tell_failed(failed)
+    _tell_failed(asked, failed)
     return 0
 
 
@@ -225,13 +223,15 @@ def _act(store: Store, asked: Asked, act: Act, targets: list[Target], failed: Fa
     else:
         told = f"{act.past} {count(len(done), 'job')}" if targets or failed else "no such dead jobs"
         output.say(told)
-        _tell_failed(failed)
+        _tell_failed(asked, failed)
     if not failed:
         return 0
     missing = all(row["why"] == NOT_KNOWN for row in failed)
     return Exit.NOT_FOUND if missing else Exit.FAILED
 
 
-def _tell_failed(failed: Failed) -> None:
+def _tell_failed(asked: Asked, failed: Failed) -> None:
+    jobs = f"{typed.again(asked)} jobs"
+    tries = {WHY["running"]: "the same once it has ended", NOT_KNOWN: jobs}
     for row in failed:
-        output.note(f"{row['job_id']} {row['why']}", TRY.get(row["why"], ""))
+        output.note(f"{row['job_id']} {row['why']}", tries.get(row["why"], ""))

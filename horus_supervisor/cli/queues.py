@@ -100,7 +100,7 @@ def _resume_class(asked: Asked, store: Store, wanted: str) -> None:
     if word == "free":
         there = f" (held back: {', '.join(held)})" if held else ""
         text = f"no job class named {name} is held back{there}"
-        raise Failure(text, Exit.NOT_FOUND, "horus status")
+        raise Failure(text, Exit.NOT_FOUND, f"{store.place.again} status")
     while more:
         _, some, more = store.run(operations.unhold(store.namespace, name))
         moved += some

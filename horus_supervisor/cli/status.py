@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from horus_supervisor.cli import ids, output, verdict
+from horus_supervisor.cli import ids, output, typed, verdict
 from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.crash_rows import Record
 from horus_supervisor.cli.errors import Exit, Failure, tell, usage
@@ -83,7 +83,7 @@ def status(asked: Asked, check: bool, watch: float | None) -> int:
     RUNNING is running jobs / runners that are to serve the queue, RUNNERS those that live / are to.
     """
     if check and watch is not None:
-        raise usage("--check and --watch: give one of them", "horus status --check")
+        raise usage("--check and --watch: give one of them", f"{typed.again(asked)} status --check")
     with open_store(asked) as store:
         if watch is not None:
             with contextlib.suppress(KeyboardInterrupt):  # its usual end: no word about it

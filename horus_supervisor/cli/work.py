@@ -77,5 +77,5 @@ def _queues(place: Place, given: tuple[str, ...]) -> list[str]:
     groups = place.config.groups if place.config else ()
     queues = list(dict.fromkeys(given or (queue for group in groups for queue in group.queues)))
     if not queues:
-        raise usage("which queues?", "horus work -q QUEUE")
+        raise usage("which queues?", f"{place.again} work -q QUEUE")
     return queues

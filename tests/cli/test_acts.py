@@ -60,7 +60,7 @@ def test_one_unknown_id_among_others_fails_and_the_others_are_done(
     assert told["done"] == ["a"]
     assert told["failed"] == [{"job_id": "nix", "why": "is not known (any more)"}]
     words = horus("retry", "nix", code=4).stderr
-    assert words == "horus: nix is not known (any more)\n  try: horus jobs\n"
+    assert words == f"horus: nix is not known (any more)\n  try: {horus.again} jobs\n"
 
 
 def test_many_are_taken_at_once(horus: Horus, scene: Scene) -> None:

@@ -86,7 +86,9 @@ def test_purge_asks_with_the_counts_and_spares_what_comes_meanwhile(
 
 def test_a_class_that_is_held_is_resumed_by_its_name(horus: Horus, scene: Scene) -> None:
     words = horus("resume", "--job", "shop.Nobody", code=4).stderr
-    assert words == "horus: no job class named shop.Nobody is held back\n  try: horus status\n"
+    why = "horus: no job class named shop.Nobody is held back"
+    assert words == f"{why}\n  try: {horus.again} status\n"
+    assert f"try: {horus.again} work -q QUEUE\n" in horus("work", code=2).stderr
     assert "a queue, or --job" in horus("resume", code=2).stderr
     scene.add("poison", max_attempts=1)
     slot = scene.member()
