@@ -12,7 +12,7 @@ import click
 from horus_supervisor.cli import completing, ids, names, output, typed
 from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.errors import Exit, Failure, usage
-from horus_supervisor.cli.job_rows import is_named
+from horus_supervisor.cli.job_rows import in_pieces, is_named
 from horus_supervisor.cli.output import count
 from horus_supervisor.cli.times import duration
 from horus_supervisor.cli.wiring import Store, open_store
@@ -174,15 +174,11 @@ def _dead(store: Store, chosen: Chosen) -> list[Target]:
     """Choose among the dead, queue by queue."""
     overview = store.run(operations.overview(store.namespace))
     since_ms = None if chosen.since is None else overview.now_ms - chosen.since * 1000
-    calls = [
-        operations.list_jobs(store.namespace, JobState.DEAD, row.queue, row.dead, heads=True)
-        for row in overview.queues
-        if row.dead and chosen.queue in (None, row.queue)
-    ]
     return [
         Target(item.job_id, item.job.fence)
-        for reply in store.run_many(calls)
-        for item in reply
+        for row in overview.queues
+        if row.dead and chosen.queue in (None, row.queue)
+        for item in in_pieces(store, JobState.DEAD, row.queue, row.dead)
         if since_ms is None or (item.since_ms or 0) >= since_ms
         if chosen.job is None or is_named(item.job.name, chosen.job)
     ]

@@ -315,13 +315,15 @@ def list_jobs(
     tag: str = "",
     *,
     heads: bool = False,
+    past: int = 0,
 ) -> Operation[list[Listed]]:
     """List jobs that are ready, scheduled, running or dead; the newest dead first.
 
     With a ``tag`` the first 10,000 of each queue are looked through for it; with ``heads`` all
-    payloads are empty: who only looks fetches no megabytes.
+    payloads are empty: who only looks fetches no megabytes. ``past`` so many the list begins, but
+    for what runs: a long one is for several calls, as Redis serves nobody during one.
     """
-    args = (state, queue or "", limit, tag, int(heads))
+    args = (state, queue or "", limit, tag, int(heads), past)
     return _call("list", namespace, args, lambda reply: read_listed(state, queue, reply))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from horus_supervisor.cli import job_rows
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store.rows import Slot
 from tests.support.horus import Horus, Scene
@@ -68,6 +69,28 @@ def test_many_are_taken_at_once(horus: Horus, scene: Scene) -> None:
         scene.fall(f"j{number}", number)
     assert horus("retry", "--all").stdout == "retried 120 jobs\n"
     assert len(scene.ready()) == 120
+
+
+LISTING = (("retry", "--all"), ("dead", "--limit", "10"), ("jobs", "--state", "dead"))
+
+
+@pytest.mark.parametrize("words", LISTING, ids=" ".join)
+def test_many_are_looked_at_piece_by_piece(
+    horus: Horus, scene: Scene, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_rows, "PIECE", 2)
+    for number in range(5):
+        scene.fall(f"j{number}", number)
+    lists_only = scene.namespace.encode() + b"}: dead emails "
+    scene.raw.config_set("slowlog-log-slower-than", 0)
+    scene.raw.slowlog_reset()
+    told = horus.json(*words)
+    scene.raw.config_set("slowlog-log-slower-than", 10_000)
+    calls = [entry["command"] for entry in scene.raw.slowlog_get(128)]
+    asked = [call.partition(lists_only)[2].split()[0] for call in calls if lists_only in call]
+    assert asked == [b"1", b"2", b"2"], "how many each call asked for, the last one first"
+    ids = told.get("done") or [row["job_id"] for row in told.get("dead") or told["jobs"]]
+    assert sorted(ids) == [f"j{number}" for number in range(5)]
 
 
 @pytest.mark.parametrize("verb", ["retry", "discard"])

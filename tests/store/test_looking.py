@@ -93,6 +93,24 @@ def test_a_list_ends_at_its_limit(store: Store, slot: Slot) -> None:
     assert [row.job_id for row in store.run(call)] == ["ready"]
 
 
+@pytest.mark.parametrize("state", [JobState.READY, JobState.SCHEDULED, JobState.DEAD])
+def test_a_long_list_is_given_in_pieces(store: Store, state: JobState) -> None:
+    slot = store.member()
+    delay_ms = HOUR_MS if state is JobState.SCHEDULED else None
+    store.add("a", "b", "c", "d", "e", delay_ms=delay_ms)
+    if state is JobState.DEAD:
+        store.run(store.claim(slot))
+        for seq in range(2, 7):
+            store.run(store.fail(slot, seq, what="refused"))
+    whole = store.run(operations.list_jobs(store.namespace, state, QUEUE, 10))
+    pieces = [
+        store.run(operations.list_jobs(store.namespace, state, QUEUE, 2, past=past))
+        for past in (0, 2, 4, 6)
+    ]
+    assert [row for piece in pieces for row in piece] == whole
+    assert len(pieces[0]) == 2
+
+
 def test_the_newest_dead_comes_first_and_the_next_due(store: Store) -> None:
     slot = store.member()
     store.add("a", "b")

@@ -3,12 +3,14 @@
 -- KEYS  1 namespace
 -- ARGV  1 state: ready scheduled running dead 2 queue, or '' for all 3 at most so many
 --       4 a tag, or '': of 10,000 jobs a queue, those that have it 5 1: records without their payload
+--       6 of each queue, so many are passed over; of what runs, none
 -- REPLY four for each: id, packed, due or dead since ms or '', "slot own" where it runs or ''
 -- include: base
 local state, limit = ARGV[1], ARGV[3] + 0
 local reply = {}
 local tag = ARGV[4] or ''
 local most = tag == '' and limit or 10000
+local past = tonumber(ARGV[6]) or 0
 local function row(id, since, slot)
   local job = #reply < 4 * limit and call('HGET', ns .. 'jobs', id)
   local tags = tag ~= '' and job and string.match(job, '^[^\n]* !?(%S+)\n')
@@ -28,12 +30,12 @@ end
 for _, queue in ipairs(ARGV[2] ~= '' and {ARGV[2]} or call('HKEYS', ns .. 'enqueued')) do
   if state == 'ready' then
     for _, list in ipairs({'ready:', 'paused:'}) do -- one of them is empty
-      local ids = call('LRANGE', ns .. list .. queue, -most, -1)
+      local ids = call('LRANGE', ns .. list .. queue, -past - most, -past - 1)
       for i = #ids, 1, -1 do row(ids[i], '', '') end
     end
   else
     local range = state == 'dead' and 'ZREVRANGE' or 'ZRANGE'
-    local found = call(range, ns .. state .. ':' .. queue, 0, most - 1, 'WITHSCORES')
+    local found = call(range, ns .. state .. ':' .. queue, past, past + most - 1, 'WITHSCORES')
     for i = 1, #found, 2 do row(found[i], found[i + 1], '') end
   end
 end
