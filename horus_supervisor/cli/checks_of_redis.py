@@ -52,8 +52,10 @@ def _policy(info: Info) -> Finding:
     change = "redis-cli -u URL CONFIG SET maxmemory-policy noeviction, and in redis.conf"
     if policy == "noeviction":
         return ok("policy", "nothing is evicted")
+    if policy.startswith("volatile-"):
+        return ok("policy", f"{policy}: evicts what has an expiry, and no job has")
     if policy == "?":
-        return warning("policy", "not told", "anything but noeviction loses jobs", "look it up")
+        return warning("policy", "not told", "one of allkeys- loses jobs", "look it up")
     why = "at maxmemory Redis throws away jobs, silently"
     if evicted:
         return error("policy", f"{policy}, and {evicted:,} keys were evicted", why, change)

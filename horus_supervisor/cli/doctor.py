@@ -90,12 +90,27 @@ def _look_at_redis(store: Store) -> Iterator[Finding]:
     except RedisRefused as refused:
         why = "its version, memory and persistence are unknown"
         yield warning("redis", str(refused), why, "permit INFO to this user")
+    yield from _writes(store)
     yield from _clock(store)
     yield from checks_of_jobs.services(house)
     yield from checks_of_jobs.unserved(house)
     yield from checks_of_jobs.strangers(house, names_waiting(store, house.queues, LOOKED_AT))
     yield from checks_of_jobs.held(house)
     yield from checks_of_jobs.conservation(overview)
+
+
+def _writes(store: Store) -> Iterator[Finding]:
+    """Make a call that may write, and finds nothing to: Redis refuses it where it takes no writes.
+
+    For want of replicas, of disk, of rights: services look gone then, as no heartbeat is taken.
+    """
+    try:
+        store.run(operations.beat(store.namespace, "doctor", b"{}"))
+    except Failure as refused:
+        why = "nothing can be enqueued, claimed or finished, and services look gone"
+        yield error(
+            "writes", refused.message, why, "mend what Redis names: INFO replication, its log"
+        )
 
 
 def _clock(store: Store) -> Iterator[Finding]:

@@ -85,6 +85,17 @@ def test_a_redis_that_may_lose_jobs_is_found(tmp_path: Path) -> None:
         server.kill()
 
 
+def test_a_redis_that_takes_no_writes_is_found(own_redis: RedisServer) -> None:
+    own = Horus(own_redis.url, "n")
+    own.json("enqueue", "a.B", "-q", "emails")
+    own_redis.client().config_set("min-replicas-to-write", 1)
+    told = own.json("doctor", code=1)
+    first, *_ = [row for row in told["findings"] if row["level"] == "error"]
+    assert first["check"] == "writes"
+    assert "NOREPLICAS" in first["what"]
+    assert own("doctor", code=1).stdout.splitlines()[-1] == f"Next: {first['try']}"
+
+
 def test_what_may_not_be_asked_is_told(own_redis: RedisServer) -> None:
     allowed = ["+@all", "-info", "-client"]
     own_redis.client().acl_setuser(

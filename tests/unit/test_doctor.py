@@ -52,6 +52,7 @@ def troubles(findings: Any) -> list[tuple[str, str]]:
         ({"redis_version": "7.2.4", "valkey_version": "8.1.1"}, []),
         ({"role": "slave", "master_host": "r1", "master_port": "6379"}, [("error", "role")]),
         ({"maxmemory_policy": "allkeys-lru"}, [("error", "policy")]),
+        ({"maxmemory_policy": "volatile-lru", "evicted_keys": "7"}, []),
         ({"aof_enabled": "0"}, [("warning", "persistence")]),
         ({"aof_last_write_status": "err"}, [("error", "persistence")]),
         ({"rdb_last_bgsave_status": "err"}, [("error", "persistence")]),
