@@ -67,8 +67,9 @@ def start_runner(
     current job finish, a second one interrupts it. Timeouts are kept by a timer of this process, so
     only in its main thread; nothing kills a job that does not give way; one in which a debugger
     stands has none. Raises ``RedisAway``, ``ServiceNotRunning``, ``RedisRefused``; ``ValueError``
-    for what is no list of names; ``HorusError`` after the job in which its keeper ended, where the
-    main thread sees it.
+    for what is no list of names; ``HorusError`` where Redis closes its place, as for one that was
+    silent for its lease, and after the job in which its keeper ended, where the main thread sees
+    it.
     """
     _check(queues, imports)
     client = client or Client()
@@ -168,7 +169,7 @@ def _serve(runner: Runner, board: Scoreboard, keeper: _Keeper) -> int:
     """
     if threading.current_thread() is not threading.main_thread():
         runner.run()
-        return runner.jobs_done
+        return _executed(runner)
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGCHLD)
     before = [signal.getsignal(number) for number in numbers]
 
@@ -208,6 +209,13 @@ def _serve(runner: Runner, board: Scoreboard, keeper: _Keeper) -> int:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
     keeper.check()
+    return _executed(runner)
+
+
+def _executed(runner: Runner) -> int:
+    if runner.put_out:
+        what = f"Redis {runner.put_out}: this runner serves no longer"
+        raise HorusError(what, remedy="start the runner again")
     return runner.jobs_done
 
 

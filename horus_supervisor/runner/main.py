@@ -87,6 +87,7 @@ class Runner:
         self._pid = os.getpid()
         self._seq = 0
         self._done = 0
+        self.put_out = ""  # what Redis did, where it ended by that alone
         group = spec.group
         self._group_timeout_s = group.job_timeout_s
         weights = dict(zip(group.queues, group.weights, strict=True))
@@ -123,6 +124,7 @@ class Runner:
             raise Left(turn.word)
         except Left as left:
             self._slot.phase(Phase.LEFT, time.monotonic_ns())
+            self.put_out = "" if self._leaving() else CLOSED.get(left.word, "")
             if left.bereft:
                 return LEFT_UNHEARD
             if self._recycle and not self._leaving():

@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 
 from horus_supervisor import Client, start_runner
+from horus_supervisor.lifecycle import Death
+from horus_supervisor.store import operations
 from tests.service.apps import testjobs, untidy
+from tests.support.horus import COMMAND
 from tests.support.service import ROOT, Service
+from tests.support.waiting import wait_until
 
 PROGRAM = """
 import os, signal, socket, sys
@@ -113,3 +117,29 @@ def test_a_debugger_that_holds_the_children_of_its_process_does_not_hold_the_kee
         program, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+
+
+def test_one_whose_place_redis_closes_says_that_it_serves_no_longer(
+    client: Client, redis_url: str, namespace: str
+) -> None:
+    where = ("--url", redis_url, "--namespace", namespace)
+    words = ("work", "-q", "q", "--import", "tests.service.apps.testjobs")
+    first = client.enqueue(testjobs.Quick())
+    program = [*COMMAND, *where, *words]
+    with subprocess.Popen(program, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: first.status() == "succeeded", "it serves")
+        [row] = client.connection.run(operations.supervisors(namespace))
+        end = operations.retire(
+            namespace,
+            row.supervisor,
+            beat=None,
+            death=Death.LOST,
+            record=b"{}",
+            readable=False,
+        )
+        client.connection.run(end)
+        job = client.enqueue(testjobs.Quick())
+        _, told = process.communicate(timeout=45)
+    assert process.returncode == 1, told
+    assert "horus: Redis closed its place: this runner serves no longer\n" in told
+    assert job.status() == "ready"
