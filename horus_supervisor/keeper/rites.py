@@ -112,6 +112,7 @@ def _known(reach: Reach, number: int, row: Row, born: Born | None = None) -> Kno
 def _execute(reach: Reach, testament: Testament) -> None:
     """Settle it; on disk first, as Redis may hang and we may be ended meanwhile."""
     _write(reach, testament)
+    reach.wire.close()  # it may have broken unnoticed, and there is no next time
     try:
         settle(reach, reach.me, testament)
     except errors.HorusError as error:

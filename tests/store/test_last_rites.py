@@ -62,6 +62,17 @@ def test_a_job_that_was_being_handed_in_by_a_runner_not_told_of_counts_as_starte
     assert store.state("job") == JobState.DEAD
 
 
+def test_a_connection_that_broke_unnoticed_keeps_no_job(store: Store, keeper: Keeper) -> None:
+    store.add("job")
+    store.run(store.claim(store.member(0, 1)))
+    keeper.reach.wire.connect()
+    [ours] = [c for c in store.raw.client_list() if c["name"] == "horus:sup:keeper"]
+    store.raw.client_kill_filter(_id=ours["id"])
+    rites.supervisor_lost(keeper.reach, (), keeper.charges)
+    assert store.state("job") == JobState.READY
+    assert not list(keeper.reach.spool.iterdir())
+
+
 def test_a_job_of_a_runner_whose_death_was_told_too_late_counts_as_started(
     store: Store, keeper: Keeper, board: Scoreboard
 ) -> None:
