@@ -15,7 +15,23 @@ from tests.service.apps import testjobs as jobs
 from tests.support.service import Service
 from tests.support.waiting import wait_until
 
-KEPT = ONE = "[queues]\nq = 1\n"
+ONE = "[queues]\nq = 1\n"
+
+KEPT = """
+[queues]
+q = 1
+pair = 2
+
+[groups.small]
+queues = ["small"]
+runners = 1
+max_memory = "64MiB"
+
+[groups.five]
+queues = ["five"]
+runners = 1
+max_jobs = 5
+"""
 
 
 def test_failures_are_retried_and_end_dead_with_their_history(
@@ -78,20 +94,18 @@ def test_the_next_job_finds_everything_as_the_first_did(
 
 @pytest.mark.parametrize("how", ["return", "raise"])
 def test_a_forked_child_that_comes_back_from_execute_ends_there(
-    service: Service, client: Client, how: str
+    borrowed: Service, borrower: Client, how: str
 ) -> None:
-    service.write(ONE)
-    service.start()
-    job = client.enqueue(jobs.Fork(service.path("who"), how))
-    after = client.enqueue(jobs.Quick(service.path("quick")))
-    wait_until(lambda: after.status() == "succeeded", "the next job", on_failure=service.tail)
+    job = borrower.enqueue(jobs.Fork(borrowed.path("who"), how))  # it waits for its child's end
+    after = borrower.enqueue(jobs.Quick(borrowed.path("quick")))
+    borrowed.wait_for("job.succeeded", job_id=after.id)
     assert job.status() == "succeeded"
-    who = sorted(line.split()[0] for line in jobs.marks(service.path("who")))
+    who = sorted(line.split()[0] for line in jobs.marks(borrowed.path("who")))
     assert who == ["child", "parent"]
-    assert len(jobs.marks(service.path("quick"))) == 1
-    service.wait_for("job.succeeded", count=2)
-    service.stop()
-    assert len(service.events("job.succeeded")) == 2
+    assert len(jobs.marks(borrowed.path("quick"))) == 1
+    ends = [line["event"] for line in borrowed.lines() if line.get("job_id") == job.id]
+    assert ends.count("job.succeeded") == 1
+    assert "job.failed" not in ends
 
 
 def test_everything_that_is_written_becomes_one_json_object_a_line(
@@ -162,31 +176,29 @@ def test_a_payload_that_does_not_fit_its_class_is_dead_with_the_reason(
 
 
 def test_a_runner_past_max_memory_is_recycled_after_the_job(
-    service: Service, client: Client
+    borrowed: Service, borrower: Client
 ) -> None:
-    service.write('[groups.q]\nqueues = ["q"]\nrunners = 1\nmax_memory = "64MiB"\n')
-    service.start()
-    client.enqueue(jobs.Grow(16, service.path("ran")))
-    client.enqueue(jobs.Grow(100, service.path("ran")))
-    last = client.enqueue(jobs.Quick())
-    wait_until(lambda: last.status() == "succeeded", "all", on_failure=service.tail)
-    line = service.wait_for("runner.recycled")
+    for megabytes in (16, 100):
+        borrower.enqueue(jobs.Grow(megabytes, borrowed.path("ran")), queue="small")
+    last = borrower.enqueue(jobs.Quick(), queue="small")
+    borrowed.wait_for("job.succeeded", job_id=last.id)
+    line = borrowed.wait_for("runner.recycled", group="small")
     assert re.fullmatch(r"max_memory: 1\d\dMiB of its own since the fork", line["reason"])
     assert line["jobs_done"] == 2
-    assert len(service.events("runner.recycled")) == 1
-    assert service.events("runner.crashed") == []
+    assert len(borrowed.events("runner.recycled", group="small")) == 1
+    assert borrowed.events("runner.crashed", group="small") == []
 
 
-def test_a_runner_is_recycled_after_max_jobs(service: Service, client: Client) -> None:
-    service.write('[groups.q]\nqueues = ["q"]\nrunners = 1\nmax_jobs = 5\n')
-    service.start()
-    handles = client.enqueue_many([jobs.Quick() for _ in range(20)])
+def test_a_runner_is_recycled_after_max_jobs(borrowed: Service, borrower: Client) -> None:
+    handles = borrower.enqueue_many([jobs.Quick() for _ in range(20)], queue="five")
     wait_until(
-        lambda: all(h.status() == "succeeded" for h in handles), "all", on_failure=service.tail
+        lambda: all(h.status() == "succeeded" for h in handles), "all", on_failure=borrowed.tail
     )
-    service.wait_for("runner.exited", count=4)
-    assert {line["jobs_done"] for line in service.events("runner.recycled")} == {5}
-    last = {line["pid"]: line["event"] for line in service.lines() if "runner" in line}
+    borrowed.wait_for("runner.exited", count=4, group="five")
+    recycled = borrowed.events("runner.recycled", group="five")
+    assert {line["jobs_done"] for line in recycled} == {5}
+    told = [line for line in borrowed.lines() if line.get("runner") == "five/1"]
+    last = {line["pid"]: line["event"] for line in told}
     assert list(last.values())[:4] == ["runner.exited"] * 4  # behind all that they said
 
 
@@ -215,13 +227,11 @@ def test_output_is_ascribed_to_the_job_that_wrote_it(borrowed: Service, borrower
 
 
 def test_what_a_job_starts_inherits_none_of_our_descriptors(
-    service: Service, client: Client
+    borrowed: Service, borrower: Client
 ) -> None:
-    service.write(ONE)
-    service.start()
-    path = service.path("fds")
-    client.enqueue(jobs.Spawn(path))
-    wait_until(lambda: jobs.marks(path) != [], "the list", on_failure=service.tail)
+    path = borrowed.path("fds")
+    borrower.enqueue(jobs.Spawn(path))
+    wait_until(lambda: jobs.marks(path) != [], "the list", on_failure=borrowed.tail)
     [held] = map(ast.literal_eval, jobs.marks(path))
     ours = [name for name in held.values() if "horus-" in name or "pipe:" in name]
     assert ours == [held["1"], held["2"]], held
@@ -247,45 +257,41 @@ def test_whoever_writes_for_a_job_its_words_bear_the_jobs_id(
 @pytest.mark.parametrize("reopen", [False, True], ids=["closed", "reopened"])
 @pytest.mark.parametrize("fail", [False, True], ids=["returned", "failed"])
 def test_a_job_that_closes_our_descriptors_ends_as_it_ended_and_hurts_no_other(
-    service: Service, client: Client, reopen: bool, fail: bool
+    borrowed: Service, borrower: Client, reopen: bool, fail: bool
 ) -> None:
-    service.write(ONE)
-    service.start()
-    client.enqueue(jobs.Quick())  # whose words could the line about descriptors be?
-    job = client.enqueue(jobs.CloseAll(service.path("ran"), reopen, fail))
-    after = client.enqueue(jobs.Quick())
-    wait_until(lambda: after.status() == "succeeded", "the next job", on_failure=service.tail)
+    borrower.enqueue(jobs.Quick())  # whose words could the line about descriptors be?
+    job = borrower.enqueue(jobs.CloseAll(borrowed.path("ran"), reopen, fail))
+    after = borrower.enqueue(jobs.Quick())
+    wait_until(lambda: after.status() == "succeeded", "the next job", on_failure=borrowed.tail)
     assert job.status() == ("scheduled" if fail else "succeeded")
-    found = client.connection.run(operations.find(client.namespace, job.id))
+    found = borrower.connection.run(operations.find(borrower.namespace, job.id))
     assert [note.facts["error_message"] for note in found.history] == (
         ["closed, and failed"] if fail else []
     )
-    assert len(jobs.marks(service.path("ran"))) == 1
-    assert [p.name for p in service.folder.glob("ran.*") if p.stat().st_size] == []
-    assert "closed descriptors" in service.wait_for("output", job_id=job.id)["text"]
-    assert service.events("runner.crashed") == []
-    assert client.connection.run(operations.crashes(client.namespace, 10)) == []
+    assert len(jobs.marks(borrowed.path("ran"))) == 1
+    assert [p.name for p in borrowed.folder.glob("ran.*") if p.stat().st_size] == []
+    assert "closed descriptors" in borrowed.wait_for("output", job_id=job.id)["text"]
+    assert borrowed.events("runner.crashed") == []
+    told = borrower.connection.run(operations.crashes(borrower.namespace, 10))
+    assert job.id not in [record["job_id"] for record in told]
 
 
 def test_each_printed_line_names_its_job_however_fast_they_follow(
-    service: Service, client: Client
+    borrowed: Service, borrower: Client
 ) -> None:
-    service.write("[queues]\nq = 2\n")
-    service.start()
-    handles = client.enqueue_many([jobs.Say(f"word {n}") for n in range(60)])
+    handles = borrower.enqueue_many([jobs.Say(f"word {n}") for n in range(60)], queue="pair")
 
     def said() -> dict[str, str | None]:
-        return {line["text"]: line.get("job_id") for line in service.events("output")}
+        lines = [line for line in borrowed.events("output") if line["text"].startswith("word ")]
+        return {line["text"]: line.get("job_id") for line in lines}
 
     words = {f"word {n}{end}": handle.id for n, handle in enumerate(handles) for end in "ab"}
-    wait_until(lambda: len(said()) == 120, "their words", on_failure=service.tail)
+    wait_until(lambda: len(said()) == 120, "their words", on_failure=borrowed.tail)
     assert said() == words
 
 
-def test_a_crash_record_tells_the_words_of_its_own_job(service: Service, client: Client) -> None:
-    service.write(ONE)
-    service.start()
-    client.enqueue_many([jobs.Say("a stranger's")] * 5)
-    client.enqueue(jobs.SpeakAndDie("my last"), max_attempts=1)
-    died = service.wait_for("runner.crashed")
+def test_a_crash_record_tells_the_words_of_its_own_job(borrowed: Service, borrower: Client) -> None:
+    borrower.enqueue_many([jobs.Say("a stranger's")] * 5)
+    last = borrower.enqueue(jobs.SpeakAndDie("my last"), max_attempts=1)
+    died = borrowed.wait_for("runner.crashed", job_id=last.id)
     assert died["output_tail"] == ["my last"]
