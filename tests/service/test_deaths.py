@@ -36,6 +36,8 @@ runners = 1
 KEPT = ONE.replace("runners = 1", "runners = 8") + PATIENT
 """So many that their restarts, twice as many, do for all tests that borrow the service."""
 
+IMPORTS = f'{jobs.__name__}", "{limitjobs.__name__}'
+
 
 def records(client: Client, job_id: str | None = None) -> list[dict[str, Any]]:
     """All crash records, or those of one job, newest first."""
@@ -211,13 +213,11 @@ def test_the_stack_of_a_job_that_gave_way_in_the_end_is_no_later_crashs(
 
 @pytest.mark.parametrize("how", ["threads", "crowd", "overflow", "core", "libc", "flood"])
 def test_a_death_in_c_leaves_the_stack_of_every_thread_and_the_last_words_of_c(
-    service: Service, client: Client, how: str
+    borrowed: Service, borrower: Client, how: str
 ) -> None:
-    service.write(ONE, imports=limitjobs.__name__)
-    service.start()
-    job = client.enqueue(limitjobs.Crash(how), max_attempts=1)
-    crashed = service.wait_for("job.crashed", job_id=job.id)
-    [record] = records(client, job.id)
+    job = borrower.enqueue(limitjobs.Crash(how), max_attempts=1)
+    crashed = borrowed.wait_for("job.crashed", job_id=job.id)
+    [record] = records(borrower, job.id)
     assert record["crash_id"] == crashed["crash_id"]
     sent = "SIGSEGV" if how in ("threads", "crowd", "overflow") else "SIGABRT"
     assert (record["cause"], record["signal"]) == ("signal", sent)
@@ -244,13 +244,11 @@ def test_a_death_in_c_leaves_the_stack_of_every_thread_and_the_last_words_of_c(
 
 
 def test_what_a_process_that_leaves_no_stack_hung_in_is_told(
-    service: Service, client: Client
+    borrowed: Service, borrower: Client
 ) -> None:
-    service.write(ONE, imports=limitjobs.__name__)
-    service.start()
-    job = client.enqueue(limitjobs.InC(), max_attempts=1)
-    service.wait_for("job.crashed", job_id=job.id)
-    [record] = records(client, job.id)
+    job = borrower.enqueue(limitjobs.InC(), max_attempts=1)
+    borrowed.wait_for("job.crashed", job_id=job.id)
+    [record] = records(borrower, job.id)
     assert (record["cause"], record["traceback"]) == ("timeout", None)
     assert record["hung_in"].startswith("state S (sleeping)")
     assert "syscall" in record["hung_in"]
