@@ -1,4 +1,4 @@
-"""What a shell offers behind Tab, asked as its script asks."""
+"""What a shell offers behind Tab: asked as its script asks, and once by bash's own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.horus import COMMAND, Horus, Scene, environment
+from tests.support.horus import Horus, Scene, environment
 from tests.support.redis_server import RedisServer
 from tests.support.store import HOUR_MS
 
@@ -20,23 +20,16 @@ Offered = Callable[..., set[str]]
 
 
 @pytest.fixture
-def offered(horus: Horus, tmp_path: Path) -> Offered:
+def offered(horus: Horus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Offered:
     """What is offered after these words, the last one being typed just now."""
+    monkeypatch.chdir(tmp_path)
 
     def offered(*words: str, where: list[str] = horus.where) -> set[str]:
         line = ["horus", *where, *words]
         asked = {"COMP_WORDS": "\n".join(line), "COMP_CWORD": str(len(line) - 1)}
         if not words[-1]:
             asked["COMP_WORDS"] = "\n".join(line[:-1])
-        done = subprocess.run(
-            COMMAND,
-            cwd=tmp_path,
-            env=environment(_HORUS_COMPLETE="zsh_complete", **asked),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = Horus.bare(_HORUS_COMPLETE="zsh_complete", **asked)
         assert done.stderr == ""
         return set(done.stdout.splitlines()[1::3])
 

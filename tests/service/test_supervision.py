@@ -178,22 +178,6 @@ def test_a_second_service_on_one_folder_is_refused_with_the_holders_pid(
     assert str(service.pid) in second.stderr
 
 
-def test_check_validates_the_file_and_imports_the_jobs(service: Service) -> None:
-    service.write("[queues]\nq = 1\n")
-    good = _check(service)
-    assert good.returncode == 0
-    assert "q" in good.stdout
-    text = service.config.read_text().replace("tests.service.apps.testjobs", "no.such.module")
-    service.config.write_text(text)
-    bad = _check(service)
-    assert bad.returncode == 2
-    assert "no.such.module" in bad.stderr
-
-
-def _check(service: Service) -> subprocess.CompletedProcess[str]:
-    return _run("--check", "-c", str(service.config))
-
-
 def _run(*words: str, fds: tuple[int, ...] = ()) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "horus_supervisor.supervisor.main", *words],
