@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 import os
 import signal
 import subprocess
@@ -10,7 +12,7 @@ import sys
 
 from horus_supervisor import Client
 from horus_supervisor.store import operations
-from horus_supervisor.supervisor.probe import ask
+from horus_supervisor.supervisor import probe as probing
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service
 from tests.support.waiting import wait_until
@@ -18,8 +20,8 @@ from tests.support.waiting import wait_until
 ONE = "[queues]\nq = 1\n"
 
 
-def probe(service: Service, what: str) -> tuple[int, str]:
-    """Ask; the exit status and the one line."""
+def typed(service: Service, what: str) -> tuple[int, str]:
+    """Ask as a health check does; the exit status and the one line."""
     module = "horus_supervisor.supervisor.main"
     asked = subprocess.run(
         [sys.executable, "-m", module, "-c", str(service.config), "--probe", what],
@@ -33,19 +35,22 @@ def probe(service: Service, what: str) -> tuple[int, str]:
     return asked.returncode, line
 
 
+def probe(service: Service, what: str) -> tuple[int, str]:
+    """Ask in this process."""
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        status = probing.probe(service.config, what)
+    [line] = said.getvalue().splitlines()
+    return status, line
+
+
 def wait_for(service: Service, what: str, code: int, text: str) -> None:
-    """Look in this process until that is so, and then ask."""
+    """Wait until a probe says so."""
 
     def there() -> bool:
-        try:
-            good, told = ask(service.folder / "state", what)
-        except FileNotFoundError:  # it has the lock, and has said nothing yet
-            return False
-        return good == (code == 0) and text in f"{'' if good else 'not '}{what}: {told}"
+        status, line = probe(service, what)
+        return status == code and text in line
 
     wait_until(there, f"{what} {code}: {text}", on_failure=service.tail)
-    status, line = probe(service, what)
-    assert (status, text in line) == (code, True), line
 
 
 def test_a_service_that_serves_is_live_and_ready_and_one_that_has_stopped_is_neither(
@@ -54,13 +59,13 @@ def test_a_service_that_serves_is_live_and_ready_and_one_that_has_stopped_is_nei
     service.write("[queues]\nq = 2\n")
     for what in ("live", "ready"):
         nobody = f"not {what}: no service runs on {service.folder}/state"
-        assert probe(service, what) == (1, nobody)
+        assert typed(service, what) == (1, nobody)
     service.start()
     for what in ("live", "ready"):
-        assert probe(service, what) == (0, f"{what}: serving 2 runners")
+        assert typed(service, what) == (0, f"{what}: serving 2 runners")
     assert service.stop() == 0
     for what in ("live", "ready"):
-        assert probe(service, what)[0] == 1
+        assert typed(service, what)[0] == 1
 
 
 def test_a_file_that_was_saved_with_mistakes_ends_no_service_that_lives(service: Service) -> None:
@@ -114,12 +119,12 @@ def test_a_service_whose_loop_stands_still_is_not_live(service: Service) -> None
     os.kill(service.pid, signal.SIGSTOP)
     state = service.folder / "state"
     try:
-        wait_until(lambda: not ask(state, "live", within_s=1.5)[0], "not live")
-        told = ask(state, "live", within_s=1.5)[1]
+        wait_until(lambda: not probing.ask(state, "live", within_s=1.5)[0], "not live")
+        told = probing.ask(state, "live", within_s=1.5)[1]
         assert told.startswith(f"the loop of the supervisor (pid {service.pid}) stands still")
     finally:
         os.kill(service.pid, signal.SIGCONT)
-    wait_until(lambda: ask(state, "live", within_s=1.5)[0], "live again")
+    wait_until(lambda: probing.ask(state, "live", within_s=1.5)[0], "live again")
 
 
 def test_what_a_killed_predecessor_said_counts_no_longer(service: Service) -> None:
