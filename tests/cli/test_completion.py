@@ -26,10 +26,11 @@ def offered(horus: Horus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Of
 
     def offered(*words: str, where: list[str] = horus.where) -> set[str]:
         line = ["horus", *where, *words]
-        asked = {"COMP_WORDS": "\n".join(line), "COMP_CWORD": str(len(line) - 1)}
-        if not words[-1]:
-            asked["COMP_WORDS"] = "\n".join(line[:-1])
-        done = Horus.bare(_HORUS_COMPLETE="zsh_complete", **asked)
+        done = Horus.bare(
+            _HORUS_COMPLETE="zsh_complete",
+            COMP_WORDS="\n".join(line if words[-1] else line[:-1]),
+            COMP_CWORD=str(len(line) - 1),
+        )
         assert done.stderr == ""
         return set(done.stdout.splitlines()[1::3])
 
