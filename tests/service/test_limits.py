@@ -26,6 +26,22 @@ crash_delay = "100ms"
 kill_after = "300ms"
 """
 
+KEPT = (
+    ONE
+    + """
+[groups.small]
+queues = ["small"]
+runners = 1
+crash_delay = "100ms"
+hard_memory = "64MiB"
+
+[groups.large]
+queues = ["large"]
+runners = 1
+hard_memory = "256MiB"
+"""
+)
+
 SOON = {
     "supervisor.plan.SILENT_S": 3.0,
     "supervisor.plan.SILENT_AT_WORK_S": 4.0,
@@ -50,14 +66,14 @@ def start(service: Service, groups: str, **how: Any) -> None:
 
 
 def test_a_job_that_grows_in_c_past_hard_memory_is_killed_and_that_is_an_attempt(
-    service: Service, client: Client
+    borrowed: Service, borrower: Client
 ) -> None:
-    start(service, ONE + 'hard_memory = "64MiB"')
-    job = client.enqueue(jobs.Swell(200, service.path("swollen")), max_attempts=2)
-    dead = service.wait_for("job.dead", job_id=job.id)
+    swell = jobs.Swell(200, borrowed.path("swollen"))
+    job = borrower.enqueue(swell, queue="small", max_attempts=2)
+    dead = borrowed.wait_for("job.dead", job_id=job.id)
     assert dead["reason"] == "exhausted"
-    crashed, _ = service.events("runner.crashed", job_id=job.id)
-    record = record_of(client, crashed["crash_id"])
+    crashed, _ = borrowed.events("runner.crashed", job_id=job.id)
+    record = record_of(borrower, crashed["crash_id"])
     assert (record["cause"], record["signal"], record["disposition"]) == (
         "memory",
         "SIGKILL",
@@ -68,11 +84,11 @@ def test_a_job_that_grows_in_c_past_hard_memory_is_killed_and_that_is_an_attempt
     assert record["ran_for_s"] < 5
 
 
-def test_a_job_within_hard_memory_is_left_alone(service: Service, client: Client) -> None:
-    start(service, ONE + 'hard_memory = "256MiB"')
-    job = client.enqueue(jobs.Swell(200, service.path("swollen"), stay_s=1))
-    wait_until(lambda: job.status() == "succeeded", "the end", on_failure=service.tail)
-    assert service.events("runner.crashed") == []
+def test_a_job_within_hard_memory_is_left_alone(borrowed: Service, borrower: Client) -> None:
+    swell = jobs.Swell(200, borrowed.path("swollen"), stay_s=1)
+    job = borrower.enqueue(swell, queue="large")
+    wait_until(lambda: job.status() == "succeeded", "the end", on_failure=borrowed.tail)
+    assert borrowed.events("runner.crashed", group="large") == []
 
 
 # --- settings of a group -----------------------------------------------------------------------
@@ -217,14 +233,13 @@ def test_a_fork_that_a_job_leaves_behind_outlives_no_runner_and_holds_no_lock(
     assert not alive(left)
 
 
-def test_what_is_not_marked_as_a_runners_is_let_live(service: Service, client: Client) -> None:
-    start(service, ONE)
-    free = client.enqueue(jobs.Leave(service.path("free"), marked=False))
-    wait_until(lambda: free.status() == "succeeded", "its end", on_failure=service.tail)
-    job = client.enqueue(jobs.Leave(service.path("left"), die=True), max_attempts=1)
-    service.wait_for("orphan.ended", pid=int(_first(service.path("left"), service)))
-    wait_until(lambda: job.status() == "dead", "its death is told", on_failure=service.tail)
-    [pid] = map(int, marks(service.path("free")))
+def test_what_is_not_marked_as_a_runners_is_let_live(borrowed: Service, borrower: Client) -> None:
+    free = borrower.enqueue(jobs.Leave(borrowed.path("free"), marked=False))
+    wait_until(lambda: free.status() == "succeeded", "its end", on_failure=borrowed.tail)
+    job = borrower.enqueue(jobs.Leave(borrowed.path("left"), die=True), max_attempts=1)
+    borrowed.wait_for("orphan.ended", pid=int(_first(borrowed.path("left"), borrowed)))
+    wait_until(lambda: job.status() == "dead", "its death is told", on_failure=borrowed.tail)
+    [pid] = map(int, marks(borrowed.path("free")))
     assert alive(pid)
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), "its adopted parent reaps it")
