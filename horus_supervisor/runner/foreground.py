@@ -67,9 +67,8 @@ def start_runner(
     current job finish, a second one interrupts it. Timeouts are kept by a timer of this process, so
     only in its main thread; nothing kills a job that does not give way; one in which a debugger
     stands has none. Raises ``RedisAway``, ``ServiceNotRunning``, ``RedisRefused``; ``ValueError``
-    for what is no list of names; ``HorusError`` where Redis closes its place, as for one that was
-    silent for its lease, and after the job in which its keeper ended, where the main thread sees
-    it.
+    for what is no list of names; ``HorusError`` where Redis closes its place (it was silent for its
+    lease), and after the job in which its keeper ended, where the main thread sees it.
     """
     _check(queues, imports)
     client = client or Client()

@@ -18,12 +18,13 @@ from typing import Any, NoReturn
 from horus_supervisor import errors
 from horus_supervisor.events import Event
 from horus_supervisor.job import current, definition
-from horus_supervisor.messages import LEFT_STALE, LEFT_UNHEARD, Spawn
-from horus_supervisor.runner import about, printing, turns
+from horus_supervisor.messages import Spawn
+from horus_supervisor.runner import about, leaving, printing, turns
 from horus_supervisor.runner.ears import Ears
 from horus_supervisor.runner.endings import Ending, Endings
 from horus_supervisor.runner.execute import Guard, Run, end_child, guarded
 from horus_supervisor.runner.household import Household, tell_bereft
+from horus_supervisor.runner.leaving import Left
 from horus_supervisor.runner.outage import CUT_OFF, Outage
 from horus_supervisor.runner.span import Span
 from horus_supervisor.runner.tell import Teller
@@ -34,25 +35,8 @@ from horus_supervisor.store.operation import Operation
 from horus_supervisor.store.rows import Claimed, Packed, Slot, Stale, Turn, Turned
 from horus_supervisor.store.wire import Wire
 
-CLOSED = {"no member": "closed its place", "stale": "has lost its last calls"}
-"""Redis's words to a runner that has no place any more, and what they mean."""
-
 JOINS_WITHIN_S = 5.0
 """Longest wait for a predecessor's death to be recorded: Redis may have lost its end."""
-
-
-class Left(Exception):
-    """This runner is done.
-
-    ``word``: Redis's last one to it. ``unheard``: it had no way to Redis. ``bereft``: a job closed
-    its descriptors, so it can't say so either.
-    """
-
-    def __init__(self, word: str = "", *, unheard: bool = False, bereft: bool = False) -> None:
-        super().__init__(word)
-        self.word = word
-        self.unheard = unheard or bereft
-        self.bereft = bereft
 
 
 class Runner:
@@ -124,20 +108,9 @@ class Runner:
             raise Left(turn.word)
         except Left as left:
             self._slot.phase(Phase.LEFT, time.monotonic_ns())
-            self.put_out = "" if self._leaving() else CLOSED.get(left.word, "")
-            if left.bereft:
-                return LEFT_UNHEARD
-            if self._recycle and not self._leaving():
-                self._voice.log.info(
-                    Event.RUNNER_RECYCLED, reason=self._recycle, jobs_done=self._done
-                )
-            elif left.word in CLOSED:
-                reason = f"Redis {CLOSED[left.word]} ({left.word})"
-                self._voice.log.warning(Event.RUNNER_RECYCLED, reason=reason, jobs_done=self._done)
-            self._voice.flush()
-            if left.word == "stale":
-                return LEFT_STALE
-            return LEFT_UNHEARD if left.unheard else 0
+            self.put_out = "" if self._leaving() else left.closed
+            reason = None if self._leaving() else self._recycle
+            return leaving.tell(left, self._voice, reason, self._done)
 
     def _join(self) -> None:
         wait_s, waited_s = 0.002, 0.0

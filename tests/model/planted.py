@@ -98,8 +98,7 @@ BUGS = (
     Bug(
         "a wake token forgotten where a job begins to wait",
         "pieces/push.lua",
-        "    wake(queue)
-    call(how",
+        "    wake(queue)\n    call(how",
         "    call(how",
         seed=7,
     ),
