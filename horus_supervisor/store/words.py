@@ -32,6 +32,13 @@ PASSING = frozenset(
 
 CREDENTIALS = frozenset(("NOAUTH", "WRONGPASS", "NOPERM", "DENIED"))
 
+_WITHOUT_RIGHTS = (
+    "without any password configured",
+    "The user executing the script can't",  # Redis 7.0
+    "ACL failure in script",  # Redis 7.2, Valkey
+)
+"""What Redis says with no code of its own."""
+
 START = "horus-supervisor -c FILE"
 
 _REASONS = {
@@ -88,7 +95,7 @@ def refusal(address: Address, what: str, text: str) -> HorusError:
         return RedisAway(
             f"Redis at {address.safe} doesn't serve now, {what} did not happen: {said}"
         )
-    if code in CREDENTIALS or "without any password configured" in text:
+    if code in CREDENTIALS or any(words in text for words in _WITHOUT_RIGHTS):
         return RedisRefused(
             f"Redis at {address.safe} refused {what}: {said}",
             remedy="check user and password in the URL, and what the user may do (ACL LIST)",

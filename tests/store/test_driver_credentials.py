@@ -44,6 +44,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
         admin.execute_command(
             "ACL", "SETUSER", "guest", "on", f">{GUEST}", "~*", "+ping", "+select"
         )
+        reader = ("~*", "+@scripting", "+info", "+client")
+        admin.execute_command("ACL", "SETUSER", "reader", "on", f">{GUEST}", *reader)
     yield server
     server.kill()
 
@@ -94,6 +96,13 @@ def test_a_user_who_may_not_run_scripts_is_told_so(open_: Open, guarded: RedisSe
     with pytest.raises(RedisRefused, match=r"NOPERM.*what the user may do") as caught:
         open_(f"unix://guest:{GUEST}@{guarded.path}").run(operation("return 1", "x"))
     assert GUEST not in told(caught.value)
+
+
+def test_a_user_whose_scripts_may_not_write_is_told_so(
+    open_: Open, guarded: RedisServer, namespace: str
+) -> None:
+    with pytest.raises(RedisRefused, match=r"ERR .*script.*what the user may do"):
+        open_(f"unix://reader:{GUEST}@{guarded.path}").run(operation(COUNT, namespace))
 
 
 def test_a_database_is_selected_on_every_connection(
