@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from horus_supervisor.lifecycle import ARROWS, DEATH_OF_CAUSE, Cause, JobState
 from horus_supervisor.store.operation import SCRIPTS, resolve_includes
 
@@ -19,8 +17,6 @@ _WRITE = re.compile(
     r"call\('(?:[HS]?SET|HSETNX|HDEL|HINCRBY|DEL|UNLINK|RENAME|[LR]PUSH|[LR]POP|LREM|LTRIM|SADD|ZADD|ZREM\w*|XADD)'"
     r"|\b(?:claim_next|note_slot|note|schedule|to_\w+|settle|write_record|wake|push|give_up|rearm|repack|place)\("
 )
-script = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-file = pytest.mark.parametrize("path", [*PATHS, *PIECES], ids=lambda path: path.stem)
 
 
 def drawn(header: str) -> set[tuple[JobState, JobState]]:
@@ -40,9 +36,9 @@ def header(path: Path) -> str:
     return match[2]
 
 
-@script
-def test_a_script_says_which_arrows_it_draws(path: Path) -> None:
-    assert drawn(header(path)) == set(ARROWS.get(path.stem, ()))
+def test_a_script_says_which_arrows_it_draws() -> None:
+    for path in PATHS:
+        assert drawn(header(path)) == set(ARROWS.get(path.stem, ())), path.name
 
 
 def test_every_arrow_has_a_script() -> None:
@@ -61,37 +57,39 @@ def test_every_cause_of_a_death_means_something_for_the_job() -> None:
     assert DEATH_OF_CAUSE.keys() == set(Cause)
 
 
-@script
-def test_a_script_tells_keys_arguments_and_replies(path: Path) -> None:
-    text = path.read_text()
-    head = text.split("\n-- include:")[0]
-    lines = [line for line in head.splitlines() if re.match(r"-- [A-Z]{4,} ", line)]
-    told = [line.split()[1] for line in lines]
-    code = resolve_includes(text.removeprefix(head), SCRIPTS)
-    assert told == (["KEYS", "ARGV", "REPLY"] if "ARGV" in code else ["KEYS", "REPLY"])
+def test_a_script_tells_keys_arguments_and_replies() -> None:
+    for path in PATHS:
+        text = path.read_text()
+        head = text.split("\n-- include:")[0]
+        lines = [line for line in head.splitlines() if re.match(r"-- [A-Z]{4,} ", line)]
+        told = [line.split()[1] for line in lines]
+        code = resolve_includes(text.removeprefix(head), SCRIPTS)
+        wanted = ["KEYS", "ARGV", "REPLY"] if "ARGV" in code else ["KEYS", "REPLY"]
+        assert told == wanted, path.name
 
 
-@file
-def test_a_script_fits_on_a_page(path: Path) -> None:
-    lines = path.read_text().splitlines()
-    assert len(lines) <= 80
-    assert max(map(len, lines)) <= 120
+def test_a_script_fits_on_a_page() -> None:
+    for path in [*PATHS, *PIECES]:
+        lines = path.read_text().splitlines()
+        assert len(lines) <= 80, path.name
+        assert max(map(len, lines)) <= 120, path.name
 
 
-@script
-def test_checks_come_first_and_then_only_writes(path: Path) -> None:
+def test_checks_come_first_and_then_only_writes() -> None:
     """A script is carried out whole or not at all: nothing is refused after the first write."""
-    text = path.read_text()
-    checks, marked, writes = text.partition("-- writes\n")
-    assert not _WRITE.search(re.sub(r"--.*", "", checks)), "a write before `-- writes`"
-    if "flags=no-writes" in text:
-        assert not marked
-    else:
-        assert _WRITE.search(writes)
-        assert "return {'stale'}" not in writes
+    for path in PATHS:
+        text = path.read_text()
+        checks, marked, writes = text.partition("-- writes\n")
+        early = _WRITE.search(re.sub(r"--.*", "", checks))
+        assert not early, f"{path.name}: a write before `-- writes`"
+        if "flags=no-writes" in text:
+            assert not marked, path.name
+        else:
+            assert _WRITE.search(writes), path.name
+            assert "return {'stale'}" not in writes, path.name
 
 
-@script
-def test_a_script_takes_the_time_from_redis(path: Path) -> None:
-    assert "os.time" not in path.read_text()
-    assert "os.clock" not in path.read_text()
+def test_a_script_takes_the_time_from_redis() -> None:
+    for path in PATHS:
+        assert "os.time" not in path.read_text(), path.name
+        assert "os.clock" not in path.read_text(), path.name
