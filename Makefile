@@ -22,7 +22,7 @@ RELOADS ?= 500
 .PHONY: run test lint types format bench soak soak-supervisor docs reference lock clean help
 
 help:  ## say what there is
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(READY)  ## start the service of config.example.toml, with its own Redis
 	@exec $(VENV)/bin/horus-supervisor -c config.example.toml

@@ -80,7 +80,8 @@ BUSY = (
 def status(asked: Asked, check: bool, watch: float | None) -> int:
     """Say whether all is well; then queues, hosts and what each runner does.
 
-    RUNNING is running jobs / runners that are to serve the queue, RUNNERS those that live / are to.
+    RUNNING: jobs that run / runners that should serve the queue. RUNNERS: alive / as many as should
+    be.
     """
     if check and watch is not None:
         raise usage("--check and --watch: give one of them", f"{typed.again(asked)} status --check")
