@@ -75,6 +75,12 @@ def allow_descriptors(most: int = 16384) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def most_descriptors() -> int:
+    """Tell our soft limit of open files. getrlimit(2)."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
+
+
 def memory_file(name: str, size: int = 0) -> int:
     """Open a file that lives in memory only; closed at exec. memfd_create(2).
 

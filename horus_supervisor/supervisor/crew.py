@@ -5,6 +5,7 @@ Owns slots, pipes and memory files of runners. Applies what ``plan`` decided; de
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Collection
@@ -31,6 +32,9 @@ _STACKS_READ = 512 * 1024
 
 _STACKS_MAX = 32 * 1024
 """Characters of them that are kept until Redis has the record."""
+
+SPARED_FDS = 32
+"""Descriptors that runners leave: a keeper or a template that ends must be followed by another."""
 
 _FAULT_S = 1.0
 """Seconds without a request after one that failed for want of descriptors or memory."""
@@ -166,6 +170,8 @@ class Crew:
                 ours.append(reading)
                 theirs.append(writing)
             ours.append(linux.memory_file("horus-stacks"))
+            if max(*ours, *theirs) >= linux.most_descriptors() - SPARED_FDS:  # the lowest are given
+                raise OSError(errno.EMFILE, f"{os.strerror(errno.EMFILE)}, {SPARED_FDS} apart")
             asked = self._ask(seat, now, identity, ours, [*theirs, ours[-1]])
         except OSError as error:  # no descriptors left, or no memory
             self._spawn_from = now + _FAULT_S

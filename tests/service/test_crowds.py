@@ -37,6 +37,22 @@ def test_a_thousand_queues_are_served(service: Service, client: Client) -> None:
     wait_until(lambda: job.status() == "succeeded", "the last queue", on_failure=service.tail)
 
 
+def test_runners_leave_enough_descriptors_for_another_keeper_and_another_template(
+    service: Service, client: Client
+) -> None:
+    service.write("[queues]\nq = 60\n")
+    service.start(ready=False, within=["sh", "-c", 'ulimit -n 160 && exec "$@"', "sh"])
+    service.wait_for("supervisor.starved")
+    keeper = service.program("horus-keeper")
+    os.kill(keeper, signal.SIGKILL)
+    service.wait_for("child.exited", pid=keeper)
+    service.program("horus-keeper")
+    service.signal(signal.SIGHUP)
+    service.wait_for("template.ready", generation=2)
+    assert client.connection.run(operations.supervisors(client.namespace))
+    assert service.stop() == 0
+
+
 @pytest.mark.slow
 def test_two_hundred_runners_start_work_and_stop(service: Service, client: Client) -> None:
     service.write("[queues]\nq = 200\n", supervisor='shutdown_timeout = "20s"')
