@@ -330,5 +330,7 @@ def console_line(line: bytes, *, color: bool) -> bytes:
     else:
         text = f"{text}  {pairs}".rstrip()
     if stack := fields.get("traceback"):
-        text += "\n" + str(stack).rstrip().translate(_CONTROLS_BUT_NEWLINE)
+        from horus_supervisor.stacks import of_job  # who logs JSON needs none of it
+
+        text += "\n" + of_job(str(stack)).rstrip().translate(_CONTROLS_BUT_NEWLINE)
     return text.encode("utf-8", "replace") + b"\n"

@@ -7,7 +7,8 @@ import time
 
 import click
 
-from horus_supervisor.cli import completing, crash_rows, ids, output, stacks
+from horus_supervisor import stacks
+from horus_supervisor.cli import completing, crash_rows, ids, output
 from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.crash_rows import Record, how
 from horus_supervisor.cli.crashes import state_now

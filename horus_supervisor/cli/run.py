@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from horus_supervisor.cli import completing, ids, output, stacks
+from horus_supervisor import stacks
+from horus_supervisor.cli import completing, ids, output
 from horus_supervisor.cli.acts import WHY
 from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.errors import Exit, Failure, usage

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from horus_supervisor.cli import completing, ids, output, stacks
+from horus_supervisor import stacks
+from horus_supervisor.cli import completing, ids, output
 from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.house import Heard, House, runner_of, see
 from horus_supervisor.cli.job_rows import parked, short_kind, whole_row, why

@@ -253,6 +253,19 @@ def test_a_traceback_keeps_its_lines_on_a_console() -> None:
     assert shown(b'{"event":"x","traceback":"one\\n two"}').splitlines()[1:] == ["one", " two"]
 
 
+def test_a_console_shows_of_a_stack_what_is_the_jobs() -> None:
+    frames = (
+        *("Fatal Python error: Aborted\n", "Thread 0x1 (most recent call first):"),
+        '  File "/shop/pdf.py", line 88 in execute',
+        '  File "/venv/horus_supervisor/runner/execute.py", line 75 in guarded',
+        '  File "/venv/horus_supervisor/template.py", line 97 in main',
+    )
+    stack = "\n".join(frames)
+    text = shown(json.dumps({"event": "runner.crashed", "traceback": stack}).encode())
+    assert "/shop/pdf.py" in text
+    assert "horus_supervisor" not in text
+
+
 def test_a_console_gets_no_control_characters_of_others() -> None:
     line = (
         b'{"event":"output","text":"\\u001b]0;title\\u0007","traceback":"\\u001b[2J","b":"\\u009b"}'

@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 
 from horus_supervisor import Job
-from horus_supervisor.cli.stacks import of_job
 from horus_supervisor.errors import JobTimeout
 from horus_supervisor.runner import execute
 from horus_supervisor.scoreboard import Control
+from horus_supervisor.stacks import of_job
 
 
 class Slot:

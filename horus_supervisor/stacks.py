@@ -1,7 +1,8 @@
 """A job's stack for people: the job's frames, without those of the runner that called it.
 
-``--json`` and the log have it whole. Stacks come as Python writes them: an exception's with the
-oldest frame first, a dying process's (faulthandler) with the newest first and a part a thread.
+JSON has it whole, in the log as behind ``--json``. Stacks come as Python writes them: an
+exception's with the oldest frame first, a dying process's (faulthandler) with the newest first and
+a part a thread.
 """
 
 from __future__ import annotations
