@@ -230,7 +230,7 @@ def test_a_fork_that_a_job_leaves_behind_outlives_no_runner_and_holds_no_lock(
     wait_until(lambda: left in children(service.pid, "horus q/1"), "it is adopted")
     assert service.stop() == 0
     assert service.events("orphan.ended", pid=left)
-    assert not alive(left)
+    wait_until(lambda: not alive(left), "it is gone")
 
 
 def test_what_is_not_marked_as_a_runners_is_let_live(borrowed: Service, borrower: Client) -> None:
