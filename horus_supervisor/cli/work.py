@@ -38,12 +38,12 @@ def work(
     """
     place = locate(asked)
     wanted = _queues(place, queues)
-    modules = import_modules(place, imports)
+    import_modules(place, imports)
     if not definition.registry():
         words = " ".join(f"-q {queue}" for queue in wanted)
         remedy = f"{place.again} work {words} --import MODULE"
         raise usage("no job class is imported, so no job could be run", remedy)
-    from horus_supervisor.runner.foreground import start_runner
+    from horus_supervisor.runner.foreground import serve
     from horus_supervisor.runner.settings import set_variables
 
     faulthandler.enable(2)  # no supervisor is there to tell where we died
@@ -52,14 +52,8 @@ def work(
     if limits:
         set_variables(limits.environment)
     with errors_in_words(place), _client(place) as client:
-        executed = start_runner(
-            client,
-            wanted,
-            imports=modules,
-            until_empty=until_empty,
-            limits=limits,
-            log=config.log if config else None,
-        )
+        log = config.log if config else None
+        executed = serve(client, wanted, until_empty=until_empty, limits=limits, log=log)
     if asked.json:
         output.print_json(work={"executed": executed})
     else:

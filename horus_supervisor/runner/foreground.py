@@ -55,26 +55,38 @@ def start_runner(
     *,
     imports: Iterable[str] = (),
     until_empty: bool = False,
-    limits: GroupConfig | None = None,
-    log: LogConfig | None = None,
 ) -> int:
     """Serve queues in this process until SIGTERM or Ctrl-C; tell how many jobs were executed.
 
     Parameters: ``client`` says where Redis is (default: ``Client()``); ``queues``, at least one;
     ``imports``, modules with job classes to import first; ``until_empty``: return once the queues
-    are empty; ``limits``, a group of a file, with its weights and order (default: as in an empty
-    file, but no timeout save the jobs' own); ``log``, its ``[log]``. The first Ctrl-C lets the
-    current job finish, a second one interrupts it. Timeouts are kept by a timer of this process, so
-    only in its main thread; nothing kills a job that does not give way; one in which a debugger
-    stands has none. Raises ``RedisAway``, ``ServiceNotRunning``, ``RedisRefused``; ``ValueError``
-    for what is no list of names; ``HorusError`` where Redis closes its place (it was silent for its
-    lease), and after the job in which its keeper ended, where the main thread sees it.
+    are empty. Limits are those of an empty file, but no timeout save the jobs' own. The first
+    Ctrl-C lets the current job finish, a second one interrupts it. Timeouts are kept by a timer of
+    this process, so only in its main thread; nothing kills a job that does not give way; one in
+    which a debugger stands has none. Raises ``RedisAway``, ``ServiceNotRunning``, ``RedisRefused``;
+    ``ValueError`` for what is no list of names; ``HorusError`` where Redis closes its place (it was
+    silent for its lease), and after the job in which its keeper ended, where the main thread sees
+    it.
     """
-    _check(queues, imports)
-    client = client or Client()
-    address, namespace = client.connection.address, client.namespace
+    if not queues or isinstance(queues, str) or not all(map(valid_queue_name, queues)):
+        raise ValueError(f"queues={queues!r}: a list of queue names, each {QUEUE_NAMES}")
+    if isinstance(imports, str):
+        raise ValueError(f"imports={imports!r}: a list of modules")
     for name in imports:
         importlib.import_module(name)
+    return serve(client or Client(), queues, until_empty=until_empty)
+
+
+def serve(
+    client: Client,
+    queues: Sequence[str],
+    *,
+    until_empty: bool,
+    limits: GroupConfig | None = None,
+    log: LogConfig | None = None,
+) -> int:
+    """Serve queues as ``start_runner`` does, with the limits, weights and log that a file says."""
+    address, namespace = client.connection.address, client.namespace
     identity, console = _identity(log), _for_people(log)
     with contextlib.ExitStack() as stack:
         board = stack.enter_context(_board())
@@ -98,14 +110,7 @@ def start_runner(
         )
         stack.callback(runner.close)
         stack.enter_context(hooks.opened())
-        return _serve(runner, board, keeper)
-
-
-def _check(queues: Sequence[str], imports: Iterable[str]) -> None:
-    if not queues or isinstance(queues, str) or not all(map(valid_queue_name, queues)):
-        raise ValueError(f"queues={queues!r}: a list of queue names, each {QUEUE_NAMES}")
-    if isinstance(imports, str):
-        raise ValueError(f"imports={imports!r}: a list of modules")
+        return _run(runner, board, keeper)
 
 
 def _identity(log: LogConfig | None) -> Identity:
@@ -161,7 +166,7 @@ def _usual_limits() -> GroupConfig:
     return replace(parse("", Path("/config.toml")).defaults, job_timeout_s=None)
 
 
-def _serve(runner: Runner, board: Scoreboard, keeper: _Keeper) -> int:
+def _run(runner: Runner, board: Scoreboard, keeper: _Keeper) -> int:
     """Run, with Ctrl-C and SIGTERM asking to leave and the job's deadline as an alarm.
 
     Without its keeper nobody renews the lease, so it leaves too. Tells how many jobs were executed.
