@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from horus_supervisor.store import operations
+
+if TYPE_CHECKING:
+    from horus_supervisor.cli.wiring import Store
 
 FIELDS = (
     *("crash_id", "timestamp", "host", "supervisor", "runner", "group", "pid"),
@@ -15,6 +20,28 @@ FIELDS = (
 )
 
 Record = dict[str, Any]
+
+PAGE = 100
+"""Most records that one call reads: of 24 KiB each at most, and Redis serves nobody meanwhile."""
+
+
+def pages(
+    store: Store, most: int = 1_000_000, since_ms: int | None = None
+) -> Iterator[list[Record]]:
+    """Read records page by page, the newest first."""
+    last = ""
+    for read in range(0, most, PAGE):
+        limit = min(PAGE, most - read)
+        call = operations.crashes_after(store.namespace, limit, since_ms, last)
+        last, page = store.run(call)
+        yield page
+        if len(page) < limit:
+            return
+
+
+def newest(store: Store, most: int, since_ms: int | None) -> list[Record]:
+    """Read so many records, ``since_ms`` ago or later."""
+    return [record for page in pages(store, most, since_ms) for record in page]
 
 
 def how(record: Record) -> str:

@@ -47,7 +47,7 @@ def crashes(asked: Asked, limit: int | None, since: float | None, by: str | None
     most = limit or (COUNTED if by else LIMIT)
     since_ms = None if since is None else round(since * 1000)
     with open_store(asked) as store:
-        records = store.run(operations.crashes(store.namespace, most, since_ms))
+        records = crash_rows.newest(store, most, since_ms)
         states = {} if asked.json or by else _states_now(store, records)
     if asked.json:
         rows = crash_rows.kinds(records, by) if by else [crash_rows.whole(r) for r in records]

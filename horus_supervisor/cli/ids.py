@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from horus_supervisor.cli import crash_rows
 from horus_supervisor.cli.errors import Exit, Failure, usage
 from horus_supervisor.cli.output import note
 from horus_supervisor.lifecycle import JobState
@@ -22,9 +23,6 @@ LEAST_OF_CRASH = 8
 
 MANY = 10
 """So many ids that begin alike are enough to say so; ``resolve`` tells no more either."""
-
-PAGES = (100, 1000, 20_000)
-"""How many records are read in search of one: it is mostly a recent one that is asked for."""
 
 
 def short(ids: Iterable[str], least: int = LEAST) -> dict[str, str]:
@@ -76,14 +74,13 @@ def find_crash(store: Store, typed: str) -> tuple[Record, list[Record]]:
     name, crashes = "job_id", _crash_ids(store, typed)
     if crashes:
         name, typed = "crash_id", _only(store, typed, crashes, "crash")
-    for limit in PAGES:
-        records = store.run(operations.crashes(store.namespace, limit))
-        found = [one for one in records if str(one.get(name) or "").startswith(typed)]
+    records: list[Record] = []
+    for page in crash_rows.pages(store):
+        records += page
+        found = [one for one in page if str(one.get(name) or "").startswith(typed)]
         if found:
             _only(store, typed, list({one[name] for one in found}), "crash")
             return found[0], records
-        if len(records) < limit:
-            break
     raise _no_crash(store, typed)
 
 
@@ -124,9 +121,9 @@ def _seek(store: Store, beginning: str, *places: str) -> list[str]:
     """Look through all ids of these places, piece by piece; gives up at ``MANY``."""
     found: set[str] = set()
     for place in places:
-        at, more = store.run(operations.seek(store.namespace, beginning, place, 0))
+        at, more = store.run(operations.seek(store.namespace, beginning, place, "0"))
         found.update(more)
-        while at and len(found) < MANY:
+        while at != "0" and len(found) < MANY and beginning not in found:
             at, more = store.run(operations.seek(store.namespace, beginning, place, at))
             found.update(more)
     return sorted(found)
@@ -135,8 +132,7 @@ def _seek(store: Store, beginning: str, *places: str) -> list[str]:
 def _crash_ids(store: Store, beginning: str) -> list[str]:
     """Tell the crash ids that begin so."""
     _refuse_nothing(beginning)
-    _, crashes = store.run(operations.resolve(store.namespace, beginning))
-    return crashes
+    return _seek(store, beginning, "crashes")
 
 
 def _unknown(store: Store, beginning: str, what: str) -> Failure:

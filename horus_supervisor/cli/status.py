@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from horus_supervisor.cli import ids, output, typed, verdict
+from horus_supervisor.cli import crash_rows, ids, output, typed, verdict
 from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.crash_rows import Record
 from horus_supervisor.cli.errors import Exit, Failure, tell, usage
@@ -135,7 +135,7 @@ def look(store: Store) -> tuple[House, list[Record]]:
         call = operations.list_jobs(store.namespace, JobState.RUNNING, None, NAMED, heads=True)
         names = {item.job_id: item.job.name for item in store.run(call)}
     within_ms = round(verdict.CRASHES_WITHIN_S * 1000)
-    records = store.run(operations.crashes(store.namespace, verdict.CRASHES_READ, within_ms))
+    records = crash_rows.newest(store, verdict.CRASHES_READ, within_ms)
     crashes = verdict.blaming(records, overview.crashing)
     return see(overview, names, _hear(store, overview)), crashes
 

@@ -20,6 +20,7 @@ from horus_supervisor.store.rows import (
     Listed,
     Slot,
     Turn,
+    read_crash_page,
     read_crashes,
     read_found,
     read_joined,
@@ -340,25 +341,28 @@ def crashes(
     return _call("crashes", namespace, args, read_crashes)
 
 
+def crashes_after(
+    namespace: str, limit: int, since_ms: int | None, after: str
+) -> Operation[tuple[str, list[dict[str, Any]]]]:
+    """List the crash records that come after an entry, "" from the newest on, and tell the last."""
+    args = (limit, "" if since_ms is None else since_ms, after)
+    return _call("crashes", namespace, args, read_crash_page)
+
+
 def resolve(namespace: str, beginning: str) -> Operation[tuple[list[str], list[str]]]:
-    """Tell the job ids and the crash ids that begin so, at most ten of each."""
-
-    def read(reply: Reply) -> tuple[list[str], list[str]]:
-        return [text(i) for i in reply[0]], [text(i) for i in reply[1]]
-
-    return _call("resolve", namespace, (beginning,), read)
+    """Tell the job ids, and of the newest crashes the ids, that begin so: at most ten of each."""
+    return _call(
+        "resolve", namespace, (beginning,), lambda two: ([*map(text, two[0])], [*map(text, two[1])])
+    )
 
 
-def seek(namespace: str, beginning: str, where: str, at: int) -> Operation[tuple[int, list[str]]]:
-    """Look for ids that begin so in the next piece of ``jobs``, ``finished`` or ``finished:old``.
+def seek(namespace: str, beginning: str, where: str, at: str) -> Operation[tuple[str, list[str]]]:
+    """Look for ids in the next piece of ``jobs``, ``finished``, ``finished:old`` or ``crashes``.
 
-    Tells where the piece after it begins, 0 after the last; an id may come twice.
+    Tells where the piece after it begins, "0" after the last; an id may come twice.
     """
-
-    def read(reply: Reply) -> tuple[int, list[str]]:
-        return int(reply[0]), [text(i) for i in reply[1]]
-
-    return _call("seek", namespace, (beginning, where, at), read)
+    args = (beginning, where, at)
+    return _call("seek", namespace, args, lambda reply: (text(reply[0]), [*map(text, reply[1])]))
 
 
 def retry(namespace: str, job_id: str, fence: int | None = None) -> Operation[str]:

@@ -318,6 +318,11 @@ def read_crashes(reply: Reply) -> list[dict[str, Any]]:
     return [_read_crash(text(at), dict(zip(v[::2], v[1::2], strict=True))) for at, v in reply]
 
 
+def read_crash_page(reply: Reply) -> tuple[str, list[dict[str, Any]]]:
+    """Read crash records, and which entry was the last."""
+    return text(reply[-1][0]) if reply else "", read_crashes(reply)
+
+
 def _read_crash(at: str, pairs: dict[bytes, bytes]) -> dict[str, Any]:
     try:
         return _whole_crash(pairs)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from horus_supervisor.cli import crash_rows
 from horus_supervisor.cli.acts import WHY
 from horus_supervisor.ids import new_job_id
 from horus_supervisor.lifecycle import JobState
+from horus_supervisor.store.operation import load_script
 from tests.support.horus import Horus, Scene
 from tests.support.store import HOUR_MS
 
@@ -117,3 +119,23 @@ def test_an_empty_id_means_no_job_though_there_is_only_one(
     scene.kill("order-17", 1)
     assert "an id is empty" in horus(*words, "", code=2).stderr
     assert scene.state("order-17") is JobState.DEAD
+
+
+def test_an_old_crash_is_found_and_no_call_reads_many(
+    horus: Horus, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crash_rows, "PAGE", 2)
+    for number in range(5):
+        scene.kill(f"j{number}", number)
+    *_, oldest = horus.json("crashes")["crashes"]
+    scene.raw.config_set("slowlog-log-slower-than", 0)
+    scene.raw.slowlog_reset()
+    for typed in (oldest["crash_id"], oldest["crash_id"][:12], "j0"):
+        assert horus.json("crash", typed)["crash"]["crash_id"] == oldest["crash_id"]
+    assert horus.json("crashes", "--by", "job")["crashes"][0]["count"] == 5
+    scene.raw.config_set("slowlog-log-slower-than", 10_000)
+    commands = [entry["command"] for entry in scene.raw.slowlog_get(1000)]
+    sha = load_script("crashes").sha.encode()
+    asked = [int(one.split()[4]) for one in commands if one.split()[1:2] == [sha]]
+    assert asked
+    assert max(asked) == 2

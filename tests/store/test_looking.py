@@ -177,6 +177,27 @@ def test_crash_records_come_newest_first_within_limit_and_age(store: Store) -> N
     assert len(store.run(operations.crashes(store.namespace, 9, 60_000))) == 3
 
 
+def test_crash_records_and_their_ids_are_read_piece_by_piece(store: Store) -> None:
+    store.run(store.crash(store.member(), 0, record=b'{"cause":"exit"}'))
+    [(_, first)] = store.raw.xrange(f"{store.prefix}crashes")
+    for number in range(204):
+        entry = {**first, b"crash_id": f"{number % 2}-{number}".encode()}
+        store.raw.xadd(f"{store.prefix}crashes", entry)
+    whole = [record["crash_id"] for record in store.records()]
+    read, last = [], ""
+    for size in (100, 100, 5, 0):
+        last, page = store.run(operations.crashes_after(store.namespace, 100, None, last))
+        assert len(page) == size
+        read += [record["crash_id"] for record in page]
+    assert read == whole
+    found, at = [], ""
+    while at != "0":
+        call = operations.seek(store.namespace, "1-", "crashes", at or "0")
+        at, ids = store.without_effect(call)
+        found.append(len(ids))
+    assert found == [50, 50, 2]
+
+
 def test_what_is_no_crash_record_hides_none_of_the_others(store: Store) -> None:
     key = f"{store.prefix}crashes"
     store.run(store.crash(store.member(), 0, record=b'{"cause":"exit"}'))
@@ -212,9 +233,9 @@ def seek(store: Store, beginning: str) -> tuple[list[str], int]:
     found: set[str] = set()
     calls = 0
     for where in ("jobs", "finished", "finished:old"):
-        at: int | None = None
-        while at != 0:
-            call = operations.seek(store.namespace, beginning, where, at or 0)
+        at = ""
+        while at != "0":
+            call = operations.seek(store.namespace, beginning, where, at or "0")
             at, ids = store.without_effect(call)
             found.update(ids)
             calls += 1

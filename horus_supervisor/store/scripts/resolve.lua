@@ -1,5 +1,5 @@
 #!lua flags=no-writes
--- resolve: the ids that begin so: of dead, scheduled and running jobs, and of crash records.
+-- resolve: the ids that begin so: of dead, scheduled and running jobs, and of the newest 100 crash records.
 -- KEYS  1 namespace
 -- ARGV  1 beginning
 -- REPLY job ids, crash ids; at most ten of each
@@ -16,5 +16,5 @@ end
 for _, own in ipairs(call('HVALS', ns .. 'own')) do
   take(jobs, string.match(own, '^%d+ %d+ held %S+ (%S+)') or '')
 end
-for _, entry in ipairs(call('XREVRANGE', ns .. 'crashes', '+', '-', 'COUNT', 5000)) do take(crashes, entry[2][2]) end
+for _, entry in ipairs(call('XREVRANGE', ns .. 'crashes', '+', '-', 'COUNT', 100)) do take(crashes, entry[2][2]) end
 return {jobs, crashes}
