@@ -56,6 +56,7 @@ class Event(StrEnum):
     LOG_DROPPED = "log.dropped"
     REDIS_LOST = "redis.lost"
     REDIS_RESTORED = "redis.restored"
+    REDIS_EVICTS = "redis.evicts"
     SNAPSHOT = "snapshot"
 
 
@@ -109,6 +110,7 @@ _SENTENCES: dict[Event, str] = {
     Event.LOG_DROPPED: "lines dropped, as standard output is not read fast enough: {count}",
     Event.REDIS_LOST: "{error}; jobs that run go on, and are handed in when it is back",
     Event.REDIS_RESTORED: "Redis answers again",
+    Event.REDIS_EVICTS: "when full, Redis throws jobs away: its maxmemory-policy is {policy}",
     Event.SNAPSHOT: "{runner} is {state}",
 }
 

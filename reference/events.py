@@ -105,6 +105,7 @@ FIELDS: dict[Event, tuple[str, ...]] = {
     Event.LOG_DROPPED: ("count",),
     Event.REDIS_LOST: (*RUNNER, "error"),
     Event.REDIS_RESTORED: RUNNER,
+    Event.REDIS_EVICTS: ("policy",),
     Event.SNAPSHOT: (
         *RUNNER,
         "slot",
@@ -154,6 +155,7 @@ MEANING = {
     "name": "the program's name",
     "needs_restart": "keys that were edited and hold from the next start on",
     "queues": "the queues that it serves",
+    "policy": "Redis's `maxmemory-policy`",
     "reason": "why",
     "retry_at": "when it is tried again; null where it is not",
     "rolled": "how many runners have the new code",

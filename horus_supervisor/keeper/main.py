@@ -31,7 +31,7 @@ from horus_supervisor.keeper.voice import Voice
 from horus_supervisor.lifecycle import Cause, Death
 from horus_supervisor.messages import Born, Close, Died, Facts, Gone, KeeperBoot, Recorded
 from horus_supervisor.scoreboard import Scoreboard
-from horus_supervisor.store import operations, pending
+from horus_supervisor.store import operations, pending, server
 from horus_supervisor.store.clients import kill_clients
 from horus_supervisor.store.operation import load_script
 from horus_supervisor.store.rows import Slot
@@ -199,6 +199,7 @@ class Keeper:
             self._expelled()
             return
         self.teach()
+        self._look_at_eviction()
         rites.mark_open(self.reach)
         self.reach.registered = True
         self._channel.send(messages.Registered(supervisor=self._me))
@@ -209,6 +210,13 @@ class Keeper:
             for name in operations.OF_RUNNERS:
                 self.reach.wire.send_raw("SCRIPT", "LOAD", load_script(name).source)
                 self.reach.wire.receive_reply()
+
+    def _look_at_eviction(self) -> None:
+        """Warn of a Redis that would lose jobs without a word: nobody else looks for that."""
+        with contextlib.suppress(errors.RedisRefused):  # a user who may not ask
+            policy = server.info(self.reach.wire).get("maxmemory_policy", "")
+            if policy.startswith("allkeys-"):  # no key of ours has an expiry
+                self._log.warning(Event.REDIS_EVICTS, policy=policy)
 
     def _expelled(self) -> None:
         self.reach.registered = False

@@ -88,6 +88,22 @@ def test_a_keeper_that_follows_another_in_an_outage_tells_nothing_twice(
     assert not SlotWriter(after.board, 0).redis_away
 
 
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [("allkeys-lru", ["redis.evicts"]), ("volatile-lru", []), ("noeviction", [])],
+)
+def test_a_redis_that_would_throw_jobs_away_is_told(
+    keeper: Keeper, redis_server: RedisServer, policy: str, told: list[str]
+) -> None:
+    lines: list[bytes] = []
+    keeper._log = logs.bind(lines.append, {})
+    with redis_server.client() as client:
+        client.config_set("maxmemory-policy", policy)
+        keeper._look_at_eviction()
+        client.config_set("maxmemory-policy", "noeviction")
+    assert [json.loads(line)["event"] for line in lines] == told
+
+
 def test_runners_see_whether_redis_is_away(keeper: Keeper, namespace: str) -> None:
     runners = SlotWriter(keeper.reach.board, 0)
     keeper.reach.lost("gone")
