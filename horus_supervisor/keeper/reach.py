@@ -23,6 +23,10 @@ CALL_TIMEOUT_S = 2.0
 STARTS_WITHIN_S = 3.0
 """Seconds for an embedded Redis, started when we are, before it counts as away."""
 
+REFUSED_S = 10.0
+"""Seconds after which one script's refusal is over though it was not called again. Till then others
+that work are no end of it: a user who may not do all would be told at each call."""
+
 
 class Reach:
     """A keeper's wire, log, scoreboard and way to its supervisor; tells an outage once."""
@@ -51,17 +55,25 @@ class Reach:
         self.away = False
         self._told = board.redis_is_away  # by a predecessor: runners and the log know
         self._told_refusal = False
+        self._refused, self._refused_at = "", -REFUSED_S  # the script that it refused last
         embedded = boot.redis_url.startswith("embedded:")
         self._quiet_until = time.monotonic() + STARTS_WITHIN_S if embedded else 0.0
 
     def ask(self, operation: Operation[T]) -> T:
         """Run an operation; raises while Redis is away: the duty is simply done again later."""
         self.board.keeper_tick()  # a slow Redis is not our silence
-        reply = self.wire.run(operation)
+        name, now = operation.script.name, time.monotonic()
+        try:
+            reply = self.wire.run(operation)
+        except errors.RedisRefused:
+            self._refused, self._refused_at = name, now
+            raise
         self._quiet_until = 0.0
         self.away = False
-        if self._told:
+        refuses = name != self._refused and now < self._refused_at + REFUSED_S
+        if self._told and not refuses:
             self._told = self._told_refusal = False
+            self._refused_at = -REFUSED_S
             self.board.redis_away(False)
             self.log.info(Event.REDIS_RESTORED)
             if self.registered:  # the supervisor has been told that Redis is away

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,7 @@ from horus_supervisor.keeper.main import Keeper
 from horus_supervisor.keeper.reach import Reach
 from horus_supervisor.scoreboard import Scoreboard, SlotWriter
 from horus_supervisor.store import operations
-from horus_supervisor.store.operation import load_script
+from horus_supervisor.store.operation import Operation, load_script
 from horus_supervisor.store.wire import Wire
 from tests.support.redis_server import RedisServer
 
@@ -86,6 +88,29 @@ def test_a_keeper_that_follows_another_in_an_outage_tells_nothing_twice(
     after.wire.close()
     assert [json.loads(line)["event"] for line in lines] == ["redis.restored"]
     assert not SlotWriter(after.board, 0).redis_away
+
+
+def test_a_user_who_may_not_do_all_is_told_once_not_at_each_call(
+    keeper: Keeper, redis_server: RedisServer, namespace: str
+) -> None:
+    lines: list[bytes] = []
+    reach = keeper.reach
+    reach.log = logs.bind(lines.append, {})
+    kick: Operation[Any] = operations.kick(namespace)
+    calls = (kick, operations.promote(namespace, 1))
+    with redis_server.client() as client:
+        rights = ("on", ">x", "~*", "+@all", "-hdel")
+        client.execute_command("ACL", "SETUSER", namespace, *rights)
+        client.hset(operations.prefix(namespace) + "queues", "q", "awake")  # kick forgets it
+        address = replace(reach.wire.address, username=namespace, password="x")
+        reach.wire = Wire(address)
+        did = [reach.does(functools.partial(reach.ask, call)) for _ in range(3) for call in calls]
+        assert did == [False, True] * 3
+        assert [json.loads(line)["event"] for line in lines] == ["redis.lost"]
+        client.execute_command("ACL", "SETUSER", namespace, "+hdel")
+        assert reach.does(functools.partial(reach.ask, calls[0]))
+        client.execute_command("ACL", "DELUSER", namespace)
+    assert [json.loads(line)["event"] for line in lines] == ["redis.lost", "redis.restored"]
 
 
 @pytest.mark.parametrize(
