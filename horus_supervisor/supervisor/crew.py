@@ -22,7 +22,8 @@ from horus_supervisor.supervisor import children, growth, killing
 from horus_supervisor.supervisor.diagnose import in_reading_order
 from horus_supervisor.supervisor.growth import Growth
 from horus_supervisor.supervisor.inbox import Inbox
-from horus_supervisor.supervisor.output import PIPE_BYTES, LinePipe, Outlet, OutputPipe, make_pipe
+from horus_supervisor.supervisor.outlet import Outlet
+from horus_supervisor.supervisor.output import PIPE_BYTES, LinePipe, OutputPipe, make_pipe
 from horus_supervisor.supervisor.plan import Action, Do, SeatSeen
 from horus_supervisor.supervisor.programs import Template
 from horus_supervisor.supervisor.seat import Life, Seat

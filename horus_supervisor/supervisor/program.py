@@ -11,7 +11,8 @@ from horus_supervisor.logs import Logger
 from horus_supervisor.supervisor import children, fork
 from horus_supervisor.supervisor.credit import Credit
 from horus_supervisor.supervisor.inbox import Inbox
-from horus_supervisor.supervisor.output import Outlet, OutputPipe, make_pipe
+from horus_supervisor.supervisor.outlet import Outlet
+from horus_supervisor.supervisor.output import OutputPipe, make_pipe
 
 PROGRAM_TAIL_LINES = 100
 """So many of the last lines are kept: a hanging import's stack, with all that lies below it."""

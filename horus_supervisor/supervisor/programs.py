@@ -21,7 +21,7 @@ from horus_supervisor.supervisor import children
 from horus_supervisor.supervisor.credit import Credit
 from horus_supervisor.supervisor.inbox import Inbox
 from horus_supervisor.supervisor.keeper import Keeper
-from horus_supervisor.supervisor.output import Outlet
+from horus_supervisor.supervisor.outlet import Outlet
 from horus_supervisor.supervisor.program import Program, Ways
 
 GUARD_GOODBYE_S = 12.0

@@ -24,7 +24,7 @@ from horus_supervisor.supervisor.crew import Crew
 from horus_supervisor.supervisor.generations import Generations
 from horus_supervisor.supervisor.inbox import Inbox
 from horus_supervisor.supervisor.lock import Held
-from horus_supervisor.supervisor.output import Outlet
+from horus_supervisor.supervisor.outlet import Outlet
 from horus_supervisor.supervisor.plan import Do, Wanted, plan
 from horus_supervisor.supervisor.program import Program
 from horus_supervisor.supervisor.programs import Programs, Template

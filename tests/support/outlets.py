@@ -10,13 +10,8 @@ from contextlib import closing
 import pytest
 
 from horus_supervisor import logs
-from horus_supervisor.supervisor.output import (
-    PIPE_BYTES,
-    LinePipe,
-    Outlet,
-    OutputPipe,
-    make_pipe,
-)
+from horus_supervisor.supervisor.outlet import Outlet
+from horus_supervisor.supervisor.output import PIPE_BYTES, LinePipe, OutputPipe, make_pipe
 
 
 class Reader:

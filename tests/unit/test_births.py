@@ -17,7 +17,7 @@ from horus_supervisor.supervisor.births import Births
 from horus_supervisor.supervisor.crew import Crew
 from horus_supervisor.supervisor.deaths import Deaths
 from horus_supervisor.supervisor.inbox import HEARD, Inbox
-from horus_supervisor.supervisor.output import Outlet
+from horus_supervisor.supervisor.outlet import Outlet
 from horus_supervisor.supervisor.plan import Action, Do
 from horus_supervisor.supervisor.programs import Programs, Template
 from horus_supervisor.supervisor.seat import Seat

@@ -14,13 +14,8 @@ from typing import Any
 import pytest
 
 from horus_supervisor.logs import MAX_LINE_BYTES
-from horus_supervisor.supervisor.output import (
-    BUFFER_BYTES,
-    LINE_MAX_BYTES,
-    PIPE_BYTES,
-    LinePipe,
-    Outlet,
-)
+from horus_supervisor.supervisor.outlet import BUFFER_BYTES, Outlet
+from horus_supervisor.supervisor.output import LINE_MAX_BYTES, PIPE_BYTES, LinePipe
 from tests.support.outlets import Ends, Reader, ends, fill, line, numbers, outlet, reader
 
 __all__ = ["ends", "outlet", "reader"]  # fixtures

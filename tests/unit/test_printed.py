@@ -9,12 +9,8 @@ from typing import Any
 import pytest
 
 from horus_supervisor import messages
-from horus_supervisor.supervisor.output import (
-    LINE_MAX_BYTES,
-    TAIL_LINES,
-    Outlet,
-    OutputPipe,
-)
+from horus_supervisor.supervisor.outlet import Outlet
+from horus_supervisor.supervisor.output import LINE_MAX_BYTES, TAIL_LINES, OutputPipe
 from tests.support.outlets import Ends, Reader, ends, fill, outlet, reader
 
 __all__ = ["ends", "outlet", "reader"]  # fixtures

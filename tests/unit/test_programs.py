@@ -16,7 +16,7 @@ from horus_supervisor.channel import Channel
 from horus_supervisor.messages import Facts, Gone, RedisLost, TemplateFailed, ToKeeper
 from horus_supervisor.supervisor import children, fork
 from horus_supervisor.supervisor.inbox import HEARD, Inbox
-from horus_supervisor.supervisor.output import Outlet
+from horus_supervisor.supervisor.outlet import Outlet
 from horus_supervisor.supervisor.programs import Programs, Template
 from tests.support.descriptors import open_descriptors
 

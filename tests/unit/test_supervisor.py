@@ -12,7 +12,7 @@ import pytest
 
 from horus_supervisor import logs, messages
 from horus_supervisor.supervisor.credit import Credit, Credits
-from horus_supervisor.supervisor.output import Outlet
+from horus_supervisor.supervisor.outlet import Outlet
 from horus_supervisor.supervisor.service import Supervisor
 from horus_supervisor.supervisor.standing import Standing
 from tests.support.outlets import fill, outlet, reader
