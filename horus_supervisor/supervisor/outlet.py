@@ -3,7 +3,8 @@
 The supervisor's only writer. Standard output may stop being read at any moment: it is written
 without blocking, and what can't be written waits in a bounded buffer, crash lines first. When that
 is full, pipes are left unread: runners wait, the parent never does. Lines that can't wait there are
-dropped and counted, but for deaths: there are no more than runners, and none is born meanwhile.
+dropped and counted, but for deaths: there are no more than runners, and none is born meanwhile. All
+are, while a named pipe has no reader.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class Outlet:
         self._color = console and in_colour(fd)
         self._urgent: deque[bytes] = deque()
         self._waiting: deque[bytes] = deque()
-        self._halfway = False  # the first of ``_waiting`` begins in mid-line
+        self._half: deque[bytes] | None = None  # which queue begins in mid-line
+        self._rest = b""  # of a line that a named pipe has the beginning of, for its next reader
         self._size = 0
         self._fd, self._write, self._let_go = _unblocked(fd)
         self._named = _is_named_pipe(fd)
@@ -68,7 +70,7 @@ class Outlet:
             self._take(self._waiting, lines)
 
     def put_first(self, lines: bytes) -> None:
-        """Take a line that goes before all others, and is never dropped: a death."""
+        """Take a line that goes before all others, and is not dropped for want of room: a death."""
         self._take(self._urgent, lines)
 
     def _take(self, queue: deque[bytes], lines: bytes) -> None:
@@ -81,10 +83,12 @@ class Outlet:
 
     def flush(self) -> None:
         """Write what there is room for. Half a line stays at the head of its queue."""
+        if self._rest and self.writing:
+            self._take_up()
         while self.writing:
-            queue = self._waiting if self._halfway or not self._urgent else self._urgent
+            queue = self._half or self._urgent or self._waiting
+            overtaken = self._half is self._waiting and self._urgent  # once this line is whole
             lines = queue.popleft()
-            overtaken = self._halfway and self._urgent  # as soon as this line is whole
             try:
                 written = self._write(lines[: lines.index(b"\n") + 1] if overtaken else lines)
             except OSError as error:
@@ -98,8 +102,8 @@ class Outlet:
             self._size -= written
             if written < len(lines):
                 queue.appendleft(lines[written:])
-            if queue is self._waiting and written:
-                self._halfway = lines[written - 1 : written] != b"\n"
+            if written:
+                self._half = None if lines[written - 1 : written] == b"\n" else queue
 
     def take_dropped(self) -> int:
         """Take how many lines were dropped, once there is room, or a reader, to tell it."""
@@ -119,15 +123,28 @@ class Outlet:
         self._clear()
 
     def _drop(self) -> None:
-        """Nobody reads it now: drop what waits, and count it for who opens the pipe next."""
+        """Nobody reads it now: drop what waits, and count it for who opens the pipe next.
+
+        He finds there what the last one left, so a line that was written in part is kept.
+        """
+        if self._half:
+            end, newline, others = self._half.popleft().partition(b"\n")
+            self._rest = end + newline
+            self._half.appendleft(others)
         self.dropped += sum(lines.count(b"\n") for lines in (*self._urgent, *self._waiting))
         self._unheard = True
-        self._halfway = False
         self._clear()
+
+    def _take_up(self) -> None:
+        self._waiting.appendleft(self._rest)
+        self._half = self._waiting
+        self._size += len(self._rest)
+        self._rest = b""
 
     def _clear(self) -> None:
         self._urgent.clear()
         self._waiting.clear()
+        self._half = None
         self._size = 0
 
 

@@ -7,6 +7,7 @@ import fcntl
 import os
 import pty
 import socket
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,32 @@ def test_a_named_pipe_may_find_another_reader_who_hears_what_was_lost(tmp_path: 
         outlet.flush()
         assert numbers(os.read(reading, 1 << 16)) == [4]
         assert outlet.take_dropped() == 3
+    os.close(reading)
+
+
+@pytest.mark.parametrize("put", [Outlet.put, Outlet.put_first])
+def test_a_line_that_a_reader_left_in_a_named_pipe_is_whole_for_the_next(
+    tmp_path: Path, put: Callable[[Outlet, bytes], None]
+) -> None:
+    path = tmp_path / "log"
+    os.mkfifo(path)
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with path.open("wb") as pipe, closing(Outlet(pipe.fileno())) as outlet:
+        room = fcntl.fcntl(pipe.fileno(), 1031, 4096)
+        put(outlet, line(1, room))  # more than there is room for
+        outlet.put(line(2))
+        outlet.flush()
+        os.close(reading)
+        outlet.flush()
+        assert not outlet.writing, "the loop would wait for room, and find an error each time"
+        reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        got = os.read(reading, 1 << 16)
+        outlet.put(line(3))
+        outlet.put_first(line(4))
+        outlet.flush()
+        assert sorted(numbers(got + os.read(reading, 1 << 16))) == [1, 3, 4]
+        assert outlet.take_dropped() == 1
+        assert outlet._size == 0
     os.close(reading)
 
 
