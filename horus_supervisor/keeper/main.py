@@ -26,7 +26,7 @@ from horus_supervisor.keeper import rites
 from horus_supervisor.keeper.charges import Charges
 from horus_supervisor.keeper.lease import Observer, Pulse
 from horus_supervisor.keeper.reach import Reach
-from horus_supervisor.keeper.records import forgotten, lost_record
+from horus_supervisor.keeper.records import lost_record
 from horus_supervisor.keeper.voice import Voice
 from horus_supervisor.lifecycle import Cause, Death
 from horus_supervisor.messages import Born, Close, Died, Facts, Gone, KeeperBoot, Recorded
@@ -92,7 +92,6 @@ class Keeper:
         self._log = log
         self._deaths: deque[Died] = deque()
         self._closing = False
-        self._waiting = False  # what is left in `deaths` waits for an earlier one
         self._facts = boot.facts
         self._held: set[str] = set()
         self._tried: set[tuple[str, str]] = set()
@@ -152,8 +151,6 @@ class Keeper:
     def _until_due(self) -> float:
         if self.reach.away or not self.reach.registered:
             return 0.2
-        if self._deaths and self._waiting:
-            return 0.02
         return max(0.0, min(duty.due for duty in self._duties) - time.monotonic())
 
     def _listen(self, wait_s: float) -> None:
@@ -231,25 +228,16 @@ class Keeper:
 
     def _deliver(self) -> None:
         """Hand in deaths, in order."""
-        self._waiting = False
-        for _ in range(len(self._deaths)):
+        while self._deaths:
             death = self._deaths[0]
             slot = Slot(death.supervisor, death.slot, death.incarnation)
             last_call = self.reach.spool / pending.file_name(slot)
             if last_call.exists():  # it left while Redis was away: what it had to say comes first
                 rites.hand_in(self.reach, last_call)
-            reply = self._ask(rites.death_of(self._namespace, death))
+            reply = rites.deliver(self.reach, death)
             with contextlib.suppress(OSError):
                 last_call.unlink(missing_ok=True)
             self._deaths.popleft()
-            if reply.word == "wait":  # they come in order: Redis had that one's end, and lost it
-                earlier = forgotten(death, reply.earlier)
-                rites.tell_death(
-                    self._log, earlier, self._ask(rites.death_of(self._namespace, earlier))
-                )
-                self._deaths.append(death)
-                self._waiting = True
-                continue
             if reply.job_id:
                 self._board.alarm()
             self._channel.send(

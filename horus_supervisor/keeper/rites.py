@@ -18,7 +18,7 @@ from horus_supervisor.crash_record import CrashRecord, tell_fate
 from horus_supervisor.events import Event
 from horus_supervisor.keeper.charges import Charges
 from horus_supervisor.keeper.reach import Reach
-from horus_supervisor.keeper.records import lost_record
+from horus_supervisor.keeper.records import forgotten, lost_record
 from horus_supervisor.lifecycle import Cause, Death, Disposition
 from horus_supervisor.logs import Logger, Sink
 from horus_supervisor.messages import Born, Died
@@ -153,8 +153,7 @@ def settle(reach: Reach, supervisor: str, testament: Testament) -> None:
     for path in calls:
         hand_in(reach, path)
     for death in testament.deaths:
-        reply = reach.ask(death_of(namespace, death))
-        tell_death(reach.log, death, reply)
+        _tell_death(reach.log, death, deliver(reach, death))
     operation = operations.retire(
         namespace,
         supervisor,
@@ -177,8 +176,17 @@ def settle(reach: Reach, supervisor: str, testament: Testament) -> None:
             path.unlink()
 
 
-def death_of(namespace: str, died: Died) -> Operation[CrashReply]:
-    """Make the call that hands a death in."""
+def deliver(reach: Reach, death: Died) -> CrashReply:
+    """Hand in a death. They come in order: where Redis waits for an earlier one, it has lost it."""
+    reply = reach.ask(_death_of(reach.namespace, death))
+    if reply.word != "wait":
+        return reply
+    earlier = forgotten(death, reply.earlier)
+    _tell_death(reach.log, earlier, reach.ask(_death_of(reach.namespace, earlier)))
+    return reach.ask(_death_of(reach.namespace, death))
+
+
+def _death_of(namespace: str, died: Died) -> Operation[CrashReply]:
     return operations.crash(
         namespace,
         Slot(died.supervisor, died.slot, died.incarnation),
@@ -190,7 +198,7 @@ def death_of(namespace: str, died: Died) -> Operation[CrashReply]:
     )
 
 
-def tell_death(log: Logger, death: Died, reply: CrashReply) -> None:
+def _tell_death(log: Logger, death: Died, reply: CrashReply) -> None:
     """Log what became of the job of a death that the supervisor can't tell."""
     if reply.word in ("ok", "again"):
         record = msgspec.json.decode(death.record, type=CrashRecord)

@@ -8,16 +8,20 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from horus_supervisor import linux, logs, messages
 from horus_supervisor.channel import Channel
+from horus_supervisor.errors import HorusError
 from horus_supervisor.keeper import rites
 from horus_supervisor.keeper.main import Keeper
-from horus_supervisor.lifecycle import Death, JobState
+from horus_supervisor.keeper.records import lost_record
+from horus_supervisor.lifecycle import Cause, Death, JobState
 from horus_supervisor.scoreboard import Scoreboard, SlotWriter
+from horus_supervisor.store.operation import Operation
 from tests.support.store import Store, claimed
 
 
@@ -89,6 +93,49 @@ def test_a_job_of_a_runner_whose_death_was_told_too_late_counts_as_started(
     assert store.state("job") == JobState.DEAD
     [record] = store.records()
     assert record["runner"] == "q/1"
+
+
+def died(incarnation: int) -> messages.Died:
+    """Tell of a runner that died without a job."""
+    return messages.Died(
+        slot=0,
+        incarnation=incarnation,
+        supervisor="sup",
+        executing=0,
+        death=Death.CRASHED,
+        record=msgspec.Raw(lost_record(Cause.EXIT, "h", "sup")),
+    )
+
+
+def test_a_death_is_kept_though_redis_goes_away_while_it_tells_of_an_earlier_one(
+    store: Store, keeper: Keeper
+) -> None:
+    def ask(operation: Operation[Any]) -> Any:
+        reply = keeper.reach.wire.run(operation)
+        store.raw.client_kill_filter(_id=ours["id"])
+        return reply
+
+    store.add("job", max_attempts=1)
+    store.run(store.claim(store.member(0, 1)))
+    keeper.reach.wire.connect()
+    [ours] = [c for c in store.raw.client_list() if c["name"] == "horus:sup:keeper"]
+    keeper._hear(died(2))  # of the first Redis had the end, and has lost it
+    keeper.reach.ask = keeper._ask = ask  # type: ignore[method-assign]
+    with pytest.raises(HorusError):
+        keeper._deliver()
+    del keeper.reach.ask
+    keeper._deliver()
+    assert store.state("job") == JobState.DEAD
+    assert len(store.records()) == 1
+
+
+def test_a_job_whose_end_redis_has_lost_counts_as_started_though_the_service_stops(
+    store: Store, keeper: Keeper
+) -> None:
+    store.add("job", max_attempts=1)
+    store.run(store.claim(store.member(0, 1)))
+    rites.closed(keeper.reach, [died(2)])
+    assert store.state("job") == JobState.DEAD
 
 
 def test_a_death_that_is_told_says_that_its_runner_is_gone(keeper: Keeper) -> None:
