@@ -121,7 +121,7 @@ class Keeper:
         if self._channel.closed and not self._closing:
             rites.supervisor_lost(self.reach, self._deaths, self.charges)
         else:
-            rites.closed(self.reach, self._deaths)
+            rites.closed(self.reach, self._deaths, self.charges)
 
     def _in_reach(self, duty: Callable[[], object]) -> bool:
         """Do a duty; False where Redis went away over it."""

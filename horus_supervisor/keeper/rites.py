@@ -72,15 +72,18 @@ def open_file(reach: Reach, supervisor: str) -> Path:
     return reach.spool / f"{supervisor}.open"
 
 
-def closed(reach: Reach, deaths: Iterable[Died]) -> None:
+def closed(reach: Reach, deaths: Iterable[Died], charges: Charges) -> None:
     """Close our own supervisor after an orderly stop: nothing of it runs any more.
 
-    ``deaths``: those that Redis was not told of yet.
+    ``deaths``: those that Redis was not told of yet. Who is in ``charges`` is a ``start_runner`` of
+    which nobody tells: an exception may have ended it in mid-job.
     """
     deaths = list(deaths)
     if not (reach.registered or deaths or open_file(reach, reach.me).exists()):
         return  # Redis never heard of it
-    _execute(reach, Testament(readable=True, death=Death.INTERRUPTED, deaths=deaths))
+    how = Death.INTERRUPTED
+    known = [_known(reach, b.slot, reach.board.read(b.slot), b, how) for b in charges.born]
+    _execute(reach, Testament(readable=True, death=how, known=known, deaths=deaths))
 
 
 def supervisor_lost(reach: Reach, deaths: Iterable[Died], charges: Charges) -> None:
@@ -100,13 +103,15 @@ def supervisor_lost(reach: Reach, deaths: Iterable[Died], charges: Charges) -> N
     _execute(reach, Testament(readable=True, known=known, deaths=list(deaths)))
 
 
-def _known(reach: Reach, number: int, row: Row, born: Born | None = None) -> Known:
+def _known(
+    reach: Reach, number: int, row: Row, born: Born | None = None, death: Death = Death.LOST
+) -> Known:
     slot = Slot(reach.me, number, row.incarnation).key
     if born and row.incarnation != born.incarnation:
         record = lost_record(Cause.SUPERVISOR_LOST, reach.host, reach.me, born)
-        return Known(slot, NOBODY_KNOWS, Death.LOST, msgspec.Raw(record))
+        return Known(slot, NOBODY_KNOWS, death, msgspec.Raw(record))
     record = lost_record(Cause.SUPERVISOR_LOST, reach.host, reach.me, born, row)
-    return Known(slot, row.executing_seq, Death.LOST, msgspec.Raw(record))
+    return Known(slot, row.executing_seq, death, msgspec.Raw(record))
 
 
 def _execute(reach: Reach, testament: Testament) -> None:

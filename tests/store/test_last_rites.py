@@ -66,6 +66,23 @@ def test_a_job_that_was_being_handed_in_by_a_runner_not_told_of_counts_as_starte
     assert store.state("job") == JobState.DEAD
 
 
+@pytest.mark.parametrize(("begun", "state"), [(1, JobState.DEAD), (0, JobState.READY)])
+def test_what_a_runner_holds_that_ends_without_a_word_counts_as_its_row_says(
+    store: Store, keeper: Keeper, board: Scoreboard, begun: int, state: JobState
+) -> None:
+    store.add("job", max_attempts=1)
+    job = claimed(store.run(store.claim(store.member(0, 1))))
+    board.clear(0, 1)
+    if begun:
+        row = (begun, 1, 1, 0, 0, job.started_ms, b"job\0shop.Mail\0emails")
+        SlotWriter(board, 0).executing(*row)
+    keeper._hear(messages.Born(slot=0, incarnation=1, pid=os.getpid(), runner="work/1", group="w"))
+    keeper._hear(messages.Close())  # ``start_runner`` was left by an exception
+    keeper.reach.registered = True
+    keeper.run()
+    assert store.state("job") == state
+
+
 def test_a_connection_that_broke_unnoticed_keeps_no_job(store: Store, keeper: Keeper) -> None:
     store.add("job")
     store.run(store.claim(store.member(0, 1)))
@@ -134,7 +151,7 @@ def test_a_job_whose_end_redis_has_lost_counts_as_started_though_the_service_sto
 ) -> None:
     store.add("job", max_attempts=1)
     store.run(store.claim(store.member(0, 1)))
-    rites.closed(keeper.reach, [died(2)])
+    rites.closed(keeper.reach, [died(2)], keeper.charges)
     assert store.state("job") == JobState.DEAD
 
 
