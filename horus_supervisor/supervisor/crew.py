@@ -80,7 +80,7 @@ class Crew:
         life = seat.life
         if life is None:
             return SeatSeen(seat.runner, seat.group, seat.generation, ready_at=seat.ready_at)
-        life.served = life.served or self.board.phase(seat.slot) >= Phase.IDLE
+        life.served = life.served or self._serves(seat.slot)
         life.born_at = life.born_at or (now if life.pid else 0.0)
         overdue = self.board.executing_past(seat.slot, now_ns) if life.pid else 0
         poke = life.pid is not None and self._feel(seat, life, life.pid, now)
@@ -243,7 +243,12 @@ class Crew:
         """
         life = seat.life
         assert life is not None
-        return life.template, life.served or self.board.phase(seat.slot) >= Phase.IDLE
+        return life.template, life.served or self._serves(seat.slot)
+
+    def _serves(self, slot: int) -> bool:
+        """Whether a row says so; who has left may have done so before its first claim."""
+        phase = self.board.phase(slot)
+        return Phase.IDLE <= phase < Phase.LEFT or self.board.jobs_done(slot) > 0
 
     def young(self) -> bool:
         """Whether a runner is on its way to its first claim."""

@@ -16,7 +16,7 @@ from horus_supervisor import __version__, linux, logs, messages
 from horus_supervisor.clock import Clock
 from horus_supervisor.config.schema import Config, GroupConfig
 from horus_supervisor.events import Event
-from horus_supervisor.scoreboard import BYTES, Scoreboard
+from horus_supervisor.scoreboard import BYTES, Phase, Scoreboard
 from horus_supervisor.supervisor import boots, children, deaths, roster
 from horus_supervisor.supervisor.births import Births
 from horus_supervisor.supervisor.credit import Credit, Credits
@@ -225,7 +225,7 @@ class Supervisor:
         if free:
             seat.ready_at = 0.0  # in this turn, which began before now
             return
-        if not served:
+        if not served and self._board.phase(seat.slot) != Phase.LEFT:  # Redis sent it away
             self._generations.died_young(template, seat.runner, pid)
         wait_s = self._charge(seat.group, now)
         seat.ready_at = now + wait_s if wait_s else 0.0

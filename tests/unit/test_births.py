@@ -347,3 +347,14 @@ def test_more_seats_than_slots_wait_for_one(house: House) -> None:
     house.crew._free.clear()
     house.crew.seat({"q/1": GROUP, "q/2": GROUP}, 1)
     assert list(house.crew.seats) == ["q/1"]
+
+
+def test_one_that_left_before_its_first_claim_has_not_served(house: House, runner: int) -> None:
+    house.births.hear(house.told(runner))
+    row = SlotWriter(house.board, house.seat.slot)
+    row.phase(Phase.LEFT, 1)  # told stale, or its predecessor's death was not recorded in time
+    [seen] = house.crew.seen(10.0)
+    assert (seen.served, house.crew.how_far(house.seat)) == (False, (house.template, False))
+    row.finishing(1)
+    row.phase(Phase.LEFT, 2)
+    assert house.crew.how_far(house.seat) == (house.template, True)
