@@ -1,4 +1,4 @@
-"""Crash records of those who can't tell any more: their supervisor, or their host, is gone."""
+"""Crash records of those of whom nobody tells: supervisor or host is gone, or Redis has lost it."""
 
 from __future__ import annotations
 

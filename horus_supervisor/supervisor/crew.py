@@ -172,7 +172,8 @@ class Crew:
                 theirs.append(writing)
             ours.append(linux.memory_file("horus-stacks"))
             if max(*ours, *theirs) >= linux.most_descriptors() - SPARED_FDS:  # the lowest are given
-                raise OSError(errno.EMFILE, f"{os.strerror(errno.EMFILE)}, {SPARED_FDS} apart")
+                why = f"the last {SPARED_FDS} are for a keeper or a template"
+                raise OSError(errno.EMFILE, f"{os.strerror(errno.EMFILE)}: {why}")
             asked = self._ask(seat, now, identity, ours, [*theirs, ours[-1]])
         except OSError as error:  # no descriptors left, or no memory
             self._spawn_from = now + _FAULT_S
