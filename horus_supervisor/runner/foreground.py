@@ -106,6 +106,7 @@ def serve(
             spool=state_dir / "spool",
             max_payload_bytes=client.max_payload_bytes,
             until_empty=until_empty,
+            alone=True,
             own_timer=threading.current_thread() is threading.main_thread(),
         )
         stack.callback(runner.close)

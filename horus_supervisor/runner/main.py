@@ -54,6 +54,7 @@ class Runner:
         max_payload_bytes: int,
         stacks_fd: int | None = None,
         until_empty: bool = False,
+        alone: bool = False,
         own_timer: bool = False,
     ) -> None:
         self._namespace = namespace
@@ -66,7 +67,8 @@ class Runner:
         self._max_payload = max_payload_bytes
         self._stacks_fd = stacks_fd
         self._until_empty = until_empty
-        self._own_timer = own_timer  # no supervisor watches the deadline
+        self._alone = alone  # no supervisor starts a successor, or ends what waits for long
+        self._own_timer = own_timer  # nor watches the deadline, so this process does
         self._me = Slot(spec.identity.supervisor, spec.slot, spec.incarnation)
         self._pid = os.getpid()
         self._seq = 0
@@ -301,7 +303,7 @@ class Runner:
                 reply = self._wire.receive(operation)
             except errors.HorusError as error:
                 bound = self._household.unbind() if ending else None
-                if self._done and self._away.ours_alone and not self._own_timer:
+                if self._done and self._away.ours_alone and not self._alone:
                     bound = bound or CUT_OFF  # a fresh runner is not, or waits as this one did
                 self._recycle = bound or self._recycle
                 if (bound or self._leaving()) and self._is_kept(ending):
@@ -328,7 +330,7 @@ class Runner:
             if ending:
                 self._keep(ending)
         except OSError as error:
-            if self._own_timer:  # no supervisor ends what waits for long
+            if self._alone:
                 raise
             if not self._told_unkept:
                 why = f"{error.strerror}; this runner waits for Redis with the end of its job"

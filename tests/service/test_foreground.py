@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,8 @@ from horus_supervisor.lifecycle import Death
 from horus_supervisor.store import operations
 from tests.service.apps import testjobs, untidy
 from tests.support.horus import COMMAND
-from tests.support.service import ROOT, Service
+from tests.support.redis_server import RedisServer
+from tests.support.service import ROOT, Service, children
 from tests.support.waiting import wait_until
 
 PROGRAM = """
@@ -72,6 +75,34 @@ thread.start()
 thread.join()
 print("lives")
 """
+
+
+IMPATIENT = """
+from horus_supervisor.runner import outage
+outage.ALONE_S, outage.TOLD_AFTER_S = 0.1, 0.3
+"""
+
+
+def test_one_in_another_thread_waits_for_redis_however_long_it_alone_misses_it(
+    own_redis: RedisServer, namespace: str, tmp_path: Path
+) -> None:
+    ran, done, log = str(tmp_path / "ran"), str(tmp_path / "done"), tmp_path / "log"
+    program = [sys.executable, "-c", IMPATIENT + IN_A_THREAD, own_redis.url, namespace]
+    with Client(own_redis.url, namespace=namespace) as client, log.open("wb") as err:
+        client.enqueue(testjobs.Quick())
+        job = client.enqueue(testjobs.Hang(ran, done=done))
+        with subprocess.Popen(program, cwd=ROOT, stderr=err, stdout=err) as process:
+            wait_until(lambda: testjobs.marks(ran) != [], "it runs")
+            [keeper] = children(process.pid, "horus-keeper")
+            os.kill(keeper, signal.SIGSTOP)  # so that it tells of no outage
+            own_redis.kill()
+            testjobs.mark(done)
+            wait_until(lambda: "redis.lost" in log.read_text(), "it misses Redis")
+            own_redis.start()
+            os.kill(keeper, signal.SIGCONT)
+            assert process.wait(45) == 0
+        assert job.status() == "succeeded"
+    assert "runner.recycled" not in log.read_text()
 
 
 def test_a_timeout_in_another_thread_does_not_end_the_process(

@@ -29,9 +29,10 @@ def state(pid: int) -> str:
 
 
 def offspring(pid: int) -> list[int]:
-    """The children of a process, zombies too."""
+    """The children of a process, of all its threads; zombies too."""
     try:
-        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        files = Path(f"/proc/{pid}/task").glob("*/children")
+        return [int(child) for file in files for child in file.read_text().split()]
     except OSError:
         return []
 
