@@ -133,6 +133,7 @@ def test_a_runner_that_was_stopped_while_idle_is_replaced_as_stuck(
 ) -> None:
     start(service, ONE, constants=SOON)
     [pid] = service.runner_pids()
+    service.until_idle(pid)
     os.kill(pid, signal.SIGSTOP)
     stuck = service.wait_for("runner.stuck", pid=pid)
     assert stuck["silent_s"] >= 3
@@ -149,6 +150,7 @@ def test_a_runner_that_was_stopped_while_idle_is_replaced_as_stuck(
 def test_an_idle_runner_answers_when_it_is_poked_and_is_left_alone(service: Service) -> None:
     start(service, ONE.replace("runners = 1", "runners = 2"), constants=SOON)
     first, second = service.runner_pids()
+    service.until_idle(second)
     os.kill(second, signal.SIGSTOP)
     service.wait_for("runner.stuck", pid=second)  # as long as this takes the other was idle too
     service.wait_for("runner.started", count=3)
@@ -186,6 +188,7 @@ def test_a_start_that_takes_long_is_borne_for_longer_than_idle_silence(service: 
     patient = {**SOON, "supervisor.plan.SILENT_AT_WORK_S": 60.0}
     service.start(env={"HORUS_TEST_START_HANGS": str(hangs)}, constants=patient)
     idle, other = service.runner_pids()
+    service.until_idle(idle)
     hangs.touch()
     os.kill(other, signal.SIGKILL)
     starting = service.wait_for("runner.started", count=3)["pid"]

@@ -7,11 +7,9 @@ import signal
 import time
 
 from horus_supervisor import Client, JobHandle
-from horus_supervisor.scoreboard import Scoreboard
 from horus_supervisor.store import operations
 from horus_supervisor.supervisor.silence import LEAST_S
 from tests.service.apps import testjobs as jobs
-from tests.support import processes
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, alive
 from tests.support.waiting import wait_until
@@ -170,7 +168,7 @@ def test_a_keeper_whose_redis_hangs_makes_signs_of_life(
 ) -> None:
     outage.write(TWO)
     outage.start()
-    board = scoreboard(outage)
+    board = outage.scoreboard()
     own_redis.pause()
     outage.wait_for("redis.lost")
     seen, gaps, since = board.keeper_ticks, [0.0], time.monotonic()
@@ -187,14 +185,6 @@ def test_a_keeper_whose_redis_hangs_makes_signs_of_life(
     own_redis.resume()
     outage.wait_for("redis.restored")
     assert outage.events("child.stuck") == []
-
-
-def scoreboard(service: Service) -> Scoreboard:
-    """The service's own."""
-    for fd, name in processes.held(service.pid).items():
-        if "horus-scoreboard" in name:
-            return Scoreboard(os.open(fd, os.O_RDWR))
-    raise AssertionError("the supervisor has no scoreboard")
 
 
 def test_a_stop_while_redis_hangs_keeps_what_it_can_not_hand_in(
@@ -335,7 +325,7 @@ def test_an_expelled_keeper_does_not_take_its_id_again(
 ) -> None:
     outage.write(TWO, supervisor='lease = "3s"')
     outage.start()
-    board = scoreboard(outage)
+    board = outage.scoreboard()
     with Client(own_redis.url, namespace=namespace) as client:
         outage.signal(signal.SIGSTOP)  # it does not end the keeper
         client.connection.raw.flushall()

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from horus_supervisor.scoreboard import Phase, Scoreboard
 from tests.service.apps.marks import marks
 from tests.support import processes
 from tests.support.files import write_whole
@@ -224,6 +225,24 @@ format = "json"
         wait_until(lambda: len(children(self.pid, name)) == 1, f"one {name}")
         [pid] = children(self.pid, name)
         return pid
+
+    def scoreboard(self) -> Scoreboard:
+        """The service's own."""
+        held = processes.held(self.pid).items()
+        fd = next(fd for fd, name in held if "horus-scoreboard" in name)
+        return Scoreboard(os.open(fd, os.O_RDWR))
+
+    def until_idle(self, pid: int) -> None:
+        """Wait until a runner has its place, and nothing to do."""
+        board = self.scoreboard()
+
+        def idle() -> bool:
+            rows = map(board.read, range(len(self.events("runner.started"))))
+            return any(row.pid == pid and row.phase is Phase.IDLE for row in rows)
+
+        wait_until(idle, f"runner {pid} is idle", on_failure=self.tail)
+        board.close()
+        os.close(board.fd)
 
     def spool(self) -> list[str]:
         """List what lies in the spool."""
