@@ -123,6 +123,8 @@ class Connection:
         idle, self._idle = self._idle, _Idle()
         while idle.links:
             idle.links.pop().disconnect()
+        if raw := self.__dict__.get("raw"):  # its pool is ours
+            raw.connection_pool.disconnect()
 
     @functools.cached_property
     def raw(self) -> redis.Redis:

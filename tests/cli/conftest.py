@@ -18,9 +18,8 @@ def horus(redis_url: str, namespace: str) -> Horus:
 
 @pytest.fixture
 def scene(redis_server: RedisServer, namespace: str) -> Iterator[Scene]:
-    scene = Scene.open(redis_server, namespace)
-    yield scene
-    scene.raw.close()
+    with Scene.open(redis_server, namespace) as scene:
+        yield scene
 
 
 @pytest.fixture

@@ -36,19 +36,19 @@ def narrow(text: str) -> None:
 def test_who_only_looks_fetches_no_payload(
     own_redis: RedisServer, namespace: str, words: tuple[str, ...]
 ) -> None:
-    scene, large = Scene.open(own_redis, namespace), b'"' + b"x" * 200_000 + b'"'
-    scene.fall("dead", 1, payload=large)
-    scene.start("running", 2, payload=large)
-    scene.add("ready", payload=large)
-    scene.add("scheduled", payload=large, delay_ms=HOUR_MS)
+    large = b'"' + b"x" * 200_000 + b'"'
+    with Scene.open(own_redis, namespace) as scene:
+        scene.fall("dead", 1, payload=large)
+        scene.start("running", 2, payload=large)
+        scene.add("ready", payload=large)
+        scene.add("scheduled", payload=large, delay_ms=HOUR_MS)
 
-    def sent() -> int:
-        return int(scene.raw.info("stats")["total_net_output_bytes"])
+        def sent() -> int:
+            return int(scene.raw.info("stats")["total_net_output_bytes"])
 
-    before = sent()
-    Horus(own_redis.url, namespace).json(*words)
-    assert sent() - before < len(large)
-    scene.raw.close()
+        before = sent()
+        Horus(own_redis.url, namespace).json(*words)
+        assert sent() - before < len(large)
 
 
 # --- jobs, dead, show ------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +97,9 @@ def file(tmp_path: Path, redis_url: str, namespace: str, capfd: pytest.CaptureFi
 
 
 @pytest.fixture
-def client(redis_url: str, namespace: str) -> Client:
-    return Client(redis_url, namespace=namespace)
+def client(redis_url: str, namespace: str) -> Iterator[Client]:
+    with Client(redis_url, namespace=namespace) as client:
+        yield client
 
 
 def test_what_would_run_is_shown_as_tables_that_fit(file: File) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from horus_supervisor.store.connection import CHUNK, Connection, connect
 from horus_supervisor.store.operation import Operation, Script
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
 
 ECHO = Script.of("echo", "return ARGV[1]")
 COUNT = Script.of("count", "return redis.call('INCR', KEYS[1] .. 'count')")
@@ -76,10 +78,22 @@ def test_a_refused_call_among_many_leaves_the_connection_in_step(
 
 
 def test_a_full_server_refuses_many(own_redis: RedisServer, namespace: str) -> None:
-    connection = connect(own_redis.url)
-    own_redis.client().config_set("maxmemory", "1")
-    with pytest.raises(QueueFull):
-        connection.run_many([count(namespace, Script.of("count", "#!lua\n" + COUNT.source))])
+    with own_redis.client() as admin, closing(connect(own_redis.url)) as connection:
+        admin.config_set("maxmemory", "1")
+        with pytest.raises(QueueFull):
+            connection.run_many([count(namespace, Script.of("count", "#!lua\n" + COUNT.source))])
+
+
+def test_redis_pys_own_client_is_closed_with_the_rest(
+    connection: Connection, redis_server: RedisServer
+) -> None:
+    number = connection.raw.client_id()
+    connection.close()
+    with redis_server.client() as admin:
+        wait_until(
+            lambda: str(number) not in {row["id"] for row in admin.client_list()}, "it is gone"
+        )
+    assert connection.raw.ping(), "a later call opens another"
 
 
 def test_redis_lost_between_two_batches_is_not_told_as_if_nothing_had_happened(

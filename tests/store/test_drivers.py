@@ -308,14 +308,14 @@ def test_a_replica_counts_as_away_and_the_next_call_looks_for_the_server_anew(
     open_: Open, own_redis: RedisServer, namespace: str
 ) -> None:
     driver = warm(open_(own_redis.url))
-    admin = own_redis.client()
-    admin.replicaof("127.0.0.1", "1")
-    before = admin.info("stats")["total_connections_received"]
-    with pytest.raises(RedisAway, match="READONLY"):
-        driver.run(operation("#!lua\n" + COUNT, namespace))
-    admin.replicaof("NO", "ONE")
-    assert driver.run(operation("#!lua\n" + COUNT, namespace)) == 1
-    assert admin.info("stats")["total_connections_received"] == before + 1
+    with own_redis.client() as admin:
+        admin.replicaof("127.0.0.1", "1")
+        before = admin.info("stats")["total_connections_received"]
+        with pytest.raises(RedisAway, match="READONLY"):
+            driver.run(operation("#!lua\n" + COUNT, namespace))
+        admin.replicaof("NO", "ONE")
+        assert driver.run(operation("#!lua\n" + COUNT, namespace)) == 1
+        assert admin.info("stats")["total_connections_received"] == before + 1
 
 
 def test_a_server_that_is_busy_with_a_script_counts_as_away(

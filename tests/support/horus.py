@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -83,9 +85,11 @@ class Scene(Store):
     """A namespace with jobs in the states that a test needs, brought there as runners would."""
 
     @classmethod
-    def open(cls, server: RedisServer, namespace: str) -> Scene:
+    @contextlib.contextmanager
+    def open(cls, server: RedisServer, namespace: str) -> Iterator[Scene]:
         """Open it on a server."""
-        return cls(connect(server.url).run, namespace, server.client())
+        with contextlib.closing(connect(server.url)) as connection, server.client() as raw:
+            yield cls(connection.run, namespace, raw)
 
     def start(self, job_id: str, number: int = 0, life: int = 1, **options: Any) -> Slot:
         """Have a runner of the supervisor called as the namespace start a new job."""
