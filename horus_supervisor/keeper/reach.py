@@ -97,6 +97,8 @@ class Reach:
         """Note that Redis is away; tell it once, and once more where it is there and refuses us."""
         if time.monotonic() < self._quiet_until:
             return
+        if not refused:  # an outage: what was refused before it may be granted after
+            self._refused_at = -REFUSED_S
         self.away = True
         if not self._told or (refused and not self._told_refusal):
             self._told, self._told_refusal = True, refused

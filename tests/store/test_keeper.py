@@ -19,7 +19,7 @@ from horus_supervisor.keeper.main import Keeper
 from horus_supervisor.keeper.reach import Reach
 from horus_supervisor.scoreboard import Scoreboard, SlotWriter
 from horus_supervisor.store import operations
-from horus_supervisor.store.operation import Operation, load_script
+from horus_supervisor.store.operation import Operation, Script, load_script
 from horus_supervisor.store.wire import Wire
 from tests.support.redis_server import RedisServer
 
@@ -109,8 +109,20 @@ def test_a_user_who_may_not_do_all_is_told_once_not_at_each_call(
         assert [json.loads(line)["event"] for line in lines] == ["redis.lost"]
         client.execute_command("ACL", "SETUSER", namespace, "+hdel")
         assert reach.does(functools.partial(reach.ask, calls[0]))
+        assert [json.loads(line)["event"] for line in lines] == ["redis.lost", "redis.restored"]
         client.execute_command("ACL", "DELUSER", namespace)
-    assert [json.loads(line)["event"] for line in lines] == ["redis.lost", "redis.restored"]
+
+
+def test_an_outage_that_follows_a_refusal_is_over_with_the_first_call(
+    keeper: Keeper, namespace: str
+) -> None:
+    reach = keeper.reach
+    unknown: Operation[Any] = Operation(Script.of("unfit", "return redis.call('NO')"), "", (), int)
+    with pytest.raises(RedisRefused):
+        reach.ask(unknown)
+    reach.lost("gone")
+    reach.ask(operations.kick(namespace))
+    assert not reach.board.redis_is_away
 
 
 @pytest.mark.parametrize(
