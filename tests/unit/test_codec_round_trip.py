@@ -172,7 +172,7 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-@settings(max_examples=150, **BUSY)
+@settings(max_examples=80, **BUSY)
 @given(st.data(), st.lists(TYPED, min_size=1, max_size=3))
 def test_values_of_any_supported_type_come_back_the_same(
     data: st.DataObject, some: list[Typed]
@@ -211,7 +211,7 @@ class Everything(Job):
     def execute(self) -> None: ...
 
 
-@settings(max_examples=100, **BUSY)
+@settings(max_examples=40, **BUSY)
 @given(
     st.builds(
         Everything,
@@ -244,7 +244,7 @@ WRONG: list[tuple[Any, Callable[[Any], bool]]] = [
 ]
 
 
-@settings(max_examples=300, **BUSY)
+@settings(max_examples=150, **BUSY)
 @given(st.data(), st.sampled_from(WRONG), st.sampled_from(SINGLE))
 def test_a_value_is_taken_only_where_it_comes_back_the_same(
     data: st.DataObject, wanted: tuple[Any, Callable[[Any], bool]], given_: Typed
