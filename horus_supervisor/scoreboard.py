@@ -139,6 +139,10 @@ class Scoreboard:
         """Say what is wanted of a slot's runner (supervisor only)."""
         self._words[(slot + 1) * _WORDS + _CONTROL] = control
 
+    def disown(self, slot: int) -> None:
+        """Say that nobody knows what a slot's runner had in hand: it counts as started."""
+        self._words[(slot + 1) * _WORDS + _PHASE] = -1
+
     def clear(self, slot: int, incarnation: int) -> None:
         """Make a row ready for a runner that does not live yet (supervisor only)."""
         at = (slot + 1) * _WORDS

@@ -33,6 +33,7 @@ from horus_supervisor.ids import QUEUE_NAMES, valid_queue_name
 from horus_supervisor.job import definition, hooks, on_crash  # noqa: F401  # for its job class
 from horus_supervisor.lifecycle import LEASE_S
 from horus_supervisor.messages import (
+    LEFT_STALE,
     Born,
     Close,
     FromKeeper,
@@ -173,8 +174,7 @@ def _run(runner: Runner, board: Scoreboard, keeper: _Keeper) -> int:
     Without its keeper nobody renews the lease, so it leaves too. Tells how many jobs were executed.
     """
     if threading.current_thread() is not threading.main_thread():
-        runner.run()
-        return _executed(runner)
+        return _executed(runner, board)
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGCHLD)
     before = [signal.getsignal(number) for number in numbers]
 
@@ -209,15 +209,17 @@ def _run(runner: Runner, board: Scoreboard, keeper: _Keeper) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, leave)
     try:
-        runner.run()
+        executed = _executed(runner, board)
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
     keeper.check()
-    return _executed(runner)
+    return executed
 
 
-def _executed(runner: Runner) -> int:
+def _executed(runner: Runner, board: Scoreboard) -> int:
+    if runner.run() == LEFT_STALE:  # what Redis has in our slot by now may have been executed
+        board.disown(0)
     if runner.put_out:
         what = f"Redis {runner.put_out}: this runner serves no longer"
         raise HorusError(what, remedy="start the runner again")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from horus_supervisor import Client
 from horus_supervisor.store import operations
 from tests.service.apps import testjobs as jobs
 from tests.service.conftest import TELL, end, undocumented
+from tests.support.horus import COMMAND
 from tests.support.redis_server import IN_MEMORY, RedisServer
-from tests.support.service import Service
+from tests.support.service import ROOT, Service
 from tests.support.waiting import wait_until
 
 
@@ -96,3 +98,26 @@ def test_a_seat_whose_last_runner_redis_takes_to_be_there_again_can_be_taken(
         job = client.enqueue(jobs.Quick())
         wait_until(lambda: job.status() == "succeeded", "served", on_failure=service.tail)
     assert service.stop() == 0
+
+
+def test_a_runner_in_a_terminal_starts_no_job_twice_for_lost_writes(
+    tmp_path: Path, forgetful: RedisServer, namespace: str
+) -> None:
+    ran, done = str(tmp_path / "ran"), str(tmp_path / "done")
+    where = ("--url", forgetful.url, "--namespace", namespace)
+    words = ("work", "-q", "q", "--import", "tests.service.apps.testjobs")
+    with (
+        contextlib.closing(forgetful.client()) as raw,
+        Client(forgetful.url, namespace=namespace) as client,
+        subprocess.Popen([*COMMAND, *where, *words], cwd=ROOT, stderr=subprocess.PIPE) as process,
+    ):
+        job = client.enqueue(jobs.Hang(ran, done=done), max_attempts=1)
+        wait_until(lambda: jobs.marks(ran) != [], "it runs")
+        raw.save()
+        jobs.mark(done)
+        wait_until(lambda: job.status() == "succeeded", "its end")
+        lose_the_last_writes(forgetful)
+        _, told = process.communicate(timeout=45)
+        assert process.returncode == 1, told
+        assert b"Redis has lost its last calls" in told
+        assert job.status() == "dead", "it would be started twice"
