@@ -70,17 +70,19 @@ def facts(
     standing: Standing,
     template: Template,
     runners: list[dict[str, object]],
+    code: str,
 ) -> dict[str, object]:
     """Tell what ``horus status`` and ``horus doctor`` show of this host.
 
-    ``template`` is the one in force; it may not have told yet what it imports.
+    ``template`` is the one in force; it may not have told yet what it imports. ``code``: what all
+    runners run, nothing while they differ: a class that is held for other code is tried with it.
     """
     return {
         "host": identity.host,
         "pid": os.getpid(),
         "version": __version__,
         "app_version": template.app_version,
-        "code": template.code,
+        "code": code,
         "started_at": standing.started_at,
         "groups": {group.name: group.runners for group in config.groups},
         "jobs": template.jobs,

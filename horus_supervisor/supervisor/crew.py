@@ -197,8 +197,8 @@ class Crew:
         output = OutputPipe(out_r, self.outlet, self.log, lambda: self._about(seat))
         lines = LinePipe(log_r, self.outlet, output.say)
         since = (now, time.monotonic_ns())
-        version = template.app_version
-        life = Life(identity, template, version, incarnation, group, *since, lines, output, stacks)
+        code = template.app_version, template.code
+        life = Life(identity, template, *code, incarnation, group, *since, lines, output, stacks)
         seat.life = life
         self.inbox.watch_pipe(lines)
         self.inbox.watch_pipe(output)
@@ -250,6 +250,11 @@ class Crew:
         """Whether a row says so; who has left may have done so before its first claim."""
         phase = self.board.phase(slot)
         return Phase.IDLE <= phase < Phase.LEFT or self.board.jobs_done(slot) > 0
+
+    def code(self) -> str:
+        """Tell which code all runners run that live; nothing where they differ, or none does."""
+        codes = {seat.life.code for seat in self.seats.values() if seat.life and seat.life.pid}
+        return codes.pop() if len(codes) == 1 else ""
 
     def young(self) -> bool:
         """Whether a runner is on its way to its first claim."""

@@ -159,7 +159,7 @@ class Deaths:
             death=fate,
             record=msgspec.Raw(bounded(record)),
             hold_after=life.group.hold_after,
-            code=life.template.code,
+            code=life.code,
         )
         self._hand_over(died, record)
 

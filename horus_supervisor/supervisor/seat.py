@@ -20,6 +20,7 @@ class Life:
     identity: Identity
     template: Template
     app_version: str | None
+    code: str  # the text of its job modules; a template that follows may have another
     incarnation: int
     group: GroupConfig
     asked_at: float

@@ -361,8 +361,9 @@ class Supervisor:
     # --- telling -------------------------------------------------------------------------------
 
     def _facts(self) -> dict[str, object]:
-        code, rows = self._generations.in_force, roster.rows(self._crew)
-        return boots.facts(self.config, self.identity, self._standing, code, rows)
+        template, crew = self._generations.in_force, self._crew
+        told = (template, roster.rows(crew), crew.code())
+        return boots.facts(self.config, self.identity, self._standing, *told)
 
     def _tell(self, now: float) -> None:
         seen = Seen(

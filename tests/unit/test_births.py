@@ -272,6 +272,20 @@ def test_a_template_that_works_through_others_is_not_silent(house: House) -> Non
     assert seen.asked_at == 30.0
 
 
+def test_a_runner_is_of_the_code_that_it_was_forked_with(house: House, runner: int) -> None:
+    house.crew.stillborn(house.seat)
+    house.template.code = "old"
+    house.ask(11.0)
+    assert house.crew.code() == "", "none lives"
+    house.births.hear(house.told(runner, incarnation=2))
+    house.template.code = "new"  # its successor read the files anew
+    assert house.crew.code() == "old"
+    house.crew.bury(house.seat)
+    house.ask(12.0)
+    assert house.seat.life
+    assert house.seat.life.code == "new"
+
+
 @pytest.mark.parametrize(("away", "silent_s"), [(False, 29.0), (True, 0.0)])
 def test_a_runner_that_a_name_server_holds_up_in_an_outage_is_not_silent(
     house: House, runner: int, away: bool, silent_s: float
