@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from horus_supervisor import errors, linux, logs, messages
+from horus_supervisor import errors, linux, messages
 from horus_supervisor.channel import Channel
 from horus_supervisor.events import Event
 from horus_supervisor.keeper import rites
@@ -75,21 +75,13 @@ def _news(facts: dict[str, object]) -> list[object]:
 class Keeper:
     """One keeper: what it reaches, whom it has charge of, its duties, the deaths to deliver."""
 
-    def __init__(
-        self,
-        boot: KeeperBoot,
-        channel: Channel[messages.ToKeeper],
-        board: Scoreboard,
-        log: logs.Logger,
-    ) -> None:
-        self.reach = Reach(boot, channel, board, log)
+    def __init__(self, reach: Reach) -> None:
+        self.reach = reach
         self.charges = Charges()
-        self._ask = self.reach.ask
-        self._me, self._namespace = self.reach.me, boot.namespace
-        self._boot = boot
-        self._channel = channel
-        self._board = board
-        self._log = log
+        self._ask = reach.ask
+        self._me, self._namespace = reach.me, reach.namespace
+        self._boot = boot = reach.boot
+        self._channel, self._board, self._log = reach.channel, reach.board, reach.log
         self._deaths: deque[Died] = deque()
         self._closing = False
         self._facts = boot.facts
@@ -332,7 +324,7 @@ def main(channel_fd: int, board_fd: int, log_fd: int, *_held: int) -> None:
     spool = Path(boot.state_dir) / "spool"
     unheard = functools.partial(rites.leave_line, spool, boot.identity.supervisor)
     voice = Voice(log_fd, boot.identity, unheard, console=boot.console)
-    keeper = Keeper(boot, channel, Scoreboard(board_fd), voice.log)
+    keeper = Keeper(Reach(boot, channel, Scoreboard(board_fd), voice.log))
     for message in rest:
         keeper._hear(message)
     rites.pass_lines_on(spool, voice.say)

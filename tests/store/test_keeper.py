@@ -39,9 +39,8 @@ def keeper(redis_url: str, namespace: str) -> Iterator[Keeper]:
     board = Scoreboard(linux.memory_file("horus-test-board"))
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        keeper = Keeper(
-            boot, Channel(ours, messages.to_keeper), board, logs.bind(lambda _: None, {})
-        )
+        channel = Channel(ours, messages.to_keeper)
+        keeper = Keeper(Reach(boot, channel, board, logs.bind(lambda _: None, {})))
         yield keeper
         keeper.reach.wire.close()
     os.close(board.fd)

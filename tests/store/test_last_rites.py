@@ -18,6 +18,7 @@ from horus_supervisor.channel import Channel
 from horus_supervisor.errors import HorusError
 from horus_supervisor.keeper import rites
 from horus_supervisor.keeper.main import Keeper
+from horus_supervisor.keeper.reach import Reach
 from horus_supervisor.keeper.records import lost_record
 from horus_supervisor.lifecycle import Cause, Death, JobState
 from horus_supervisor.scoreboard import Scoreboard, SlotWriter
@@ -47,7 +48,7 @@ def keeper(redis_url: str, namespace: str, tmp_path: Path, board: Scoreboard) ->
     ours, theirs = socket.socketpair()
     with ours, theirs:
         channel = Channel(ours, messages.to_keeper)
-        keeper = Keeper(boot, channel, board, logs.bind(lambda _: None, {}))
+        keeper = Keeper(Reach(boot, channel, board, logs.bind(lambda _: None, {})))
         yield keeper
         keeper.reach.wire.close()
 
