@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -49,8 +49,27 @@ def test_large_blocks_lie_together_though_there_were_holes_everywhere() -> None:
     assert pages(together) < 13
 
 
+@pytest.mark.parametrize("make", [object, lambda: float("1.5e300")], ids=["16 bytes", "32 bytes"])
+def test_the_smallest_blocks_lie_together_too(make: Callable[[], object]) -> None:
+    crowd = [make() for _ in range(40_000)]
+    del crowd[::100]
+    holes.fill()
+    together = [make() for _ in range(FEW)]
+    assert pages(map(id, together)) < 3
+
+
+def test_blocks_of_all_sizes_lie_together_though_there_were_holes_of_all_sizes() -> None:
+    sizes = [24, 100, 600, 1100, 3000, 7000]
+    crowd = [_malloc(size) for size in sizes * 200]
+    for address in crowd[::2]:
+        _free(address)
+    holes.fill()
+    together = [_malloc(size) for size in (40, 200, 500, 900) * 10]  # 16,400 bytes
+    assert pages(together) < 9
+
+
 def test_memory_that_never_comes_in_a_row_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(holes, "_POOL", 1 << 30)  # no row is so long: PYTHONMALLOC=malloc has none
-    monkeypatch.setattr(holes, "_taken", taken := list[bytes]())
+    monkeypatch.setattr(holes, "_taken", taken := list[object]())
     holes.fill()
-    assert sum(map(len, taken)) < 8 * 1024 * 1024
+    assert sum(map(sys.getsizeof, taken)) < 8 * 1024 * 1024
