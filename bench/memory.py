@@ -9,13 +9,13 @@ from pathlib import Path
 from statistics import median
 
 from bench.jobs import NoOp
-from bench.report import Reach, Row, Skipped
+from bench.report import Reach, Row, Skipped, number
 from bench.service import Bench, Service, Stuck, bench, wait_until
 from horus_supervisor import Client
 from horus_supervisor.ids import new_job_id
 from horus_supervisor.store import operations
 
-WARM_UP_JOBS = 1000
+JOBS = 1000
 WAITING_JOBS = 100_000
 
 
@@ -23,40 +23,49 @@ def resident(quick: bool) -> Iterator[Row]:
     """Measure the PSS of everything but Redis with 10 idle runners, and of each further one.
 
     PSS counts a shared page once, divided among those who map it. Supervisor, template, keeper and
-    runners are summed after a thousand jobs, in services of 10 and of 30 runners. This very
-    process maps Python too, which makes the sum a few hundred KB smaller than it would be alone.
+    runners are summed, in services of 10 and of 30 runners; a note tells the same figure after a
+    thousand jobs. This very process maps Python too, which makes the sum a few hundred KB smaller
+    than it would be alone.
     """
-    tens, further = [], []
+    tens, further, worked = [], [], []
     with bench() as at:
         for _ in range(1 if quick else 3):
-            ten, thirty = _pss_mb(at, 10), _pss_mb(at, 30)
+            (ten, ten_worked), (thirty, thirty_worked) = _pss_mb(at, 10), _pss_mb(at, 30)
             tens.append(ten)
             further.append((thirty - ten) / 20)
+            worked.append((thirty_worked - ten_worked) / 20)
+    note = f"{number(median(worked))} MB after a thousand jobs"
     yield Row("PSS without Redis, 10 idle runners", Reach(65, " MB"), median(tens), tens)
-    yield Row("each further runner", Reach(2, " MB"), median(further), further)
+    yield Row("each further idle runner", Reach(2, " MB"), median(further), further, note)
 
 
 def with_numpy(quick: bool) -> Iterator[Row | Skipped]:
     """Measure the PSS of each further runner where job code has imported numpy."""
-    figure = "each further runner, numpy among the imports"
+    figure = "each further idle runner, numpy among the imports"
     if importlib.util.find_spec("numpy") is None:
         yield Skipped(figure, "numpy is not installed here; `make bench` installs it")
         return
     further = []
     with bench() as at:
         for _ in range(1 if quick else 3):
-            ten, thirty = (_pss_mb(at, runners, "bench.with_numpy") for runners in (10, 30))
+            (ten, _), (thirty, _) = (_pss_mb(at, n, "bench.with_numpy") for n in (10, 30))
             further.append((thirty - ten) / 20)
     yield Row(figure, Reach(3, " MB"), median(further), further)
 
 
-def _pss_mb(at: Bench, runners: int, imports: str = "bench.jobs") -> float:
+def _pss_mb(at: Bench, runners: int, imports: str = "bench.jobs") -> tuple[float, float]:
+    """Measure all processes of a service that has had no job yet, and after a thousand."""
     with at.service(imports, memory=runners) as service:
-        handles = service.client.enqueue_many([NoOp()] * WARM_UP_JOBS, queue="memory")
-        wait_until(lambda: handles[-1].status() == "succeeded", "the warm-up jobs")
-        time.sleep(0.5)
-        rollups = [Path(f"/proc/{pid}/smaps_rollup") for pid in service.processes()]
-        return sum(_pss_kb(rollup.read_text()) for rollup in rollups) * 1024 / 1e6
+        fresh = _resting_mb(service)
+        handles = service.client.enqueue_many([NoOp()] * JOBS, queue="memory")
+        wait_until(lambda: handles[-1].status() == "succeeded", f"{JOBS} jobs")
+        return fresh, _resting_mb(service)
+
+
+def _resting_mb(service: Service) -> float:
+    time.sleep(0.5)
+    rollups = [Path(f"/proc/{pid}/smaps_rollup") for pid in service.processes()]
+    return sum(_pss_kb(rollup.read_text()) for rollup in rollups) * 1024 / 1e6
 
 
 def _pss_kb(rollup: str) -> int:

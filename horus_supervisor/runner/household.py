@@ -64,11 +64,18 @@ def watch_for_faults(stacks_fd: int) -> None:
 
 
 class Household:
-    """The state of this process at its first job. Owns the descriptors that it is kept in."""
+    """The state of this process at its first job. Owns the descriptors that it is kept in.
+
+    Taken at the start, so that a runner without them takes no job.
+    """
 
     def __init__(self, stacks_fd: int | None = None) -> None:
         self._stacks_fd = stacks_fd  # without one, faulthandler is not ours
         self._folder = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
+        self._stdin, self._stdout, self._stderr = map(os.dup, range(3))
+
+    def note(self) -> None:
+        """Note the rest, before the first job: a runner that idles is 0.1 MB smaller without."""
         self._environ = os.environ
         self._data: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
         self._variables = dict(self._data)
@@ -80,7 +87,6 @@ class Household:
         # no list: ``list`` takes none that was given back, and eighty such lie on as many pages
         self._handlers = tuple(map(_getsignal, _SIGNALS))
         self._mask = _sigmask(_SIG_BLOCK, ())
-        self._stdin, self._stdout, self._stderr = map(os.dup, range(3))
         self._blocking = _get_blocking(1)
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
         self._forms = (None, _form(sys.stdout), _form(sys.stderr))

@@ -130,6 +130,8 @@ class Runner:
     def _work(self, claimed: Claimed) -> Turn:
         if self._leaving():
             self._release(started=False)
+        if not self._done:
+            self._household.note()
         ending, meanwhile = self._attempt(claimed)
         if ending is None:
             self._household.restore()

@@ -31,7 +31,6 @@ class Voice:
             "group": group,
         }
         self._level = identity.level
-        self._renderer = logs.Renderer(self._base)
         self._tells_info = identity.level in ("debug", "info")
         self.debug = identity.level == "debug"
 
@@ -56,7 +55,7 @@ class Voice:
 
     def form(self, event: str, constant: dict[str, str], holes: dict[str, str]) -> logs.Form:
         """Prepare an ``info`` line, past structlog's proxies; ``keep`` takes what it gives."""
-        return self._renderer.form(event, "info", constant, holes)
+        return logs.Renderer(self._base).form(event, "info", constant, holes)
 
     def keep(self, line: bytes) -> None:
         """Collect a rendered ``info`` line."""

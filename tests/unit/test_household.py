@@ -14,6 +14,7 @@ from horus_supervisor.runner import household, limits
 
 limits.notice_changes()
 home = household.Household()
+home.note()
 os.nice(3)
 os.umask(0)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -39,6 +40,7 @@ from horus_supervisor.runner import household, limits
 
 limits.notice_changes()
 home = household.Household()
+home.note()
 resource.setrlimit(resource.RLIMIT_NOFILE, (3, 99))
 os.umask(0o777)
 assert home.unbind() is None
