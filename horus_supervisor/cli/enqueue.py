@@ -18,6 +18,7 @@ from horus_supervisor.cli.typed import RELOAD
 from horus_supervisor.cli.wiring import Store, errors_in_words, open_store
 
 if TYPE_CHECKING:
+    from horus_supervisor.cli.house import House, Vain
     from horus_supervisor.enqueue import Enqueue
     from horus_supervisor.job.definition import Job
 
@@ -100,28 +101,30 @@ def _who_takes(store: Store, order: Enqueue) -> tuple[str, str] | None:
         house = look_who_serves(store)
     except Failure:
         return None  # the job is on its queue all the same
-    place, queue = store.place, order.queue
-    if order.name in house.held:
-        hint = f"{place.again} resume --job {order.name}, once it is mended"
-        return f"{order.name} is held back, as it brings down runners: the job waits", hint
-    if any(one.paused for one in house.queues if one.queue == queue):
-        return f"{queue} is paused: the job waits", f"{place.again} resume {queue}"
-    if not house.alive:
-        return f"{house.absent}: the job waits in {queue}", place.start
-    if not house.serves(queue):
-        served = [one.queue for one in house.queues if house.serves(one.queue)]
-        hint = f"[queues] {queue} = 1 in the service's file, or {place.again} work -q {queue}"
-        text = f"no runner serves {queue}: the job waits (served: {', '.join(served[:5]) or '-'})"
-        return text, hint
-    if house.strangers({queue: [order.name]}):
-        hint = f"add its module to [supervisor] imports, then {RELOAD}"
-        there = ""
-        if meant := so_ending(order.name):
-            there = f" (there is {meant[0]})"
-            again = f"{place.again} enqueue {meant[0]}"
-            hint = f"{place.again} discard --yes {order.job_id}, then {again}"
-        return f"no runner of {queue} imports {order.name}{there}: the job waits", hint
-    return None
+    found = house.in_vain(order.queue, order.name)
+    return _in_words(store.place, order, house, *found) if found else None
+
+
+def _in_words(
+    place: Place, order: Enqueue, house: House, vain: Vain, reason: str
+) -> tuple[str, str]:
+    again, queue, waits = place.again, order.queue, f"{reason}: the job waits"
+    match vain:
+        case "held":
+            return waits, f"{again} resume --job {order.name}, once it is mended"
+        case "paused":
+            return waits, f"{again} resume {queue}"
+        case "absent":
+            return f"{waits} in {queue}", place.start
+        case "unserved":
+            served = [one.queue for one in house.queues if house.serves(one.queue)]
+            hint = f"[queues] {queue} = 1 in the service's file, or {again} work -q {queue}"
+            return f"{waits} (served: {', '.join(served[:5]) or '-'})", hint
+        case "strange":
+            if meant := so_ending(order.name):
+                hint = f"{again} discard --yes {order.job_id}, then {again} enqueue {meant[0]}"
+                return f"{reason} (there is {meant[0]}): the job waits", hint
+            return waits, f"add its module to [supervisor] imports, then {RELOAD}"
 
 
 def _check(text: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -193,6 +193,10 @@ class Queue:
         }
 
 
+Vain = Literal["held", "paused", "absent", "unserved", "strange"]
+"""Why nobody would take a job."""
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """Everything. ``now_ms`` is Redis's clock."""
@@ -232,16 +236,18 @@ class House:
             for one in self.alive
         )
 
-    def in_vain(self, queue: str, name: str) -> tuple[str, str] | None:
-        """Say why nobody would take a job that waits there, and what to type next."""
+    def in_vain(self, queue: str, name: str) -> tuple[Vain, str] | None:
+        """Say why nobody would take a job that waits there: as one of these, and in words."""
+        if name in self.held:
+            return "held", f"{name} is held back, as it brings down runners"
         if any(one.paused for one in self.queues if one.queue == queue):
-            return f"{queue} is paused", f"resume {queue}"
+            return "paused", f"{queue} is paused"
         if not self.alive:
-            return self.absent, "status"
+            return "absent", self.absent
         if not self.serves(queue):
-            return f"no runner serves {queue}", "status"
+            return "unserved", f"no runner serves {queue}"
         if self.strangers({queue: [name]}):
-            return f"no runner of {queue} imports {name}", "doctor"
+            return "strange", f"no runner of {queue} imports {name}"
         return None
 
     def strangers(self, waiting: Mapping[str, Iterable[str]]) -> list[tuple[str, str]]:

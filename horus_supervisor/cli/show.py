@@ -60,9 +60,10 @@ def show(asked: Asked, job_id: str) -> None:
 def _print_vain(house: House, job: Packed, again: str) -> None:
     """Say why a job waits for longer than for its turn, if it does."""
     if vain := house.in_vain(job.queue, job.name):
-        reason, verb = vain
+        why_not, reason = vain
         output.fact("waits", output.clean(reason))
-        output.say(f"Next: {again} {verb}")
+        verbs = {"paused": f"resume {job.queue}", "strange": "doctor"}
+        output.say(f"Next: {again} {verbs.get(why_not, 'status')}")
 
 
 def print_job(found: Found, row: dict[str, Any], runner: str = "") -> None:
