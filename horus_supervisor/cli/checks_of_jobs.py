@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from horus_supervisor.cli.findings import Finding, error, ok, warning
 from horus_supervisor.cli.house import House
 from horus_supervisor.cli.output import count, jobs_wait
-from horus_supervisor.cli.typed import RELOAD
-from horus_supervisor.cli.verdict import by_a_death, refusal
+from horus_supervisor.cli.typed import RELOAD, SERVICE
+from horus_supervisor.cli.verdict import next_if_empty, next_if_refused, refusal
 from horus_supervisor.store.overview import Overview
 
 
@@ -91,17 +91,15 @@ def services(house: House) -> Iterator[Finding]:
             yield error("services", what, why, "df -h; systemctl status systemd-journald")
         elif one.lacking and one.told.not_ready:
             what = f"{one.told.host}: {one.lacking}"
-            hint = "horus crashes" if one.told.imported else "horus-supervisor -c FILE --check"
-            yield error("services", what, "it works nothing off", hint)
+            yield error("services", what, "it works nothing off", next_if_empty(one))
         if one.told.refused and one.serving:
             what = f"{one.told.host}: {refusal(one, house.now_ms)}"
             why = "the code from before it serves until the next SIGHUP"
-            hint = "horus crashes" if by_a_death(one) else "horus-supervisor -c FILE --check"
-            yield warning("code", what, why, hint)
-    why, start = "nothing is worked off", "horus-supervisor -c FILE"
+            yield warning("code", what, why, next_if_refused(one))
+    why = "nothing is worked off"
     if house.alive:
         yield ok("services", f"{count(len(house.alive), 'service')} alive")
     elif house.nobody:
-        yield error("services", house.nobody, why, start)
+        yield error("services", house.nobody, why, SERVICE)
     else:
-        yield warning("services", house.absent, why, start)
+        yield warning("services", house.absent, why, SERVICE)

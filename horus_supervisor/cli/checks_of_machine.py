@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from horus_supervisor.cli.findings import Finding, error, ok, warning
 from horus_supervisor.cli.output import count, size
+from horus_supervisor.cli.typed import SERVICE
 from horus_supervisor.embedded import INSTALL, find_server, is_held
 from horus_supervisor.errors import HorusError
 
@@ -102,7 +103,7 @@ def leftovers(state_dir: Path) -> Iterator[Finding]:
     else:
         what = f"{count(calls, 'call')} and {count(opened, 'service')} to close wait in {spool}"
         why = "how those jobs ended is told to Redis by the next service that starts here"
-        yield warning("spool", what, why, "horus-supervisor -c FILE")
+        yield warning("spool", what, why, SERVICE)
 
 
 def _service_runs(state_dir: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import click
 
@@ -40,7 +41,7 @@ def doctor(asked: Asked) -> int:
         why = "neither the service nor horus knows where the jobs are"
         findings = [error("file", failure.message, why, failure.hint)]
     else:
-        findings = [finding.typed(again, place.start) for finding in _look(asked, place)]
+        findings = [replace(one, type=place.typed(one.type)) for one in _look(asked, place)]
     errors = sum(one.level is Level.ERROR for one in findings)
     warnings = sum(one.level is Level.WARNING for one in findings)
     if asked.json:

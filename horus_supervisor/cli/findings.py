@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -25,11 +24,6 @@ class Finding:
     what: str
     why: str = ""
     type: str = ""
-
-    def typed(self, again: str, start: str) -> Finding:
-        """Give it with what to type as it is typed here: how ``horus``, and how the service."""
-        text = re.sub(r"(?<![\w/.-])horus (?=[a-z])", lambda _: f"{again} ", self.type)
-        return replace(self, type=text.replace("horus-supervisor -c FILE", start))
 
     def row(self) -> dict[str, Any]:
         """Write it for programs."""

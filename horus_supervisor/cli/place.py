@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from horus_supervisor.cli.typed import SERVICE
 
 if TYPE_CHECKING:
     from horus_supervisor.address import Address
@@ -24,8 +27,13 @@ class Place:
     origin: Callable[[], str]
     config: Config | None
     again: str
-    start: str = "horus-supervisor -c FILE"
+    start: str = SERVICE
     mistakes: int = 0
+
+    def typed(self, text: str) -> str:
+        """Give ``horus VERB`` or ``horus-supervisor -c FILE`` as it is typed here."""
+        text = re.sub(r"(?<![\w/.-])horus (?=[a-z])", lambda _: f"{self.again} ", text)
+        return text.replace(SERVICE, self.start)
 
     @property
     def max_payload_bytes(self) -> int:

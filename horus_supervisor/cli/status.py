@@ -120,10 +120,7 @@ def _show(store: Store, asked: Asked) -> Verdict:
             held=[{"job": name, "parked": jobs} for name, jobs in sorted(house.held.items())],
         )
     else:
-        next_ = f"{store.place.again} {judged.next}"
-        if not judged.next or judged.next.startswith("-"):
-            next_ = f"{store.place.start} {judged.next}".rstrip()
-        print_house(house, crashes, judged, next_)
+        print_house(house, crashes, judged, store.place.typed(judged.next))
     return judged
 
 

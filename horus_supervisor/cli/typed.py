@@ -6,6 +6,8 @@ import shlex
 
 from horus_supervisor.cli.asked import Asked
 
+SERVICE = "horus-supervisor -c FILE"
+CHECK = f"{SERVICE} --check"
 RELOAD = "systemctl reload horus, or kill -HUP the pid of horus-supervisor"
 
 

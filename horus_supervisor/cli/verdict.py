@@ -14,6 +14,7 @@ from horus_supervisor.cli.house import House, Queue, Supervisor
 from horus_supervisor.cli.job_rows import short_name
 from horus_supervisor.cli.output import count, jobs_wait
 from horus_supervisor.cli.times import age, clock, milliseconds
+from horus_supervisor.cli.typed import CHECK, SERVICE
 from horus_supervisor.lifecycle import DEATH_OF_CAUSE, Death
 
 LATE_S = 60.0
@@ -31,15 +32,10 @@ MANY_CRASHES = 4
 
 CRASHES_READ = 200
 
-CHECK = "--check"
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``reasons`` why it isn't well, else what there is; ``next``: the verb to type next.
-
-    Without one it is the service that has to be started, or asked with an option.
-    """
+    """``reasons`` why it isn't well, else what there is; ``next``: what to type next."""
 
     well: bool
     reasons: tuple[str, ...]
@@ -63,16 +59,16 @@ def judge(
     found = [*_unread(house), *unserved, *held, *_strange(strangers), *crashing, *late, *refused]
     if found:
         return Verdict(False, tuple(reason for reason, _ in found), found[0][1])
-    said, next_ = [_census(house)], "jobs"
+    said, next_ = [_census(house)], "horus jobs"
     if paused := [queue.queue for queue in house.queues if queue.paused]:
         several = "queues are" if len(paused) > 1 else "queue is"
         said.append(f"{len(paused)} {several} paused ({', '.join(paused[:3])})")
-        next_ = f"resume {paused[0]}"
+        next_ = f"horus resume {paused[0]}"
     if dead := sum(queue.dead for queue in house.queues):
         said.append(f"{count(dead, 'dead job')} to look at")
-        next_ = "dead"
+        next_ = "horus dead"
     if not house.supervisors and not house.queues:
-        return Verdict(True, ("no service runs, and nothing waits",), "enqueue JOB")
+        return Verdict(True, ("no service runs, and nothing waits",), "horus enqueue JOB")
     return Verdict(True, tuple(said), next_)
 
 
@@ -83,17 +79,17 @@ Found = list[tuple[str, str]]
 def _unattended(house: House) -> Found:
     """Find work that no runner will take, but for what an operator paused."""
     if not house.alive:
-        return [(house.nobody, "")] if house.nobody else []
+        return [(house.nobody, SERVICE)] if house.nobody else []
     found: Found = []
     for queue in house.queues:
         if queue.paused:
             continue
         if not house.serves(queue.queue) and (queue.ready or queue.scheduled):
             text = f"{queue.queue}: {_waiting(queue)}, no runner serves it"
-            found.append((text, f"work -q {queue.queue}"))
+            found.append((text, f"horus work -q {queue.queue}"))
         elif queue.ready and not queue.runners:
             text = f"{queue.queue}: {queue.ready} ready, its runners are restarting"
-            found.append((text, "crashes"))
+            found.append((text, "horus crashes"))
     return found
 
 
@@ -104,8 +100,8 @@ def _waiting(queue: Queue) -> str:
 
 def _held(house: House) -> Found:
     """Find classes whose jobs are left alone, as they brought down runner after runner."""
-    return [
-        (f"{name} is held back: {jobs_wait(jobs)}", "crashes")  # resumed unseen, it goes on killing
+    return [  # resumed unseen, it goes on killing
+        (f"{name} is held back: {jobs_wait(jobs)}", "horus crashes")
         for name, jobs in sorted(house.held.items())
     ]
 
@@ -116,7 +112,7 @@ def _strange(strangers: Sequence[tuple[str, str]]) -> Found:
     for queue, name in strangers:
         names.setdefault(queue, []).append(name)
     return [
-        (f"{queue}: jobs wait that no runner imports: {_few(found)}", "doctor")
+        (f"{queue}: jobs wait that no runner imports: {_few(found)}", "horus doctor")
         for queue, found in names.items()
     ]
 
@@ -128,7 +124,7 @@ def _few(names: Sequence[str]) -> str:
 def _unread(house: House) -> Found:
     """Find services whose log is full: its reader stands still, and so do their jobs."""
     return [
-        (f"{one.told.host}: {one.told.not_ready}", "doctor")
+        (f"{one.told.host}: {one.told.not_ready}", "horus doctor")
         for one in house.supervisors
         if one.told.unread and one.serving
     ]
@@ -137,7 +133,7 @@ def _unread(house: House) -> Found:
 def _empty(house: House) -> Found:
     """Find services without a living runner: job code is imported for long, or can't be."""
     return [
-        (f"{one.told.host}: {one.lacking}", "crashes" if one.told.imported else CHECK)
+        (f"{one.told.host}: {one.lacking}", next_if_empty(one))
         for one in house.supervisors
         if one.lacking and not one.told.unread
     ]
@@ -146,15 +142,20 @@ def _empty(house: House) -> Found:
 def _refused(house: House) -> Found:
     """Find services that were asked to take new code, and did not."""
     return [
-        (f"{one.told.host}: {refusal(one, house.now_ms)}", "crashes" if by_a_death(one) else CHECK)
+        (f"{one.told.host}: {refusal(one, house.now_ms)}", next_if_refused(one))
         for one in house.supervisors
         if one.told.refused and one.serving
     ]
 
 
-def by_a_death(one: Supervisor) -> bool:
-    """Tell whether a runner's death refuted new code, of which ``--check`` finds nothing."""
-    return bool(one.told.refused and one.told.refused.runner)
+def next_if_empty(one: Supervisor) -> str:
+    """Tell what to type where none of a service's runners lives."""
+    return "horus crashes" if one.told.imported else CHECK
+
+
+def next_if_refused(one: Supervisor) -> str:
+    """Tell what to type where new code was refused; of a death no check tells."""
+    return "horus crashes" if one.told.refused and one.told.refused.runner else CHECK
 
 
 def refusal(one: Supervisor, now_ms: float) -> str:
@@ -168,7 +169,10 @@ def refusal(one: Supervisor, now_ms: float) -> str:
 
 def _stalled(house: House) -> Found:
     return [
-        (f"{queue.queue}: oldest waits {age(queue.oldest_ready_s)}", f"jobs --queue {queue.queue}")
+        (
+            f"{queue.queue}: oldest waits {age(queue.oldest_ready_s)}",
+            f"horus jobs --queue {queue.queue}",
+        )
         for queue in house.queues
         if queue.oldest_ready_s is not None and queue.oldest_ready_s >= STALLED_S
         if not queue.paused
@@ -180,7 +184,7 @@ def _overdue(house: House) -> Found:
     return [
         (
             f"{queue.queue}: a job was due {age(queue.overdue_s)} ago, and no keeper moves it",
-            "doctor",
+            "horus doctor",
         )
         for queue in house.queues
         if queue.overdue_s >= OVERDUE_S and house.alive
@@ -213,7 +217,7 @@ def _crashing(crashes: Sequence[Record]) -> Found:
     rest = f", {len(kinds) - 2} more" if len(kinds) > 2 else ""
     most = ", ".join(kind for kind, _ in kinds.most_common(2))
     text = f"{len(crashes)}{more} crashes/{minutes}m ({most}{rest})"
-    return [(text, f"crashes --since {minutes}m")]
+    return [(text, f"horus crashes --since {minutes}m")]
 
 
 def _silent(house: House) -> Found:
@@ -221,7 +225,7 @@ def _silent(house: House) -> Found:
         (
             f"{one.told.host}: silent; another service takes its jobs over within "
             f"{age(one.lease_s + 5)}",
-            "jobs --state running",
+            "horus jobs --state running",
         )
         for one in house.supervisors
         if one.silent
