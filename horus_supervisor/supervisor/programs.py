@@ -155,15 +155,17 @@ class Programs:
         start, module = children.start_program, self.guard.module
         self.guard.start(self.ways, lambda out: start(module, (folder,), fds, out))
 
-    def say_goodbye(self, since_s: float, *, late: bool) -> None:
-        """All runners are gone: the keeper hands in the rest, everyone leaves, Redis last.
+    def ask_to_leave(self) -> None:
+        """All runners are gone: the keeper is to hand in the rest, and everyone to leave."""
+        self.keeper.tell(messages.Close())
+        for template in self.templates:
+            template.dismiss()
 
-        Called again and again; ``since_s``: seconds since the first time. ``late``: the keeper is.
+    def say_goodbye(self, since_s: float, *, late: bool) -> None:
+        """End a keeper that is ``late``, and Redis last. Called again and again.
+
+        ``since_s``: seconds since all were asked to leave.
         """
-        if not since_s:
-            self.keeper.tell(messages.Close())
-            for template in self.templates:
-                template.dismiss()
         if self.keeper.pid and late:
             children.send_signal(self.keeper.pid, signal.SIGKILL)
         if self.guard.pid and not self.keeper.running:

@@ -302,7 +302,9 @@ class Supervisor:
 
     def _say_goodbye(self, stop: Stop, now: float) -> None:
         """All runners are gone. A keeper that died with something to hand in is replaced first."""
-        stop.begin_goodbye(now)
+        if not stop.goodbye_at:
+            stop.begin_goodbye(now)
+            self._programs.ask_to_leave()
         owing = not stop.closed and (self._was_registered or self._deaths.pending)
         if owing and stop.keepers and not self._programs.keeper.running:
             stop.another_keeper(now)

@@ -21,9 +21,8 @@ class Stop(msgspec.Struct):
     closed: bool = False  # the keeper has handed in all that it could
 
     def begin_goodbye(self, now: float) -> None:
-        """Note that all runners are gone. Safe to repeat."""
-        if not self.goodbye_at:
-            self.goodbye_at, self.keeper_by = now, now + KEEPER_GOODBYE_S
+        """Note that all runners are gone."""
+        self.goodbye_at, self.keeper_by = now, now + KEEPER_GOODBYE_S
 
     def another_keeper(self, now: float) -> None:
         """Note that a keeper follows one that died: after one that hung, the last."""
