@@ -114,7 +114,7 @@ class KeeperBoot(Message, frozen=True):
     namespace: str
     identity: Identity
     lease_s: float
-    state_dir: str
+    spool: str
     facts: dict[str, object]
     leftovers: list[str]
     ticking: bool = True

@@ -36,7 +36,7 @@ def look(config: Config) -> Iterator[Finding]:
     yield from file(config)
     yield from folders(config)
     yield from server(config)
-    yield from leftovers(config.supervisor.state_dir)
+    yield from leftovers(config.supervisor.spool)
     yield from limits(runners)
     yield from cgroup(runners, most_memory(config))
 
@@ -83,9 +83,8 @@ def server(config: Config) -> Iterator[Finding]:
         yield error("embedded Redis", failed.what, "the service can't start it", INSTALL)
 
 
-def leftovers(state_dir: Path) -> Iterator[Finding]:
+def leftovers(spool: Path) -> Iterator[Finding]:
     """Find what a service left for its successor, where none runs to take it."""
-    spool = state_dir / "spool"
     try:
         names = os.listdir(spool)
     except FileNotFoundError:
@@ -98,7 +97,7 @@ def leftovers(state_dir: Path) -> Iterator[Finding]:
     opened = sum(name.endswith(".open") for name in names)
     if not (calls or opened):
         yield ok("spool", "nothing is left to hand in")
-    elif _service_runs(state_dir):
+    elif _service_runs(spool.parent):
         yield ok("spool", "a service runs and looks after it")
     else:
         what = f"{count(calls, 'call')} and {count(opened, 'service')} to close wait in {spool}"

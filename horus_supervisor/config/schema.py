@@ -43,6 +43,11 @@ class SupervisorConfig:
     reload_on_save: bool
     max_payload_bytes: int
 
+    @property
+    def spool(self) -> Path:
+        """Where what can't be told to Redis waits."""
+        return self.state_dir / "spool"
+
 
 @dataclass(frozen=True, slots=True)
 class GroupConfig:

@@ -321,7 +321,7 @@ def main(channel_fd: int, board_fd: int, log_fd: int, *_held: int) -> None:
     boot, *rest = rest
     assert isinstance(boot, KeeperBoot)
 
-    spool = Path(boot.state_dir) / "spool"
+    spool = Path(boot.spool)
     unheard = functools.partial(rites.leave_line, spool, boot.identity.supervisor)
     voice = Voice(log_fd, boot.identity, unheard, console=boot.console)
     keeper = Keeper(Reach(boot, channel, Scoreboard(board_fd), voice.log))

@@ -50,7 +50,7 @@ class Reach:
         """Where Redis knows our supervisor, in words that may be told."""
         name = f"horus:{self.me}:keeper"
         self.wire = Wire(address, timeout_s=CALL_TIMEOUT_S, name=name, check_version=True)
-        self.spool = Path(boot.state_dir) / "spool"
+        self.spool = Path(boot.spool)
         self.registered = False
         self.away = False
         self._told = board.redis_is_away  # by a predecessor: runners and the log know

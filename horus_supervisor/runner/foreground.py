@@ -94,8 +94,8 @@ def serve(
         wire = Wire(address, timeout_s=5.0, name=f"horus:{identity.supervisor}:0.1")
         stack.callback(wire.close)
         wire.connect()  # says why not, better than a keeper could
-        state_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="horus-")))
-        boot = _boot(address, namespace, identity, state_dir, queues, console)
+        spool = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="horus-")))
+        boot = _boot(address, namespace, identity, spool, queues, console)
         keeper = _Keeper(boot, board)
         stack.callback(keeper.close)
         runner = Runner(
@@ -104,7 +104,7 @@ def serve(
             wire,
             _slot(board),
             Voice(2, identity, "work/1", "work", console=console),
-            spool=state_dir / "spool",
+            spool=spool,
             max_payload_bytes=client.max_payload_bytes,
             until_empty=until_empty,
             alone=True,
@@ -239,7 +239,7 @@ def _boot(
     address: Address,
     namespace: str,
     identity: Identity,
-    state_dir: Path,
+    spool: Path,
     queues: Sequence[str],
     console: bool,
 ) -> KeeperBoot:
@@ -259,7 +259,7 @@ def _boot(
         namespace=namespace,
         identity=identity,
         lease_s=LEASE_S,
-        state_dir=str(state_dir),
+        spool=str(spool),
         facts=facts,
         leftovers=[],
         ticking=False,

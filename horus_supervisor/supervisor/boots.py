@@ -43,7 +43,7 @@ def template(config: Config) -> messages.Boot:
         imports=list(supervisor.imports),
         redis_url=config.redis.url,
         namespace=config.redis.namespace,
-        spool=str(supervisor.state_dir / "spool"),
+        spool=str(supervisor.spool),
         max_payload_bytes=supervisor.max_payload_bytes,
         supervisor_pid=os.getpid(),
     )
@@ -58,7 +58,7 @@ def keeper(
         namespace=config.redis.namespace,
         identity=identity,
         lease_s=config.supervisor.lease_s,
-        state_dir=str(config.supervisor.state_dir),
+        spool=str(config.supervisor.spool),
         facts=facts,
         leftovers=leftovers,
     )

@@ -41,9 +41,9 @@ _ROOM = {"traceback": 8 * 1024, "output_tail": 6 * 1024}
 """Bytes of what may be long in a record that Redis keeps."""
 
 
-def left_open(state_dir: Path) -> list[str]:
+def left_open(spool: Path) -> list[str]:
     """List supervisors here that Redis holds open; we have their lock, so they are dead."""
-    paths = (state_dir / "spool").glob("*.open*")  # half-written ones too
+    paths = spool.glob("*.open*")  # half-written ones too
     return sorted({path.name.partition(".")[0] for path in paths})
 
 

@@ -72,7 +72,7 @@ class Supervisor:
         owners = self._crew, self._deaths, self._programs
         self._births = Births(*owners, self._log, self._bury_runner)
         self._credits = Credits()
-        self._leftovers = deaths.left_open(config.supervisor.state_dir)
+        self._leftovers = deaths.left_open(config.supervisor.spool)
         self._lifeline = None if held.folder_fd is None else os.pipe()
         self._registered = self._was_registered = False
         self._standing = Standing(config.supervisor.state_dir, clock)

@@ -32,7 +32,7 @@ def keeper(redis_url: str, namespace: str) -> Iterator[Keeper]:
         namespace=namespace,
         identity=me,
         lease_s=30,
-        state_dir="s",
+        spool="s",
         facts={},
         leftovers=[],
     )

@@ -41,7 +41,7 @@ def keeper(redis_url: str, namespace: str, tmp_path: Path, board: Scoreboard) ->
         namespace=namespace,
         identity=me,
         lease_s=30,
-        state_dir=str(tmp_path),
+        spool=str(tmp_path / "spool"),
         facts={},
         leftovers=[],
     )

@@ -205,13 +205,13 @@ def test_an_embedded_redis_without_a_server_to_start_is_found(
 def test_what_was_left_is_told_unless_a_service_looks_after_it(tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     spool.mkdir()
-    assert troubles(checks_of_machine.leftovers(tmp_path)) == []
+    assert troubles(checks_of_machine.leftovers(spool)) == []
     (spool / "s.0.1.call").touch()
-    assert troubles(checks_of_machine.leftovers(tmp_path)) == [("warning", "spool")]
+    assert troubles(checks_of_machine.leftovers(spool)) == [("warning", "spool")]
     with open(tmp_path / "lock", "w") as lock:
-        assert troubles(checks_of_machine.leftovers(tmp_path)) == [("warning", "spool")]
+        assert troubles(checks_of_machine.leftovers(spool)) == [("warning", "spool")]
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert troubles(checks_of_machine.leftovers(tmp_path)) == []
+        assert troubles(checks_of_machine.leftovers(spool)) == []
 
 
 def test_too_few_open_files_or_processes_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

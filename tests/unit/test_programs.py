@@ -38,7 +38,7 @@ def keeper_boot(facts: dict[str, object]) -> messages.KeeperBoot:
         namespace="n",
         identity=ME,
         lease_s=1,
-        state_dir="s",
+        spool="s",
         facts=facts,
         leftovers=[],
     )
