@@ -16,7 +16,7 @@ from horus_supervisor.supervisor import children
 from horus_supervisor.supervisor.crew import Crew
 from horus_supervisor.supervisor.deaths import Deaths
 from horus_supervisor.supervisor.programs import Programs, Template
-from horus_supervisor.supervisor.seat import Seat
+from horus_supervisor.supervisor.seat import Life, Seat
 
 
 class Births:
@@ -70,14 +70,14 @@ class Births:
         """Note that the template knows of no runner; that one lives is found out all the same."""
         seat = self._crew.find_unborn(message.slot, message.incarnation)
         if seat and seat.life:
-            seat.life.untold, seat.life.asked_at = True, now
+            _leave_untold(seat.life, now)
         return seat
 
     def template_ended(self, template: Template, now: float) -> None:
         """Note that nobody will tell of the runners that were asked of it."""
         for seat in self._crew.unborn():
             if seat.life and seat.life.template is template:
-                seat.life.untold, seat.life.asked_at = True, now
+                _leave_untold(seat.life, now)
 
     def look(self) -> None:
         """Find out about those that nobody tells of."""
@@ -117,3 +117,8 @@ class Births:
         if seat.life:
             self._deaths.unborn(seat, seat.life)
             self._crew.stillborn(seat)
+
+
+def _leave_untold(life: Life, now: float) -> None:
+    """Note that nobody will tell of a life; it has its time anew to be found."""
+    life.untold, life.awaited_since = True, now

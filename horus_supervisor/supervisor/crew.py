@@ -97,7 +97,7 @@ class Crew:
             pid=life.pid,
             born_at=life.born_at,
             served=life.served,
-            asked_at=life.asked_at if life.pid is None else None,
+            awaited_since=life.awaited_since if life.pid is None else None,
             executing=self.board.executing(seat.slot),
             draining=life.draining,
             interrupted_at=life.interrupted_at,
@@ -308,7 +308,7 @@ class Crew:
         """Note a sign of a template's life: it has others to fork first."""
         for seat in self.unborn():
             if seat.life and seat.life.template is template and not seat.life.untold:
-                seat.life.asked_at = now
+                seat.life.awaited_since = now
 
     def unborn(self) -> list[Seat]:
         """Give the seats whose runner was asked for and has not been told of."""

@@ -66,7 +66,7 @@ class SeatSeen(msgspec.Struct, frozen=True):
     pid: int | None = None
     born_at: float = 0.0
     served: bool = False  # it made a claim, or was about to
-    asked_at: float | None = None  # a runner was asked for
+    awaited_since: float | None = None  # a runner was asked for, and has no pid yet
     ready_at: float = 0.0  # not before, by the restart policy
     executing: bool = False
     draining: bool = False
@@ -132,7 +132,7 @@ def in_turn(seen: list[SeatSeen], wanted: Wanted) -> Iterator[str]:
 
 
 def _is_empty(seat: SeatSeen) -> bool:
-    return seat.pid is None and seat.asked_at is None
+    return seat.pid is None and seat.awaited_since is None
 
 
 def _is_held_back(seat: SeatSeen) -> bool:
@@ -161,7 +161,7 @@ def _for_empty(
 def _for_runner(
     seat: SeatSeen, group: GroupConfig | None, wanted: Wanted, now: float
 ) -> Iterator[Action]:
-    if seat.asked_at is not None and now - seat.asked_at > SPAWN_WITHIN_S:
+    if seat.awaited_since is not None and now - seat.awaited_since > SPAWN_WITHIN_S:
         yield Action(Do.KILL, seat.runner, Cause.STUCK)
         return
     if _is_late(seat, wanted, now):

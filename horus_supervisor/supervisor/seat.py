@@ -23,7 +23,7 @@ class Life:
     code: str  # the text of its job modules; a template that follows may have another
     incarnation: int
     group: GroupConfig
-    asked_at: float
+    awaited_since: float  # the request, or the last sign that it may yet come
     asked_ns: int
     lines: LinePipe
     output: OutputPipe
@@ -31,7 +31,7 @@ class Life:
     pid: int | None = None
     born_at: float = 0.0  # it was first seen then
     served: bool = False  # it was seen to make a claim, or about to
-    untold: bool = False  # the template ended before it told the pid
+    untold: bool = False  # no template will tell the pid: one ended, or knows of no such runner
     draining: bool = False
     interrupted_at: float | None = None
     overdue_seq: int = 0

@@ -269,7 +269,7 @@ def test_one_that_was_asked_to_leave_before_it_was_told_of_is_woken(
 def test_a_template_that_works_through_others_is_not_silent(house: House) -> None:
     house.crew.template_answered(house.template, 30.0)
     [seen] = house.crew.seen(30.0)
-    assert seen.asked_at == 30.0
+    assert seen.awaited_since == 30.0
 
 
 def test_a_runner_is_of_the_code_that_it_was_forked_with(house: House, runner: int) -> None:

@@ -67,7 +67,7 @@ def test_no_runner_is_asked_for_before_template_and_keeper_are_ready() -> None:
 
 
 def test_a_runner_that_was_asked_for_is_not_asked_for_again() -> None:
-    assert done(seat(asked_at=49.0), RUN) == []
+    assert done(seat(awaited_since=49.0), RUN) == []
 
 
 @pytest.mark.parametrize("wanted", [Wanted({}), Wanted({"q/2": GROUP}), STOP])
@@ -107,7 +107,7 @@ def test_only_what_changed_is_touched() -> None:
 
 
 def test_a_runner_that_the_template_never_told_of_is_given_up() -> None:
-    unborn = seat(asked_at=10.0)
+    unborn = seat(awaited_since=10.0)
     assert done(unborn, RUN, now=10.0 + SPAWN_WITHIN_S) == []
     actions = plan([unborn], RUN, 10.1 + SPAWN_WITHIN_S)
     assert actions == [Action(Do.KILL, "q/1", Cause.STUCK)]
@@ -139,7 +139,7 @@ def test_a_stop_that_is_urgent_at_once_drains_and_interrupts() -> None:
 
 
 def test_a_runner_that_is_not_born_yet_is_stopped_too() -> None:
-    assert done(seat(asked_at=99.0), STOP, now=100.0) == [Do.DRAIN, Do.INTERRUPT]
+    assert done(seat(awaited_since=99.0), STOP, now=100.0) == [Do.DRAIN, Do.INTERRUPT]
 
 
 def test_an_interruption_goes_before_a_timeout() -> None:
@@ -225,7 +225,7 @@ def test_each_group_has_its_own_turn() -> None:
     "first",
     [
         runner(1, 1, generation=2, draining=True),
-        empty(1, 2, code=2, asked_at=49.0),
+        empty(1, 2, code=2, awaited_since=49.0),
         runner(1, 2, served=False, born_at=49.0),
         runner(1, 2, draining=True),
         runner(1, 2, killed=True),
