@@ -40,7 +40,7 @@ end
 -- writes
 local done = 'dead'
 if what == 'held' then
-  local name = string.match(job, '^%d* %d* %d* %d* %d* %d+ %d* %d* %d+ %S+ (%S+)')
+  local name = string.match(job, HEAD .. '%S+ (%S+)')
   if call('HEXISTS', ns .. 'held', name) == 1 then
     repack(id, job, n)
     park(id, queue, name)

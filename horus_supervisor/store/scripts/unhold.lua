@@ -18,7 +18,7 @@ for _ = 1, ARGV[3] do
   local id = call('LPOP', parked)
   if not id then break end
   local job = call('HGET', ns .. 'jobs', id) or ''
-  local queue = string.match(job, '^%d* %d* %d* %d* %d* %d+ %d* %d* %d+ (%S+)')
+  local queue = string.match(job, HEAD .. '(%S+)')
   local since = queue and call('ZSCORE', ns .. 'scheduled:' .. queue, id)
   if since and tonumber(since) == tonumber(NEVER) then -- else an operator has moved it since
     call('ZREM', ns .. 'scheduled:' .. queue, id)

@@ -1,7 +1,10 @@
--- base: names and time. Every key begins with KEYS[1], the namespace in braces: one hash tag,
+-- base: names, time, and how a job begins. Every key begins with KEYS[1], the namespace in braces: one hash tag,
 -- so that a Redis Cluster keeps a namespace on one shard and each script stays atomic.
 local ns = KEYS[1]
 local call = redis.call
+
+-- HEAD: a packed job (see `move`) up to its queue and name, as a pattern
+local HEAD = '^%d* %d* %d* %d* %d* %d+ %d* %d* %d+ '
 
 -- now_ms: as a number, and as digits, which are had for less than by `whole`
 local function now_ms()

@@ -36,7 +36,7 @@ local function settle(own, executing, death, record, now)
     return flight
   end
   flight.id, flight.queue, flight.attempt, flight.started = id, queue, attempt, started
-  flight.name = string.match(job, '^%d* %d* %d* %d* %d* %d+ %d* %d* %d+ %S+ (%S+)')
+  flight.name = string.match(job, HEAD .. '%S+ (%S+)')
   if string.match(job, '^[^\n]* !%S*\n') then flight.payload = string.match(job, '^[^\n]*\n(.*)$') end
   if #job < 8192 then flight.args = string.match(job, '^[^\n]*\n(.*)$') end -- longer ones lie with the job
   if death == 'interrupted' and n.max_attempts > 1 then

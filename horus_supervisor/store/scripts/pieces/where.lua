@@ -10,7 +10,7 @@ end
 local function where(id)
   local job = call('HGET', ns .. 'jobs', id)
   if job then
-    local queue = string.match(job, '^%d* %d* %d* %d* %d* %d+ %d* %d* %d+ (%S+)') or '?'
+    local queue = string.match(job, HEAD .. '(%S+)') or '?'
     local since = call('ZSCORE', ns .. 'scheduled:' .. queue, id)
     if since then return 'scheduled', job, since, '', queue end
     since = call('ZSCORE', ns .. 'dead:' .. queue, id)
