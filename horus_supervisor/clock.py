@@ -30,7 +30,8 @@ class SystemClock:
         return time.time()
 
 
-_LAST = 253_402_300_799.0
+YEAR_10000_S = 253_402_300_800
+"""When it begins: years have four digits here. ``enqueue.lua`` has it too."""
 
 
 def rfc3339(seconds: float) -> str:
@@ -38,5 +39,5 @@ def rfc3339(seconds: float) -> str:
 
     What lies outside the years 1970 to 9999 becomes the nearer end: job code may have made it up.
     """
-    seconds = min(max(seconds, 0.0), _LAST)
+    seconds = min(max(seconds, 0.0), YEAR_10000_S - 1.0)
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")[:26] + "Z"

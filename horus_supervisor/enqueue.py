@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from msgspec.structs import replace
 
+from horus_supervisor.clock import YEAR_10000_S
 from horus_supervisor.errors import JobDefinitionError, PayloadError
 from horus_supervisor.ids import (
     QUEUE_NAMES,
@@ -40,7 +41,6 @@ from horus_supervisor.store.operation import Operation
 MAX_TAGS = 16
 """Most tags of one job."""
 
-_YEAR_10000_MS = 253_402_300_800_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -280,7 +280,7 @@ def _due_ms(name: str, at: object) -> int:
     if not isinstance(at, datetime) or at.utcoffset() is None:
         raise PayloadError(f"{name}={at!r}: a datetime with a zone{_zone(at)}")
     ms = -((_EPOCH - at) // timedelta(milliseconds=1))
-    if ms >= _YEAR_10000_MS:  # by UTC, which is what a record's time is told in
+    if ms >= YEAR_10000_S * 1000:  # by UTC, which is what a record's time is told in
         raise PayloadError(f"{name}={at!r}: a time before the year 10000 of UTC")
     return max(1, ms)  # 0 would mean none, and all the past is due
 
