@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from horus_supervisor.cli.typed import SERVICE
+from horus_supervisor.cli.typed import SERVICE, here
 
 if TYPE_CHECKING:
     from horus_supervisor.address import Address
@@ -32,8 +31,7 @@ class Place:
 
     def typed(self, text: str) -> str:
         """Give ``horus VERB`` or ``horus-supervisor -c FILE`` as it is typed here."""
-        text = re.sub(r"(?<![\w/.-])horus (?=[a-z])", lambda _: f"{self.again} ", text)
-        return text.replace(SERVICE, self.start)
+        return here(text, self.again, self.start)
 
     @property
     def max_payload_bytes(self) -> int:

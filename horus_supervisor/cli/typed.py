@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from horus_supervisor.cli.asked import Asked
@@ -9,6 +10,12 @@ from horus_supervisor.cli.asked import Asked
 SERVICE = "horus-supervisor -c FILE"
 CHECK = f"{SERVICE} --check"
 RELOAD = "systemctl reload horus, or kill -HUP the pid of horus-supervisor"
+
+
+def here(text: str, again: str, start: str) -> str:
+    """Put ``again`` for ``horus`` before a verb, and ``start`` for the service, in a text."""
+    text = re.sub(r"(?<![\w/.-])horus (?=[a-z])", lambda _: f"{again} ", text)
+    return text.replace(SERVICE, start)
 
 
 def again(asked: Asked) -> str:
