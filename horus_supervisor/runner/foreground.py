@@ -90,7 +90,7 @@ def serve(
     address, namespace = client.connection.address, client.namespace
     identity, console = _identity(log), _for_people(log)
     with contextlib.ExitStack() as stack:
-        board = stack.enter_context(_board())
+        board = stack.enter_context(own_board())
         wire = Wire(address, timeout_s=5.0, name=f"horus:{identity.supervisor}:0.1")
         stack.callback(wire.close)
         wire.connect()  # says why not, better than a keeper could
@@ -102,7 +102,7 @@ def serve(
             spec(identity, queues, limits),
             namespace,
             wire,
-            _slot(board),
+            own_slot(board),
             Voice(2, identity, "work/1", "work", console=console),
             spool=spool,
             max_payload_bytes=client.max_payload_bytes,
@@ -130,7 +130,8 @@ def _for_people(log: LogConfig | None) -> bool:
 
 
 @contextlib.contextmanager
-def _board() -> Iterator[Scoreboard]:
+def own_board() -> Iterator[Scoreboard]:
+    """Make a scoreboard for one runner of this process, whose first life is to begin."""
     board = Scoreboard(linux.memory_file("horus-scoreboard"))
     try:
         board.clear(0, 1)
@@ -140,7 +141,8 @@ def _board() -> Iterator[Scoreboard]:
         os.close(board.fd)
 
 
-def _slot(board: Scoreboard) -> SlotWriter:
+def own_slot(board: Scoreboard) -> SlotWriter:
+    """Give the row of that runner, which lives."""
     slot = SlotWriter(board, 0)
     slot.born(os.getpid())
     return slot

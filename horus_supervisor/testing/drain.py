@@ -21,7 +21,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from horus_supervisor import linux
 from horus_supervisor.client import Client
 from horus_supervisor.errors import HorusError, PayloadError
 from horus_supervisor.events import Event
@@ -30,10 +29,10 @@ from horus_supervisor.job.codec import decode
 from horus_supervisor.job.definition import Job, find
 from horus_supervisor.lifecycle import Death, JobState
 from horus_supervisor.messages import Identity
-from horus_supervisor.runner.foreground import spec
+from horus_supervisor.runner.foreground import own_board, own_slot, spec
 from horus_supervisor.runner.main import Runner
 from horus_supervisor.runner.voice import Voice
-from horus_supervisor.scoreboard import Control, Scoreboard, SlotWriter
+from horus_supervisor.scoreboard import Control, Scoreboard
 from horus_supervisor.store import operations
 from horus_supervisor.store.operation import Operation
 from horus_supervisor.store.rows import Packed, Turned
@@ -167,30 +166,22 @@ def _registered(client: Client, wire: Wire) -> Iterator[str]:
 
 
 def _run(identity: Identity, client: Client, queues: Sequence[str], wire: Wire, ear: Voice) -> None:
-    board = Scoreboard(linux.memory_file("horus-test"))
-    try:
-        board.clear(0, 1)
-        slot = SlotWriter(board, 0)
-        slot.born(os.getpid())
-        with _signals_kept() as left_s:
-            usual = spec(identity, queues, None)
-            group = replace(usual.group, max_jobs=MOST // 10, job_timeout_s=left_s or None)
-            runner = Runner(
-                msgspec.structs.replace(usual, group=group),
-                client.namespace,
-                wire,
-                slot,
-                ear,
-                spool=Path(os.devnull),
-                max_payload_bytes=client.max_payload_bytes,
-                until_empty=True,
-                alone=True,
-                own_timer=_in_main_thread(),
-            )
-            _run_to_the_end(runner, board)
-        board.close()
-    finally:
-        os.close(board.fd)
+    with own_board() as board, _signals_kept() as left_s:
+        usual = spec(identity, queues, None)
+        group = replace(usual.group, max_jobs=MOST // 10, job_timeout_s=left_s or None)
+        runner = Runner(
+            msgspec.structs.replace(usual, group=group),
+            client.namespace,
+            wire,
+            own_slot(board),
+            ear,
+            spool=Path(os.devnull),
+            max_payload_bytes=client.max_payload_bytes,
+            until_empty=True,
+            alone=True,
+            own_timer=_in_main_thread(),
+        )
+        _run_to_the_end(runner, board)
 
 
 def _run_to_the_end(runner: Runner, board: Scoreboard) -> None:
