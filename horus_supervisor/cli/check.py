@@ -16,6 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from horus_supervisor.cli import output
 from horus_supervisor.cli.check_imports import Ask, Broken, Done, JobClass, Sample, try_imports
 from horus_supervisor.cli.check_waiting import Waiting, look
@@ -91,19 +93,9 @@ def check(file: Path) -> Found:
     )
     if broken:
         raise ConfigError(_in_order(_mistakes(file, supervisor.imports, broken)))
-    classes = [
-        {
-            "job": one.job,
-            "module": one.module,
-            "queue": one.queue,
-            "timeout_s": one.timeout_s,
-            "max_attempts": one.max_attempts,
-        }
-        for one in done.classes
-    ]
     return {
         **would_run(config),
-        "jobs": classes,
+        "jobs": [msgspec.structs.asdict(one) for one in done.classes],
         "waiting": {
             "error": why,
             "queues": _judge(waiting, {ON_CRASH, *(c.job for c in done.classes)}, done.refused),

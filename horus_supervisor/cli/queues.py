@@ -33,8 +33,8 @@ def pause(asked: Asked, queue: str) -> None:
         _see(store, queue)
         word = store.run(operations.pause(store.namespace, queue))
         was = " already" * (word == "paused")
-        again = f"{store.place.again} resume {queue}"
-        _tell(asked, queue, f"{queue} is paused{was}\nNext: {again}")
+        next_ = f"{store.place.again} resume {queue}"
+        _tell(asked, queue, f"{queue} is paused{was}\nNext: {next_}")
 
 
 @click.command(epilog="Examples: horus resume emails; horus resume --job shop.jobs.Render")

@@ -9,14 +9,13 @@ import click
 
 from horus_supervisor import stacks
 from horus_supervisor.cli import completing, ids, output
-from horus_supervisor.cli.acts import WHY
+from horus_supervisor.cli.acts import DISCARD, RETRY, WHY
 from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.errors import Exit, Failure, usage
 from horus_supervisor.cli.place import Place
 from horus_supervisor.cli.times import age
 from horus_supervisor.cli.wiring import Store, open_store
 from horus_supervisor.lifecycle import JobState
-from horus_supervisor.store import operations
 
 if TYPE_CHECKING:
     from horus_supervisor.job.definition import Job
@@ -62,9 +61,8 @@ def _runnable(store: Store, found: Found) -> str:
     """Give the job's name; fails for one that a runner may take, or that is no more."""
     if found.state is JobState.DEAD and found.job:
         return found.job.name
-    again = store.place.again
     why = WHY.get(found.state, f"is {found.state}: its time will come")
-    hint = f"{again} show {found.job_id}"
+    hint = f"{store.place.again} show {found.job_id}"
     raise Failure(f"{found.job_id} {why}; only a dead job is run alone", Exit.FAILED, hint)
 
 
@@ -130,9 +128,8 @@ def _offer(store: Store, found: Found) -> None:
     if answer == "leave":
         return
     fence = found.job.fence if found.job else None
-    again = answer.startswith("r")
-    act = operations.retry if again else operations.discard
-    word = store.run(act(store.namespace, found.job_id, fence))
+    act = RETRY if answer.startswith("r") else DISCARD
+    word = store.run(act.call(store.namespace, found.job_id, fence))
     if word != "ok":
         raise Failure(f"{found.job_id} {WHY.get(word, word)}", Exit.FAILED)
-    output.say("retried" if again else "discarded")
+    output.say(act.past)
