@@ -32,8 +32,8 @@ def pages(
     last = ""
     for read in range(0, most, PAGE):
         limit = min(PAGE, most - read)
-        call = operations.crashes_after(store.namespace, limit, since_ms, last)
-        last, page = store.run(call)
+        call = operations.crashes(store.namespace, limit, since_ms, last)
+        page, last = store.run(call)
         yield page
         if len(page) < limit:
             return

@@ -20,7 +20,6 @@ from horus_supervisor.store.rows import (
     Listed,
     Slot,
     Turn,
-    read_crash_page,
     read_crashes,
     read_found,
     read_joined,
@@ -334,19 +333,14 @@ def overview(namespace: str) -> Operation[Overview]:
 
 
 def crashes(
-    namespace: str, limit: int, since_ms: int | None = None
-) -> Operation[list[dict[str, Any]]]:
-    """List crash records as the interface's fields, newest first."""
-    args = (limit, "" if since_ms is None else since_ms)
-    return _call("crashes", namespace, args, read_crashes)
+    namespace: str, limit: int, since_ms: int | None = None, after: str = ""
+) -> Operation[tuple[list[dict[str, Any]], str]]:
+    """List crash records as the interface's fields, newest first, and name the last one's entry.
 
-
-def crashes_after(
-    namespace: str, limit: int, since_ms: int | None, after: str
-) -> Operation[tuple[str, list[dict[str, Any]]]]:
-    """List the crash records that come after an entry, "" from the newest on, and tell the last."""
+    ``after``: those that come after that entry; "" from the newest on.
+    """
     args = (limit, "" if since_ms is None else since_ms, after)
-    return _call("crashes", namespace, args, read_crash_page)
+    return _call("crashes", namespace, args, read_crashes)
 
 
 def resolve(namespace: str, beginning: str) -> Operation[tuple[list[str], list[str]]]:

@@ -313,14 +313,13 @@ def _nameless(packed: bytes, queue: str | None) -> Packed:
     return Packed(attempts, crashes, losses, fence, 0, 1, 0, 0, 0, *named)
 
 
-def read_crashes(reply: Reply) -> list[dict[str, Any]]:
-    """Read crash records: the supervisor's facts, corrected by what Redis knew of the job."""
-    return [_read_crash(text(at), dict(zip(v[::2], v[1::2], strict=True))) for at, v in reply]
+def read_crashes(reply: Reply) -> tuple[list[dict[str, Any]], str]:
+    """Read crash records, and which entry was the last.
 
-
-def read_crash_page(reply: Reply) -> tuple[str, list[dict[str, Any]]]:
-    """Read crash records, and which entry was the last."""
-    return text(reply[-1][0]) if reply else "", read_crashes(reply)
+    They are the supervisor's facts, corrected by what Redis knew of the job.
+    """
+    records = [_read_crash(text(at), dict(zip(v[::2], v[1::2], strict=True))) for at, v in reply]
+    return records, text(reply[-1][0]) if reply else ""
 
 
 def _read_crash(at: str, pairs: dict[bytes, bytes]) -> dict[str, Any]:

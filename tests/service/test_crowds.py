@@ -81,7 +81,7 @@ def test_deaths_at_every_point_before_the_first_claim_cost_no_seat(
     crashed = service.events("runner.crashed")
     assert dying.RUNNERS <= len(crashed) <= dying.RUNNERS + dying.MIDDLES
     assert Counter(line["job_id"] for line in crashed if "job_id" in line) == {}
-    records = client.connection.run(operations.crashes(client.namespace, 100))
+    records = client.connection.run(operations.crashes(client.namespace, 100))[0]
     assert len(records) == len(crashed) == len(service.events("job.crashed"))
     assert not list((service.folder / "state" / "spool").iterdir())
 

@@ -41,7 +41,7 @@ IMPORTS = f'{jobs.__name__}", "{limitjobs.__name__}'
 
 def records(client: Client, job_id: str | None = None) -> list[dict[str, Any]]:
     """All crash records, or those of one job, newest first."""
-    found = client.connection.run(operations.crashes(client.namespace, 100))
+    found = client.connection.run(operations.crashes(client.namespace, 100))[0]
     return [record for record in found if job_id in (None, record["job_id"])]
 
 
@@ -262,7 +262,7 @@ def test_a_death_is_recorded_once_whoever_else_is_gone_at_that_moment(
     with Client(own_redis.url, namespace=namespace) as client:
         who = ("redis", "keeper", "redis and keeper", "supervisor")
         died = [die_while(outage, own_redis, client, gone) for gone in who]
-        found = client.connection.run(operations.crashes(namespace, 10))
+        found = client.connection.run(operations.crashes(namespace, 10))[0]
     assert [(r["crash_id"], r["signal"], bool(r["job_id"])) for r in reversed(found)] == [
         (crash_id, "SIGKILL", True) for crash_id in died
     ]
@@ -309,5 +309,5 @@ def test_a_death_that_waited_for_redis_over_a_restart_is_told_in_the_end(
         outage.start()
         told = outage.wait_for("job.crashed", crash_id=died["crash_id"])
         assert (told["job_id"], told["disposition"]) == (job.id, "requeued")
-        [record] = client.connection.run(operations.crashes(namespace, 10))
+        [record] = client.connection.run(operations.crashes(namespace, 10))[0]
         assert (record["crash_id"], record["signal"]) == (died["crash_id"], "SIGKILL")

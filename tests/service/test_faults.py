@@ -254,7 +254,7 @@ def test_a_kill_for_memory_in_a_small_cgroup_is_told_as_oom(
 
 
 def all_records(client: Client) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = client.connection.run(operations.crashes(client.namespace, 100))
+    found, _ = client.connection.run(operations.crashes(client.namespace, 100))
     return found
 
 

@@ -116,7 +116,7 @@ def test_a_class_hears_of_each_of_its_crashes_in_a_healthy_runner(
     wait_until(
         lambda: len(jobs.marks(borrowed.path("heard"))) == 2, "both", on_failure=borrowed.tail
     )
-    records = borrower.connection.run(operations.crashes(borrower.namespace, 10))
+    records = borrower.connection.run(operations.crashes(borrower.namespace, 10))[0]
     newest, oldest = [record for record in records if record["job_id"] == job.id]
     assert jobs.marks(borrowed.path("heard")) == [
         f"{oldest['crash_id']} {job.id} 1 SIGKILL requeued",

@@ -59,7 +59,7 @@ def test_the_stack_of_a_child_that_dies_is_output_and_not_its_runners(
 ) -> None:
     job = borrower.enqueue(untidy.ChildDies(), max_attempts=1)
     borrowed.wait_for("job.crashed", job_id=job.id)
-    records = borrower.connection.run(operations.crashes(borrower.namespace, 10))
+    records = borrower.connection.run(operations.crashes(borrower.namespace, 10))[0]
     [record] = [record for record in records if record["job_id"] == job.id]
     assert not record["traceback"]
     assert any("untidy.py" in line for line in record["output_tail"])

@@ -272,7 +272,7 @@ def test_a_job_that_closes_our_descriptors_ends_as_it_ended_and_hurts_no_other(
     assert [p.name for p in borrowed.folder.glob("ran.*") if p.stat().st_size] == []
     assert "closed descriptors" in borrowed.wait_for("output", job_id=job.id)["text"]
     assert borrowed.events("runner.crashed") == []
-    told = borrower.connection.run(operations.crashes(borrower.namespace, 10))
+    told = borrower.connection.run(operations.crashes(borrower.namespace, 10))[0]
     assert job.id not in [record["job_id"] for record in told]
 
 

@@ -46,7 +46,7 @@ def test_a_death_after_a_job_that_changed_faulthandler_leaves_its_stack(
     borrower.enqueue(untidy.Untidy(what, borrowed.path("ran")))
     job = borrower.enqueue(testjobs.Die("segfault", borrowed.path("died")), max_attempts=1)
     borrowed.wait_for("job.crashed", job_id=job.id)
-    records = borrower.connection.run(operations.crashes(borrower.namespace, 10))
+    records = borrower.connection.run(operations.crashes(borrower.namespace, 10))[0]
     [record] = [record for record in records if record["job_id"] == job.id]
     assert "testjobs.py" in record["traceback"]
 

@@ -52,7 +52,7 @@ SOON = {
 
 
 def record_of(client: Client, crash_id: str) -> dict[str, Any]:
-    found = client.connection.run(operations.crashes(client.namespace, 100))
+    found = client.connection.run(operations.crashes(client.namespace, 100))[0]
     [record] = [record for record in found if record["crash_id"] == crash_id]
     return record
 

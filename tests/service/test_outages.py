@@ -31,7 +31,7 @@ def test_a_killed_supervisor_leaves_no_runner_and_its_successor_finishes_off_wha
     wait_until(lambda: not any(alive(pid) for pid in pids), "no runner is left", within_s=1)
     service.start()
     wait_until(lambda: job.status() == "succeeded", "second run", on_failure=service.tail)
-    [record] = client.connection.run(operations.crashes(client.namespace, 10))
+    [record] = client.connection.run(operations.crashes(client.namespace, 10))[0]
     assert (record["cause"], record["job_id"]) == ("supervisor_lost", job.id)
     assert record["disposition"] == "requeued"
 
@@ -88,7 +88,7 @@ def test_supervisor_and_keeper_killed_together_lose_nothing(
     service.kill()
     service.start()
     wait_until(lambda: job.status() == "succeeded", "second run", on_failure=service.tail)
-    [record] = client.connection.run(operations.crashes(client.namespace, 10))
+    [record] = client.connection.run(operations.crashes(client.namespace, 10))[0]
     assert (record["cause"], record["job"]) == ("supervisor_lost", jobs.HangOnce.__horus__.name)
 
 

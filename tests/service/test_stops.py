@@ -62,7 +62,7 @@ def test_a_death_is_handed_in_though_the_keeper_was_down_when_the_stop_came(
     os.kill(runner, signal.SIGKILL)
     service.wait_for("runner.crashed")
     assert service.stop() == 0
-    [record] = client.connection.run(operations.crashes(client.namespace, 10))
+    [record] = client.connection.run(operations.crashes(client.namespace, 10))[0]
     assert (record["cause"], record["signal"], record["job_id"]) == ("signal", "SIGKILL", job.id)
     assert job.status() == "ready"
     assert service.spool() == []
@@ -79,7 +79,7 @@ def test_what_a_hung_keeper_owes_is_handed_in_by_another(service: Service, clien
     os.kill(runner, signal.SIGKILL)
     service.wait_for("runner.crashed")
     assert service.stop() == 0
-    assert len(client.connection.run(operations.crashes(client.namespace, 10))) == 1
+    assert len(client.connection.run(operations.crashes(client.namespace, 10))[0]) == 1
     assert job.status() == "ready"
     assert service.spool() == []
 

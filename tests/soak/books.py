@@ -140,7 +140,7 @@ class Books:
 
     def records(self) -> list[dict[str, Any]]:
         """All crash records that are kept, newest first."""
-        return self._client.connection.run(operations.crashes(self._namespace, MOST))
+        return self._client.connection.run(operations.crashes(self._namespace, MOST))[0]
 
     # --- adding up -----------------------------------------------------------------------------
 

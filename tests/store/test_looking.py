@@ -171,10 +171,10 @@ def test_an_overview_of_nothing_is_empty(store: Store) -> None:
 def test_crash_records_come_newest_first_within_limit_and_age(store: Store) -> None:
     for number in range(3):
         store.run(store.crash(store.member(number), 0, record=b'{"cause":"exit"}'))
-    records = store.without_effect(operations.crashes(store.namespace, 2))
+    records, _ = store.without_effect(operations.crashes(store.namespace, 2))
     assert len(records) == 2
     assert records == store.records()[:2]
-    assert len(store.run(operations.crashes(store.namespace, 9, 60_000))) == 3
+    assert len(store.run(operations.crashes(store.namespace, 9, 60_000))[0]) == 3
 
 
 def test_crash_records_and_their_ids_are_read_piece_by_piece(store: Store) -> None:
@@ -186,7 +186,7 @@ def test_crash_records_and_their_ids_are_read_piece_by_piece(store: Store) -> No
     whole = [record["crash_id"] for record in store.records()]
     read, last = [], ""
     for size in (100, 100, 5, 0):
-        last, page = store.run(operations.crashes_after(store.namespace, 100, None, last))
+        page, last = store.run(operations.crashes(store.namespace, 100, None, last))
         assert len(page) == size
         read += [record["crash_id"] for record in page]
     assert read == whole
@@ -201,10 +201,10 @@ def test_crash_records_and_their_ids_are_read_piece_by_piece(store: Store) -> No
 def test_what_is_no_crash_record_hides_none_of_the_others(store: Store) -> None:
     key = f"{store.prefix}crashes"
     store.run(store.crash(store.member(), 0, record=b'{"cause":"exit"}'))
-    [whole] = store.run(operations.crashes(store.namespace, 9))
+    [whole] = store.run(operations.crashes(store.namespace, 9))[0]
     stored = dict(store.raw.xrange(key)[0][1])
     at = [store.raw.xadd(key, broken) for broken in ({"a": "b"}, {**stored, b"record": b"{"})]
-    *broken, last = store.without_effect(operations.crashes(store.namespace, 9))
+    (*broken, last), _ = store.without_effect(operations.crashes(store.namespace, 9))
     assert last == whole
     assert [one["crash_id"] for one in broken] == [one.decode() for one in reversed(at)]
     assert all("can't be read" in one["note"] for one in broken)

@@ -175,7 +175,7 @@ class Store:
 
     def records(self) -> list[dict[str, Any]]:
         """List the crash records, newest first."""
-        return self.run(operations.crashes(self.namespace, 1000))
+        return self.run(operations.crashes(self.namespace, 1000))[0]
 
     def make_due(self, job_id: str, queue: str = QUEUE) -> None:
         """Let a scheduled job's time come."""

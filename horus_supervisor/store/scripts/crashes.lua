@@ -7,5 +7,5 @@
 local oldest = '-'
 if ARGV[2] ~= '' then oldest = whole(now_ms() - ARGV[2]) end
 local newest = '+'
-if (ARGV[3] or '') ~= '' then newest = '(' .. ARGV[3] end
+if ARGV[3] ~= '' then newest = '(' .. ARGV[3] end
 return call('XREVRANGE', ns .. 'crashes', newest, oldest, 'COUNT', ARGV[1])
