@@ -113,8 +113,8 @@ def list_jobs(
     """List jobs of all queues or one, ``limit`` at most, and tell how many there are.
 
     Ready ones: the next to run of each queue first; running: the longest; dead: the newest. With a
-    ``tag`` the first 10,000 of each queue are looked through, and it tells how many were found
-    before it had enough.
+    ``tag`` so many of each queue are looked through (``SEARCHED``), and it tells how many were
+    found before it had enough.
     """
     overview = store.run(operations.overview(store.namespace))
     calls, replies, total = [], [], 0

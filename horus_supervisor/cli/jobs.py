@@ -29,9 +29,6 @@ from horus_supervisor.store.rows import Listed
 
 LIMIT = 50
 
-SEARCHED = 10_000
-"""So many jobs of each queue and state are looked through for a tag: ``list.lua``."""
-
 ENDED = (JobState.SUCCEEDED, JobState.DISCARDED)
 STATES = (*LISTED, *ENDED)
 
@@ -80,7 +77,8 @@ def jobs(asked: Asked, queue: str | None, tag: str | None, state: str | None, li
             found, total = list_jobs(store, states, queue, limit, tag or "")
         unknown = "" if found or asked.json else _unknown(store, queue)
         if tag and not asked.json and _more_than_searched(store, states, queue):
-            output.note(f"only the first {SEARCHED:,} of each queue and state were looked through")
+            searched = f"the first {operations.SEARCHED:,} of each queue and state"
+            output.note(f"only {searched} were looked through")
     if asked.json:
         output.print_json(jobs=[job_row(item) for item in found])
     elif found:
@@ -117,7 +115,7 @@ def _more_than_searched(store: Store, states: Iterable[JobState], queue: str | N
     overview = store.run(operations.overview(store.namespace))
     counts = [count_by_queue(overview, state) for state in states if state in LISTED]
     return any(
-        number > SEARCHED
+        number > operations.SEARCHED
         for of_state in counts
         for name, number in of_state.items()
         if queue in (None, name)

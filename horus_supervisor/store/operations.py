@@ -33,6 +33,9 @@ Args = tuple[str | bytes | int, ...]
 OF_RUNNERS = ("join", "claim", "finish", "fail", "release")
 """The scripts that runners call."""
 
+SEARCHED = 10_000
+"""Jobs of each queue and state that are looked through for a tag."""
+
 SEQ = 2
 """Where a runner's calls have the number that rises from call to call."""
 
@@ -319,11 +322,11 @@ def list_jobs(
 ) -> Operation[list[Listed]]:
     """List jobs that are ready, scheduled, running or dead; the newest dead first.
 
-    With a ``tag`` the first 10,000 of each queue are looked through for it; with ``heads`` all
+    With a ``tag`` the first ``SEARCHED`` of each queue are looked through; with ``heads`` all
     payloads are empty: who only looks fetches no megabytes. ``past`` so many the list begins, but
     for what runs: a long one is for several calls, as Redis serves nobody during one.
     """
-    args = (state, queue or "", limit, tag, int(heads), past)
+    args = (state, queue or "", limit, tag, int(heads), past, SEARCHED)
     return _call("list", namespace, args, lambda reply: read_listed(state, queue, reply))
 
 

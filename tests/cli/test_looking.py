@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from horus_supervisor import ids
-from horus_supervisor.cli import jobs as verb
 from horus_supervisor.cli.crash_rows import FIELDS
 from horus_supervisor.cli.job_rows import short_kind
 from horus_supervisor.cli.output import Column, table, wrap
 from horus_supervisor.cli.show import HISTORY
 from horus_supervisor.lifecycle import Death
+from horus_supervisor.store import operations
 from tests.support.horus import RECORD, Horus, Scene
 from tests.support.redis_server import RedisServer
 from tests.support.store import HOUR_MS
@@ -129,7 +129,7 @@ def test_jobs_are_found_by_their_tag(
     assert [row["job_id"] for row in horus.json("jobs", "--tag", "tenant:70")["jobs"]] == ["c"]
     assert "1 of 2 or more" in horus("jobs", "--tag", "mail", "--limit", "1").stdout
     assert horus("jobs", "--tag", "nix").stdout == "no such jobs\n"
-    monkeypatch.setattr(verb, "SEARCHED", 1)
+    monkeypatch.setattr(operations, "SEARCHED", 1)
     assert horus("jobs", "--tag", "nix").stdout == "no such jobs\n"
     scene.add("d", "e")
     seen = "horus: only the first 1 of each queue and state were looked through\n"

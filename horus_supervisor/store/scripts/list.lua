@@ -2,15 +2,13 @@
 -- list: jobs of one state, the oldest claim on attention first: the next to run, the newest dead.
 -- KEYS  1 namespace
 -- ARGV  1 state: ready scheduled running dead 2 queue, or '' for all 3 at most so many
---       4 a tag, or '': of 10,000 jobs a queue, those that have it 5 1: records without their payload
---       6 of each queue, so many are passed over; of what runs, none
+--       4 a tag, or '': of the first ARGV 7 jobs a queue, those that have it
+--       5 1: records without their payload 6 of each queue, so many are passed over; of what runs, none
 -- REPLY four for each: id, packed, due or dead since ms or '', "slot own" where it runs or ''
 -- include: base
-local state, limit = ARGV[1], ARGV[3] + 0
+local state, limit, tag, past = ARGV[1], ARGV[3] + 0, ARGV[4], ARGV[6] + 0
 local reply = {}
-local tag = ARGV[4] or ''
-local most = tag == '' and limit or 10000
-local past = tonumber(ARGV[6]) or 0
+local most = tag == '' and limit or ARGV[7] + 0
 local function row(id, since, slot)
   local job = #reply < 4 * limit and call('HGET', ns .. 'jobs', id)
   local tags = tag ~= '' and job and string.match(job, '^[^\n]* !?(%S+)\n')
