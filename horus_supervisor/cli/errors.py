@@ -11,6 +11,7 @@ import click
 from horus_supervisor import errors
 from horus_supervisor.cli import output
 from horus_supervisor.cli.place import Place
+from horus_supervisor.cli.typed import SERVICE
 from horus_supervisor.errors import HorusError
 
 
@@ -51,7 +52,7 @@ def _code_and_hint(error: HorusError, place: Place | None) -> tuple[Exit, str]:
     again = place.again if place else "horus"
     match error:
         case errors.ServiceNotRunning():
-            return Exit.AWAY, place.start if place and not place.start.endswith(" FILE") else ""
+            return Exit.AWAY, place.start if place and place.start != SERVICE else ""
         case errors.EnqueueUnknown():
             return Exit.AWAY, f"the same command with --id {error.job_id}: repeating is safe"
         case errors.ReplyLost():
