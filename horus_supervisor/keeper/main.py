@@ -302,9 +302,9 @@ class Keeper:
             if word == "ok":
                 kill_clients(self.reach.wire, f"horus:{row.supervisor}:")
                 names = _names(row.supervisor, row.facts)
-                for crash in lost:
-                    told = (names.get(crash.slot), host, row.supervisor)
-                    rites.tell_lost(self._log, crash, *told, Cause.HOST_LOST)
+                for job in lost:
+                    told = (names.get(job.slot), host, row.supervisor)
+                    rites.tell_lost(self._log, job, *told, Cause.HOST_LOST)
 
 
 def main(channel_fd: int, board_fd: int, log_fd: int, *_held: int) -> None:

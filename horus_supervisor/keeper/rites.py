@@ -26,7 +26,7 @@ from horus_supervisor.scoreboard import NOBODY_KNOWS, SLOTS, Row
 from horus_supervisor.store import operations, pending
 from horus_supervisor.store.clients import kill_clients
 from horus_supervisor.store.operation import Operation
-from horus_supervisor.store.rows import Crash, CrashReply, Slot
+from horus_supervisor.store.rows import CrashReply, Settled, Slot
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -172,9 +172,9 @@ def settle(reach: Reach, supervisor: str, testament: Testament) -> None:
     if word == "ok" and testament.death == Death.LOST:
         kill_clients(reach.wire, f"horus:{supervisor}:")
         names = {k.slot: msgspec.json.decode(k.record, type=CrashRecord).runner for k in known}
-        for crash in lost:
-            told = (names.get(crash.slot), host, supervisor)
-            tell_lost(reach.log, crash, *told, Cause.SUPERVISOR_LOST)
+        for job in lost:
+            told = (names.get(job.slot), host, supervisor)
+            tell_lost(reach.log, job, *told, Cause.SUPERVISOR_LOST)
     halves = reach.spool.glob(f"{supervisor}.*{pending.SCRATCH}")  # whoever wrote them is dead
     for path in (*calls, open_file(reach, supervisor), *halves):
         with contextlib.suppress(OSError):
@@ -243,20 +243,20 @@ def hand_in(reach: Reach, path: Path) -> None:
 
 
 def tell_lost(
-    log: Logger, crash: Crash, runner: str | None, host: str, supervisor: str, cause: Cause
+    log: Logger, job: Settled, runner: str | None, host: str, supervisor: str, cause: Cause
 ) -> None:
     """Log what became of a job whose supervisor is gone; ``runner`` where its name is known."""
     facts = {
-        "job_id": crash.job_id,
-        "job": crash.job,
-        "queue": crash.queue,
-        "attempt": crash.attempt,
+        "job_id": job.job_id,
+        "job": job.job,
+        "queue": job.queue,
+        "attempt": job.attempt,
     }
     facts |= {"runner": runner} if runner else {}
     who = "the supervisor died" if cause == Cause.SUPERVISOR_LOST else f"host {host} was lost"
-    where = f"{crash.job} ran on {runner}" if runner else f"{crash.job} ran"
-    text = f"{who} while {where}; the job is {crash.disposition}"
+    where = f"{job.job} ran on {runner}" if runner else f"{job.job} ran"
+    text = f"{who} while {where}; the job is {job.disposition}"
     lost = {"cause": cause, "lost_host": host, "lost_supervisor": supervisor, "message": text}
-    log.error(Event.JOB_CRASHED, disposition=crash.disposition, **facts, **lost)
-    if crash.disposition in (Disposition.EXHAUSTED, Disposition.QUARANTINED):
-        log.error(Event.JOB_DEAD, reason=crash.disposition, **facts)
+    log.error(Event.JOB_CRASHED, disposition=job.disposition, **facts, **lost)
+    if job.disposition in (Disposition.EXHAUSTED, Disposition.QUARANTINED):
+        log.error(Event.JOB_DEAD, reason=job.disposition, **facts)

@@ -13,11 +13,11 @@ from horus_supervisor.lifecycle import KEEP_FINISHED_S, Death, Disposition, JobS
 from horus_supervisor.store.operation import Operation, Reply, load_script
 from horus_supervisor.store.overview import Overview, SupervisorRow, read_overview, read_supervisors
 from horus_supervisor.store.rows import (
-    Crash,
     CrashReply,
     Found,
     Joined,
     Listed,
+    Settled,
     Slot,
     Turn,
     read_crashes,
@@ -246,7 +246,7 @@ def retire(
     record: bytes,
     readable: bool,
     known: Iterable[tuple[str, int, Death, bytes]] = (),
-) -> Operation[tuple[str, list[Crash]]]:
+) -> Operation[tuple[str, list[Settled]]]:
     """Close a supervisor and settle its slots: ``ok`` with what was in flight, ``alive``, ``gone``.
 
     ``beat``: the heartbeat at which it stood still, None where its death is proven. ``known``: what
@@ -256,11 +256,11 @@ def retire(
     rows = [value for row in known for value in row]
     args = (supervisor, "" if beat is None else beat, death, record, 0 if readable else "?", *rows)
 
-    def read(reply: Reply) -> tuple[str, list[Crash]]:
+    def read(reply: Reply) -> tuple[str, list[Settled]]:
         values = [text(value) for value in reply[1:]]
         rows = [values[i : i + 6] for i in range(0, len(values), 6)]
         return _word(reply), [
-            Crash(s, Disposition(d), j, q, int(a), n) for s, d, j, q, a, n in rows
+            Settled(s, Disposition(d), j, q, int(a), n) for s, d, j, q, a, n in rows
         ]
 
     return _call("retire", namespace, args, read)

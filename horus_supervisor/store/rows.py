@@ -121,7 +121,7 @@ class CrashReply(msgspec.Struct, frozen=True):
     earlier: int = 0
 
 
-class Crash(msgspec.Struct, frozen=True):
+class Settled(msgspec.Struct, frozen=True):
     """What became of a job in a retired supervisor's slot."""
 
     slot: str

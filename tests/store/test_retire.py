@@ -7,7 +7,7 @@ import pytest
 from horus_supervisor import crash_record
 from horus_supervisor.lifecycle import Death, Disposition, JobState
 from horus_supervisor.store import operations
-from horus_supervisor.store.rows import Crash, Slot
+from horus_supervisor.store.rows import Settled, Slot
 from tests.support.store import NO_MEMBER, QUEUE, Store, claimed
 
 RECORD = b'{"cause":"supervisor_lost"}'
@@ -24,8 +24,8 @@ def slots(store: Store) -> list[Slot]:
     return slots
 
 
-def crash(slot: Slot, job_id: str, disposition: Disposition = Disposition.REQUEUED) -> Crash:
-    return Crash(slot.key, disposition, job_id, QUEUE, 1, "shop.Mail")
+def crash(slot: Slot, job_id: str, disposition: Disposition = Disposition.REQUEUED) -> Settled:
+    return Settled(slot.key, disposition, job_id, QUEUE, 1, "shop.Mail")
 
 
 def test_what_nobody_can_look_at_counts_as_started(store: Store, slots: list[Slot]) -> None:

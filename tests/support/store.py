@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from horus_supervisor.lifecycle import Death, JobState
 from horus_supervisor.store import operations
 from horus_supervisor.store.operation import Operation
-from horus_supervisor.store.rows import Claimed, Crash, CrashReply, Found, Slot, Stale, Turn, Turned
+from horus_supervisor.store.rows import (
+    Claimed,
+    CrashReply,
+    Found,
+    Settled,
+    Slot,
+    Stale,
+    Turn,
+    Turned,
+)
 
 if TYPE_CHECKING:
     import redis
@@ -141,7 +150,7 @@ class Store:
         death: Death = Death.LOST,
         readable: bool = False,
         known: Sequence[tuple[str, int, Death, bytes]] = (),
-    ) -> Operation[tuple[str, list[Crash]]]:
+    ) -> Operation[tuple[str, list[Settled]]]:
         record = b'{"cause":"host_lost"}'
         return operations.retire(
             self.namespace,
