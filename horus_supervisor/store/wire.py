@@ -19,7 +19,7 @@ import hiredis
 
 from horus_supervisor.address import Address
 from horus_supervisor.embedded import SHORT, short_socket_path
-from horus_supervisor.errors import HorusError, RedisAway
+from horus_supervisor.errors import HorusError
 from horus_supervisor.store import words
 from horus_supervisor.store.encoding import Encoder, encode, encode_head, pack, with_source
 from horus_supervisor.store.operation import Operation, Reply, Series
@@ -266,10 +266,10 @@ class Wire:
         return words.lost(self.address, error)
 
     def _refused(self, what: str, reply: _ErrorReply) -> HorusError:
-        error = words.refusal(self.address, what, str(reply))
-        if isinstance(error, RedisAway):
-            self.close()  # the next call may find another server at this address
-        return error
+        # the next call may find another server here; and where a job wrote into a number that it
+        # had closed, this answers its words: each reply after it would be taken for the next call's
+        self.close()
+        return words.refusal(self.address, what, str(reply))
 
 
 def _reader() -> hiredis.Reader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import signal
 import subprocess
@@ -97,6 +98,15 @@ def test_a_refused_pop_leaves_the_next_call_its_own_reply(wire: Wire) -> None:
     with pytest.raises(RedisRefused, match="refused BLPOP: ERR wrong number"):
         wire.receive_reply()
     assert wire.run(echo("own")) == b"own"
+
+
+def test_what_a_job_wrote_into_our_connection_shifts_no_reply(wire: Wire) -> None:
+    """It may have written to a number that it had closed, and that is ours by now."""
+    wire.run(echo("warm"))
+    os.write(wire.fileno(), b"words of a job\n")
+    with pytest.raises(RedisRefused, match="unknown command 'words'"):
+        wire.run(echo("first"))
+    assert [wire.run(echo(word)) for word in ("first", "second")] == [b"first", b"second"]
 
 
 def test_a_call_while_a_reply_is_owed_gets_its_own_reply_on_a_new_connection(
