@@ -37,6 +37,20 @@ class Births:
         self._bury = bury
         self._strangers: dict[int, children.Reaped] = {}
 
+    def checked(self, message: messages.FromTemplate) -> messages.FromTemplate:
+        """Give what a template says, but for a runner that is no child of ours: none was forked.
+
+        By then we have adopted it, and may have reaped it. But an import may have given what the
+        template forks pids of its own, or another parent: whoever has that pid here must not be
+        signalled, and its end would be waited for in vain.
+        """
+        if not isinstance(message, messages.Spawned) or self._may_be_it(message.pid):
+            return message
+        why = f"process {message.pid}, as the template calls it, is no child of the supervisor"
+        error = f"{why}; an import may have called unshare or prctl"
+        slot, incarnation = message.slot, message.incarnation
+        return messages.SpawnFailed(slot=slot, incarnation=incarnation, error=error)
+
     def hear(self, message: messages.Spawned) -> None:
         """Note a runner's pid; it may be dead already."""
         pid = message.pid

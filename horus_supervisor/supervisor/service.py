@@ -314,6 +314,7 @@ class Supervisor:
 
     def _hear_template(self, template: Template, message: messages.FromTemplate) -> None:
         now = self._clock.monotonic()
+        message = self._births.checked(message)
         match message:
             case messages.TemplateReady():
                 self._generations.imported(template, message)

@@ -178,6 +178,17 @@ def test_a_stranger_with_the_pid_that_was_told_is_left_alone(
     house.births.hear(house.told(os.getppid(), incarnation=7))
 
 
+def test_a_pid_that_is_none_of_our_children_is_no_runner(house: House, runner: int) -> None:
+    """An import may have called ``unshare``: to its template, runners are processes 2 and 3."""
+    told = house.births.checked(house.told(os.getppid()))
+    assert isinstance(told, messages.SpawnFailed)
+    assert "is no child of the supervisor" in told.error
+    assert house.births.checked(house.told(runner)) == house.told(runner)
+    end(runner)
+    house.births.reap(runner)
+    assert house.births.checked(house.told(runner)) == house.told(runner), "it came, and died"
+
+
 def test_a_runner_whose_template_died_before_it_told_is_found_by_its_row(
     house: House, runner: int
 ) -> None:

@@ -92,7 +92,9 @@ def test_a_fork_that_fails_is_charged_as_a_death_is() -> None:
     supervisor._settings = SimpleNamespace(config=SimpleNamespace(groups=[group]))  # type: ignore[assignment]
     supervisor._crew = SimpleNamespace(template_answered=lambda *_: None)  # type: ignore[assignment]
     supervisor._generations = SimpleNamespace(not_forked=lambda *_: None)  # type: ignore[assignment]
-    supervisor._births = SimpleNamespace(failed=lambda *_: seat)  # type: ignore[assignment]
+    supervisor._births = SimpleNamespace(  # type: ignore[assignment]
+        checked=lambda told: told, failed=lambda *_: seat
+    )
     supervisor._credits, supervisor._log = Credits(), supervisor._log_first
     failed, waits = messages.SpawnFailed(slot=1, incarnation=1, error="no memory"), []
     for _ in range(5):
