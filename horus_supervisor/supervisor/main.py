@@ -71,7 +71,7 @@ def start(file: Path, log_format: str | None) -> int:
     except ConfigError as error:
         for mistake in error.mistakes:
             print(f"horus-supervisor: {mistake}", file=sys.stderr)
-        if not file.exists():
+        if _is_missing(file):
             print("  try: -c with your file; horus init writes a first one", file=sys.stderr)
         return 2
 
@@ -81,9 +81,19 @@ def _watch(file: Path) -> Watch:
     from horus_supervisor.errors import ConfigError
     from horus_supervisor.supervisor.reload import Watch
 
-    if file.exists() and not (file.is_file() or file.is_dir()):
+    # not of ``Path``, which raise where we may not look into the folder
+    if os.path.exists(file) and not (os.path.isfile(file) or os.path.isdir(file)):
         raise ConfigError([f"{file}: not a file that can be read again; --check takes it"])
     return Watch(file)
+
+
+def _is_missing(file: Path) -> bool:
+    """Tell whether there is no such file; not where we may not look into its folder."""
+    try:
+        file.stat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError | NotADirectoryError)
+    return False
 
 
 def _open_standard_descriptors() -> None:

@@ -51,3 +51,14 @@ def test_a_file_that_is_not_there_is_told_with_what_makes_one(
         f"horus-supervisor: {file}: can't be read: No such file or directory",
         "  try: -c with your file; horus init writes a first one",
     ]
+
+
+def test_a_file_that_can_not_be_looked_at_is_told_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As one in a folder of another user's, for who is not root."""
+    file = tmp_path / ("x" * 300)
+    assert start(file, None) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"horus-supervisor: {file}: can't be read: File name too long"
+    ]
