@@ -79,7 +79,7 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
         os._exit(0)
     limits.notice_changes()
     try:
-        with _stack_on_demand():
+        with _stack_on_demand(), _standard_descriptors_kept():
             ready, address = import_jobs(boot), parse_url(boot.redis_url)
     except BaseException as error:
         reason, stack = blame.in_words(error, boot.path)
@@ -113,6 +113,20 @@ def _stack_on_demand() -> Iterator[None]:
     finally:
         faulthandler.unregister(linux.DUMP_SIGNAL)
         faulthandler.disable()
+
+
+@contextlib.contextmanager
+def _standard_descriptors_kept() -> Iterator[None]:
+    """Put 0 to 2 back after the imports, whatever these made of them.
+
+    Where one was closed, the pipe for a runner's lines would get its number, and the runner would
+    put its output in that place.
+    """
+    kept = [os.dup(fd) for fd in range(3)]
+    yield
+    for fd, copy in enumerate(kept):
+        os.dup2(copy, fd)
+        os.close(copy)
 
 
 def _rehearse(boot: Boot) -> None:

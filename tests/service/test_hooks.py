@@ -90,6 +90,16 @@ def test_what_an_import_does_and_a_fork_does_not_bear_is_named(hooked: Service) 
     assert hooked.stop() == 0
 
 
+def test_an_import_that_closes_standard_descriptors_takes_no_line_from_a_runner(
+    hooked: Service, client: Client
+) -> None:
+    closes = f"{HOOKED}\nfor fd in range(3):\n    os.close(fd)\n"
+    (hooked.folder / "hooked.py").write_text(closes)
+    hooked.start()
+    job = client.enqueue_raw("use", b"{}", "q")
+    hooked.wait_for("job.succeeded", job_id=job.id)
+
+
 def test_a_stop_hook_that_raises_is_told_and_changes_nothing(hooked: Service) -> None:
     hooked.start()
     wait_until(lambda: marks(hooked), "the start hook", on_failure=hooked.tail)
