@@ -180,6 +180,7 @@ class Crew:
             self.log.error(Event.SUPERVISOR_STARVED, error=f"no runner can be asked for: {error}")
         finally:
             for fd in theirs if asked else theirs + ours:
+                self.inbox.forget(fd)
                 os.close(fd)
 
     def _ask(
@@ -190,18 +191,18 @@ class Crew:
         self.board.clear(seat.slot, incarnation)
         group, me = seat.group, {"slot": seat.slot, "incarnation": incarnation}
         spec = Spawn(runner=seat.runner, group=group, identity=identity, **me)
-        if (template := self.request(seat.generation, spec, theirs)) is None:
-            self._refused_at = now
-            return False
         log_r, out_r, stacks = ours
         output = OutputPipe(out_r, self.outlet, self.log, lambda: self._about(seat))
         lines = LinePipe(log_r, self.outlet, output.say)
+        self.inbox.watch_pipe(lines)  # first, as the kernel may have no room for that: epoll_ctl(2)
+        self.inbox.watch_pipe(output)
+        if (template := self.request(seat.generation, spec, theirs)) is None:
+            self._refused_at = now
+            return False
         since = (now, time.monotonic_ns())
         code = template.app_version, template.code
         life = Life(identity, template, *code, incarnation, group, *since, lines, output, stacks)
         seat.life = life
-        self.inbox.watch_pipe(lines)
-        self.inbox.watch_pipe(output)
         return True
 
     def _about(self, seat: Seat) -> dict[str, object]:

@@ -336,16 +336,19 @@ def test_a_template_without_room_is_asked_again_at_the_next_turn_and_nothing_sta
     assert [spec.incarnation for spec in house.asked][1:] != [1]
 
 
+@pytest.mark.parametrize(
+    ("where", "what"), [(linux, "memory_file"), (Inbox, "watch_bulk")], ids=["file", "watch"]
+)
 def test_a_want_of_descriptors_costs_a_moment_and_leaks_none(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, where: object, what: str
 ) -> None:
-    def none_left(_: str) -> int:
+    def none_left(*_: object) -> int:
         raise OSError(24, "Too many open files")
 
     house.crew.bury(house.seat)
     house.let_go()
     before = len(open_descriptors())
-    monkeypatch.setattr(linux, "memory_file", none_left)
+    monkeypatch.setattr(where, what, none_left)
     house.ask(11.0)
     assert house.seat.life is None
     assert len(open_descriptors()) == before
