@@ -104,16 +104,14 @@ class Keeper:
 
     def run(self) -> None:
         """Serve until the supervisor closes us, or is gone."""
-        while not self._channel.closed:
-            if self._closing and (self.reach.away or not self._deaths):
-                break
+        while not (self._channel.closed or self._closing):
             if self._in_reach(self._settle):
                 self._serve()
             self._listen(self._until_due())
-        if self._channel.closed and not self._closing:
-            rites.supervisor_lost(self.reach, self._deaths, self.charges)
-        else:
+        if self._closing:
             rites.closed(self.reach, self._deaths, self.charges)
+        else:
+            rites.supervisor_lost(self.reach, self._deaths, self.charges)
 
     def _in_reach(self, duty: Callable[[], object]) -> bool:
         """Do a duty; False where Redis went away over it."""
@@ -131,7 +129,7 @@ class Keeper:
             self._register()
 
     def _serve(self) -> None:
-        if not self._in_reach(self._deliver) or self._closing:
+        if not self._in_reach(self._deliver):
             return
         now = time.monotonic()
         for duty in self._duties:
