@@ -170,10 +170,14 @@ class Keeper:
     def _take_facts(self, facts: dict[str, object]) -> None:
         """Keep what the next heartbeat tells; tell it at once where runners came or went."""
         if _news(facts) != _news(self._facts):
-            for duty in self._duties:
-                if duty.do == self._beat:
-                    duty.due = 0.0
+            self._at_once(self._beat)
         self._facts = facts
+
+    def _at_once(self, do: Callable[[], object]) -> None:
+        """Have a duty done again in the next turn."""
+        for duty in self._duties:
+            if duty.do == do:
+                duty.due = 0.0
 
     # --- duties --------------------------------------------------------------------------------
 
@@ -244,8 +248,8 @@ class Keeper:
             )
 
     def _promote(self) -> None:
-        while self._ask(operations.promote(self._namespace, PROMOTE_MOST)) >= PROMOTE_MOST:
-            self._in_reach(self._deliver)
+        if self._ask(operations.promote(self._namespace, PROMOTE_MOST)) >= PROMOTE_MOST:
+            self._at_once(self._promote)  # a death that is told meanwhile comes first
 
     def _kick(self) -> None:
         told = self._ask(operations.kick(self._namespace))

@@ -15,6 +15,7 @@ import pytest
 from horus_supervisor import linux, logs, messages
 from horus_supervisor.channel import Channel
 from horus_supervisor.errors import RedisRefused
+from horus_supervisor.keeper import main
 from horus_supervisor.keeper.main import Keeper
 from horus_supervisor.keeper.reach import Reach
 from horus_supervisor.scoreboard import Scoreboard, SlotWriter
@@ -50,6 +51,24 @@ def test_each_call_is_a_sign_of_life(keeper: Keeper, namespace: str) -> None:
     for _ in range(3):
         keeper.reach.ask(operations.kick(namespace))
     assert keeper.reach.board.keeper_ticks == 3
+
+
+def test_between_two_calls_for_all_that_is_due_the_supervisor_is_heard(
+    keeper: Keeper, redis_server: RedisServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(main, "PROMOTE_MOST", 2)
+    due, scheduled = (operations.prefix(namespace) + name for name in ("due", "scheduled:q"))
+    with redis_server.client() as client:
+        client.zadd(scheduled, dict.fromkeys("abc", 1))
+        client.zadd(due, {"q": 1})
+        keeper.reach.registered = True
+        keeper._duties = [duty for duty in keeper._duties if duty.do == keeper._promote]
+        keeper._serve()
+        assert client.zcard(scheduled) == 1
+        assert keeper._until_due() == 0
+        keeper._serve()
+        assert client.zcard(scheduled) == 0
+        assert keeper._until_due() > 0
 
 
 def test_a_redis_that_can_be_read_only_is_away(keeper: Keeper) -> None:
