@@ -73,12 +73,9 @@ class Births:
 
     def reap(self, pid: int) -> None:
         """Reap a child that nobody knows: a job's orphan, or a runner that is told of next."""
-        unborn = self._crew.unborn()
-        if any(self._crew.board.read(seat.slot).pid == pid for seat in unborn):
+        if any(self._crew.board.read(seat.slot).pid == pid for seat in self._crew.unborn()):
             linux.kill_group(pid)  # while the pid is its own; it ran no job unless its row has it
-        reaped = children.reap(pid)
-        if unborn:
-            self._strangers[pid] = reaped
+        self._strangers[pid] = children.reap(pid)
 
     def failed(self, message: messages.SpawnFailed, now: float) -> Seat | None:
         """Note that the template knows of no runner; that one lives is found out all the same."""

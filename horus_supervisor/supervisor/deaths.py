@@ -71,11 +71,6 @@ class Deaths:
         self._alive[born.slot, born.incarnation] = born
         self._programs.keeper.tell(born)
 
-    @property
-    def pending(self) -> bool:
-        """Whether Redis may not know of a death yet."""
-        return bool(self._pending)
-
     def all_again(self) -> list[messages.ToKeeper]:
         """Give all that a new keeper has to hear."""
         return [*self._alive.values(), *(died for died, _ in self._pending.values())]

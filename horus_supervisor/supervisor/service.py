@@ -305,7 +305,7 @@ class Supervisor:
         if not stop.goodbye_at:
             stop.begin_goodbye(now)
             self._programs.ask_to_leave()
-        owing = not stop.closed and (self._was_registered or self._deaths.pending)
+        owing = self._was_registered and not stop.closed
         if owing and stop.keepers and not self._programs.keeper.running:
             stop.another_keeper(now)
             self._programs.keeper.ready_at = now

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from horus_supervisor import linux, logs, messages
+from horus_supervisor.lifecycle import Disposition
 from horus_supervisor.scoreboard import NOBODY_KNOWS, Phase, Scoreboard, SlotWriter
 from horus_supervisor.supervisor import children
 from horus_supervisor.supervisor.births import Births
@@ -135,7 +136,7 @@ def test_the_group_of_one_that_was_never_told_of_is_killed_while_its_pid_is_its_
 ) -> None:
     reading, writing = os.pipe()
     actions = [(os.POSIX_SPAWN_DUP2, writing, 1)]
-    script = "sleep 60 & echo; exec sleep 61"
+    script = "sleep 600 & echo; exec sleep 601"
     leader = os.posix_spawnp(
         "sh", ["sh", "-c", script], os.environ, file_actions=actions, setpgroup=0
     )
@@ -145,7 +146,8 @@ def test_the_group_of_one_that_was_never_told_of_is_killed_while_its_pid_is_its_
         house.write_pid(leader)
         end(leader)
         house.births.reap(leader)
-        assert held.read() == b"", "whoever holds the pipe is gone"
+        os.set_blocking(reading, False)
+        wait_until(lambda: held.read() == b"", "whoever holds the pipe is gone")
     monkeypatch.setattr(linux, "kill_group", lambda _: pytest.fail("a stranger's group"))
     assert house.crew.born(house.seat.slot, 1, leader)
     house.deaths.of_runner(house.seat, leader, house.births._strangers[leader])
@@ -200,6 +202,13 @@ def test_a_runner_whose_template_died_before_it_told_is_found_by_its_row(
     assert house.crew.by_pid == {runner: house.seat}
 
 
+def test_another_templates_end_leaves_its_runners_to_it(house: House, runner: int) -> None:
+    house.births.template_ended(Template(generation=2, boot=BOOT), 20.0)
+    house.write_pid(runner)
+    house.births.look()
+    assert house.crew.by_pid == {}
+
+
 def test_one_that_died_meanwhile_is_buried(house: House, runner: int) -> None:
     house.births.template_ended(house.template, 20.0)
     house.write_pid(runner)
@@ -228,6 +237,21 @@ def test_a_pid_of_one_that_is_known_already_is_not_believed(house: House, runner
     house.births.look()
     assert house.crew.by_pid == {}
     house.programs.keeper.pid = None
+
+
+@pytest.mark.parametrize("word", ["ok", "again"])
+def test_what_became_of_the_job_is_told_whichever_keeper_brings_the_answer(
+    house: House, runner: int, word: str
+) -> None:
+    house.births.hear(house.told(runner))
+    end(runner)
+    house.deaths.of_runner(house.seat, runner, None)
+    job = Disposition.REQUEUED, "job", "q", 1
+    recorded = messages.Recorded(house.seat.slot, 1, ME.supervisor, word, *job)
+    for _ in range(2):
+        house.deaths.recorded(recorded)
+    assert len(house.told_lines("job.crashed")) == 1
+    assert house.deaths.all_again() == []
 
 
 def test_redis_hears_of_one_that_was_given_up(house: House) -> None:
