@@ -82,11 +82,8 @@ def test_many_are_looked_at_piece_by_piece(
     for number in range(5):
         scene.fall(f"j{number}", number)
     lists_only = scene.namespace.encode() + b"}: dead emails "
-    scene.raw.config_set("slowlog-log-slower-than", 0)
-    scene.raw.slowlog_reset()
-    told = horus.json(*words)
-    scene.raw.config_set("slowlog-log-slower-than", 10_000)
-    calls = [entry["command"] for entry in scene.raw.slowlog_get(128)]
+    with scene.noted_calls() as calls:
+        told = horus.json(*words)
     asked = [call.partition(lists_only)[2].split()[0] for call in calls if lists_only in call]
     assert asked == [b"1", b"2", b"2"], "how many each call asked for, the last one first"
     ids = told.get("done") or [row["job_id"] for row in told.get("dead") or told["jobs"]]

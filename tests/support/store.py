@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from horus_supervisor.lifecycle import Death, JobState
@@ -52,6 +53,20 @@ class Store:
             key.decode().removeprefix(self.prefix): _read(self.raw, key)
             for key in sorted(self.raw.keys(pattern))
         }
+
+    @contextmanager
+    def noted_calls(self) -> Iterator[list[bytes]]:
+        """Give, after the block, what it had Redis do, the last one first."""
+        before = self.raw.config_get("slowlog-*")
+        noted: list[bytes] = []
+        self.raw.config_set("slowlog-max-len", 1000, "slowlog-log-slower-than", 0)
+        self.raw.slowlog_reset()
+        try:
+            yield noted
+            noted += [entry["command"] for entry in self.raw.slowlog_get(1000)]
+        finally:
+            for name, value in before.items():
+                self.raw.config_set(name, value)
 
     def repeated(self, operation: Operation[T]) -> T:
         """Run a call twice, as after a lost reply: the same reply, and nothing changed by it."""
