@@ -356,6 +356,9 @@ def test_a_seat_given_up_while_redis_is_away_can_be_taken_again(
         wait_until(lambda: after.status() == "succeeded", "served", on_failure=outage.tail)
         assert job.status() == "succeeded"
     assert len(jobs.marks(outage.path("ran"))) == 1
+    assert outage.events("runner.crashed") == []
+    spool = outage.folder / "state" / "spool"
+    wait_until(lambda: not list(spool.glob("*.call")), "nothing to hand in is left")
 
 
 def test_what_became_of_the_jobs_of_a_killed_supervisor_is_told_by_its_successor(

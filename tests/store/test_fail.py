@@ -131,6 +131,11 @@ def test_a_fail_of_who_holds_nothing_is_stale(store: Store, slot: Slot) -> None:
     assert store.without_effect(store.fail(slot, 2)) == STALE
 
 
+def test_a_fail_of_a_job_that_redis_has_lost_is_stale(store: Store, slot: Slot) -> None:
+    store.raw.hdel(f"{store.prefix}jobs", "a")
+    assert store.without_effect(store.fail(slot)) == STALE
+
+
 def test_a_history_keeps_its_last_fifty_lines(store: Store) -> None:
     slot = store.member()
     store.add("a", max_attempts=100)

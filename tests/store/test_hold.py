@@ -11,9 +11,12 @@ from tests.support.store import QUEUE, Store, claimed, empty
 NAME = "shop.Mail"
 
 
-def crash(store: Store, slot: Slot, death: Death = Death.CRASHED) -> Operation[CrashReply]:
+def crash(
+    store: Store, slot: Slot, death: Death = Death.CRASHED, hold_after: int = 2
+) -> Operation[CrashReply]:
+    record = b'{"cause":"signal"}'
     return operations.crash(
-        store.namespace, slot, 1, death, b'{"cause":"signal"}', hold_after=2, code="c1"
+        store.namespace, slot, 1, death, record, hold_after=hold_after, code="c1"
     )
 
 
@@ -47,6 +50,14 @@ def test_a_class_is_held_at_so_many_crashes_in_a_row(store: Store) -> None:
     store.run(crash(store, bring_down_again))
     assert held(store) == (NAME,)
     assert joined(store, 1) == ([], [NAME])
+
+
+def test_a_group_that_holds_no_class_back_counts_all_the_same(store: Store) -> None:
+    store.add("poison")
+    slot = store.member(9)
+    store.run(store.claim(slot))
+    store.run(crash(store, slot, hold_after=0))
+    assert joined(store, 0) == ([NAME], [])
 
 
 def test_a_success_between_starts_the_count_anew(store: Store) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from horus_supervisor import linux, logs, messages
 from horus_supervisor.channel import Channel
-from horus_supervisor.errors import RedisRefused
+from horus_supervisor.errors import RedisAway, RedisRefused
 from horus_supervisor.keeper import main
 from horus_supervisor.keeper.main import Keeper
 from horus_supervisor.keeper.reach import Reach
@@ -51,6 +51,65 @@ def test_each_call_is_a_sign_of_life(keeper: Keeper, namespace: str) -> None:
     for _ in range(3):
         keeper.reach.ask(operations.kick(namespace))
     assert keeper.reach.board.keeper_ticks == 3
+
+
+def test_after_an_outage_every_heart_is_watched_anew(keeper: Keeper, namespace: str) -> None:
+    def goes_away() -> None:
+        raise RedisAway("gone")
+
+    def others() -> list[str]:
+        return [row.supervisor for row in keeper.reach.ask(operations.supervisors(namespace))]
+
+    keeper.reach.ask(operations.register(namespace, "other", 0, b"{}"))  # with a lease of 0 s
+    keeper._observe()
+    assert not keeper._in_reach(goes_away)
+    assert others() == ["other"]
+    keeper._observe()
+    assert others() == ["other"]
+    keeper._observe()
+    assert others() == []
+
+
+def test_no_keeper_takes_its_own_supervisor_for_gone(keeper: Keeper, namespace: str) -> None:
+    keeper.reach.ask(operations.register(namespace, "a", 0, b"{}"))
+    for _ in range(3):
+        keeper._observe()
+    known = keeper.reach.ask(operations.supervisors(namespace))
+    assert [row.supervisor for row in known] == ["a"]
+
+
+def test_an_id_that_was_retired_is_not_registered_again(
+    keeper: Keeper, redis_server: RedisServer, namespace: str
+) -> None:
+    with redis_server.client() as client:
+        client.zadd(operations.prefix(namespace) + "retired", {"a": 1})
+    keeper._hear(messages.Close())  # else it waits for its end
+    keeper._register()
+    assert not keeper.reach.registered
+
+
+def test_a_class_that_is_held_for_other_code_is_tried_with_ours_once(
+    keeper: Keeper, redis_server: RedisServer, namespace: str
+) -> None:
+    prefix = operations.prefix(namespace)
+    keeper._hear(messages.Facts(facts={"jobs": ["shop.Mail"], "code": "ours"}))
+    stays = []
+    with redis_server.client() as client:
+        for _ in range(2):
+            client.hset(prefix + "crashing", "shop.Mail", "9")
+            client.hset(prefix + "held", "shop.Mail", "theirs")
+            keeper._kick()
+            stays.append(client.hexists(prefix + "held", "shop.Mail"))
+    assert stays == [False, True]
+
+
+def test_runners_are_alarmed_by_a_crash_on_another_host(
+    keeper: Keeper, redis_server: RedisServer, namespace: str
+) -> None:
+    with redis_server.client() as client:
+        client.hset(operations.prefix(namespace) + "crashing", "shop.Mail", "1")
+    keeper._kick()
+    assert SlotWriter(keeper.reach.board, 0).alarms == 1
 
 
 def test_between_two_calls_for_all_that_is_due_the_supervisor_is_heard(

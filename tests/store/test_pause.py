@@ -104,9 +104,14 @@ def test_purge_discards_what_waits_and_counts_it(store: Store, paused: bool) -> 
 
 
 def test_purge_leaves_what_was_enqueued_after_the_operator_looked(store: Store) -> None:
-    store.add("a", "b", "c")
-    assert store.without_effect(operations.purge(store.namespace, QUEUE, 1)) == (0, False)
-    assert store.ready() == ["a", "b", "c"]
+    store.add("a")
+    job = store.found("a").job
+    assert job is not None
+    wait_until(lambda: now_ms(store) > job.enqueued_ms, "the next millisecond")
+    store.add("b", "c", "d")
+    purge = operations.purge(store.namespace, QUEUE, job.enqueued_ms + 1)
+    assert store.repeated_once(purge) == ((1, False), (0, False))
+    assert store.ready() == ["b", "c", "d"]
 
 
 def test_purge_takes_so_many_at_a_time(store: Store) -> None:

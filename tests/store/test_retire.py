@@ -101,8 +101,10 @@ def test_calls_of_its_runners_that_come_later_are_no_members(
 
 def test_nothing_is_left_of_its_slots(store: Store, slots: list[Slot]) -> None:
     store.run(store.crash(slots[2], executing=0))
+    store.raw.zadd(f"{store.prefix}retired", {"long ago": 1})
     store.run(store.retire())
     assert {"own", "deaths", "supervisors"} & store.contents().keys() == set()
+    assert [name for name, _ in store.contents()["retired"]] == [b"sup"]
 
 
 def test_a_neighbour_with_a_longer_name_is_left_alone(store: Store, slots: list[Slot]) -> None:

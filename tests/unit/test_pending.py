@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -71,12 +72,20 @@ def test_a_file_that_is_no_call_is_refused_in_one_way(content: bytes, tmp_path: 
         pending.load(path)
 
 
-def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+def test_a_file_is_replaced_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     path = tmp_path / "new" / "folder" / "x.open"
     pending.write_durably(path, b"one")
     pending.write_durably(path, b"two")
-    assert path.read_bytes() == b"two"
     assert [found.name for found in path.parent.iterdir()] == ["x.open"]
+    monkeypatch.setattr(os, "fsync", is_full)
+    with pytest.raises(OSError, match="space"):
+        pending.write_durably(path, b"three")
+    assert path.read_bytes() == b"two"
 
 
 def test_a_folder_that_can_not_be_written_is_an_error_of_the_system(tmp_path: Path) -> None:

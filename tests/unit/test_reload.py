@@ -127,6 +127,17 @@ def test_a_file_that_is_missing_for_a_moment_is_the_same_file(file: Path, watch:
     assert not taken(watch, 100.1)
 
 
+def test_a_folder_that_comes_back_brings_the_file_that_was_in_it(tmp_path: Path) -> None:
+    folder, away = tmp_path / "folder", tmp_path / "away"
+    folder.mkdir()
+    (folder / "config.toml").write_text("one")
+    watch = Watch(folder / "config.toml")
+    folder.rename(away)
+    assert taken(watch, 100)
+    away.rename(folder)
+    assert taken(watch, 200)
+
+
 def test_a_file_that_stays_missing_is_told_once_and_so_is_its_return(
     file: Path, watch: Watch
 ) -> None:
