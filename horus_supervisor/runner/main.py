@@ -369,8 +369,7 @@ class Runner:
         self._wire.send_raw("BLPOP", *keys, 0, then=claim)
         while not self._ears.hear(None, self._wire.fileno()):
             self._slot.beat()  # the supervisor may have asked for nothing else
-            if self._leaving():
-                self._wire.close()  # a token that comes now is passed on by release
+            if self._leaving():  # the next call drops this wire; release passes a token on
                 return False
         self._wire.receive_reply()
         if self._sleepless.lasts:
