@@ -100,12 +100,15 @@ def work(scene: Scene, redis_url: str) -> Alone:
 
 
 def test_a_job_that_expired_is_named(work: Alone, scene: Scene) -> None:
-    scene.add("late", queue="q", name="shop.Mail", expires_ms=5)
+    late = [f"late{number}" for number in range(100)]  # so many are the end of a claim
+    scene.add(*late, queue="q", name="shop.Mail", expires_ms=5)
+    scene.add("next", queue="q", name="shop.Mail")
     done = work("-q", "q", "--import", JOBS)
-    [line] = [json.loads(line) for line in done.stderr.splitlines()]
-    told = {"job_id": "late", "job": "shop.Mail", "queue": "q", "attempt": 0}
+    line, *_ = [json.loads(line) for line in done.stderr.splitlines()]
+    told = {"job_id": "late0", "job": "shop.Mail", "queue": "q", "attempt": 0}
     assert line.items() >= told.items()
     assert line["message"] == "shop.Mail discarded: expired"
+    assert scene.state("next") is JobState.SCHEDULED, "nobody knows its class"
 
 
 def test_work_keeps_to_the_limits_of_the_file(run: Work, scene: Scene, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ IMPORTS = untidy.__name__
         ("soon", 16, "horus_supervisor.errors.Retry"),
         ("huge", 100 * 365 * 86400, "RuntimeError"),
         ("raises", 16, "RuntimeError"),
+        ("payload", 16, "horus_supervisor.errors.PayloadError"),
     ],
 )
 def test_what_can_hardly_be_told_or_waited_for_is_a_failed_attempt_too(

@@ -18,7 +18,7 @@ from horus_supervisor.supervisor.births import Births
 from horus_supervisor.supervisor.crew import Crew
 from horus_supervisor.supervisor.deaths import Deaths
 from horus_supervisor.supervisor.inbox import HEARD, Inbox
-from horus_supervisor.supervisor.outlet import Outlet
+from horus_supervisor.supervisor.outlet import BUFFER_BYTES, Outlet
 from horus_supervisor.supervisor.plan import Action, Do
 from horus_supervisor.supervisor.programs import Programs, Template
 from horus_supervisor.supervisor.seat import Seat
@@ -128,7 +128,7 @@ def test_a_runner_that_died_before_it_was_told_of_is_buried_when_it_is(
     end(runner)
     house.births.reap(runner)
     house.births.hear(house.told(runner))
-    assert house.buried == [runner]
+    assert (house.buried, house.crew.by_pid) == ([runner], {})
 
 
 def test_the_group_of_one_that_was_never_told_of_is_killed_while_its_pid_is_its_own(
@@ -321,15 +321,16 @@ def test_a_runner_is_of_the_code_that_it_was_forked_with(house: House, runner: i
     assert house.seat.life.code == "new"
 
 
-@pytest.mark.parametrize(("away", "silent_s"), [(False, 29.0), (True, 0.0)])
-def test_a_runner_that_a_name_server_holds_up_in_an_outage_is_not_silent(
-    house: House, runner: int, away: bool, silent_s: float
+@pytest.mark.parametrize(("away", "full"), [(False, 0), (True, 0), (False, BUFFER_BYTES)])
+def test_a_runner_that_an_outage_or_a_full_log_holds_up_is_not_silent(
+    house: House, runner: int, away: bool, full: int
 ) -> None:
     house.births.hear(house.told(runner))
     SlotWriter(house.board, house.seat.slot).phase(Phase.FINISHING, 1)
     house.board.redis_away(away)
+    house.crew.outlet.put(b"\n" * full)
     looks = [house.crew.seen(float(now)) for now in range(30)]
-    assert looks[-1][0].silent_s == silent_s
+    assert looks[-1][0].silent_s == (0 if away or full else 29)
 
 
 def test_pipes_at_their_end_keep_the_loop_awake_no_longer(house: House) -> None:

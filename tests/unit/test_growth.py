@@ -145,6 +145,20 @@ def test_who_grows_past_it_is_seen_though_the_kernel_tells_no_exact_size(
     assert re.match(r"[56]\dMiB of its own", said(grown))
 
 
+def test_what_becomes_its_own_without_a_fault_is_seen_before_long(
+    child: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown, own = Growth(child.pid, LIMIT), [MEGABYTE]
+    monkeypatch.setattr(linux, "private_memory_bytes", lambda _: own[-1])
+    child.grow(60)
+    look([grown], 20.0)
+    own.append(50 * MEGABYTE)  # a child that it shared the rest with has ended
+    look([grown], 20.0 + LOOK_EVERY_S)
+    assert grown.past is None
+    look([grown], 20.1 + LOOK_ANYWAY_S)
+    assert grown.past
+
+
 def test_who_is_gone_is_not_past_it() -> None:
     child = Child()
     grown = Growth(child.pid, LIMIT)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from horus_supervisor.store.encoding import REMEMBERED, Encoder
 from horus_supervisor.store.operation import SCRIPTS, Operation, Script, load_script
 from horus_supervisor.store.operation import resolve_includes as resolve
 
@@ -53,3 +54,10 @@ def test_an_operation_is_frozen() -> None:
     operation = Operation(Script.of("one", "return 1"), "{n}:", (), int)
     with pytest.raises(AttributeError):
         operation.prefix = "x"  # type: ignore[misc]
+
+
+def test_of_arguments_that_come_once_not_all_are_remembered() -> None:
+    encoder, script = Encoder(), Script.of("some", "")
+    for number in range(2 * REMEMBERED):
+        encoder.call(Operation(script, "", (f"queue{number}",), int))
+        assert len(encoder._encoded) <= REMEMBERED

@@ -73,6 +73,7 @@ def test_a_log_that_is_full_for_long_is_named_and_forgotten_once_it_has_room(
     assert [is_unread(full, now) for now in turns] == [False] * 6 + [True]
     assert not is_unread(WELL, 7.0)
     assert not is_unread(full, 8.0), "it had room in between"
+    assert not any(is_unread(WELL, float(now)) for now in range(9, 18)), "room all the time"
 
 
 def test_a_long_text_is_cut_and_a_short_one_leaves_nothing_of_it(tmp_path: Path) -> None:

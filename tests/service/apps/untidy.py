@@ -19,7 +19,7 @@ import sys
 import time
 from typing import NoReturn
 
-from horus_supervisor import Job, Retry, current_job
+from horus_supervisor import Job, PayloadError, Retry, current_job
 from horus_supervisor.linux import WAKE_SIGNAL
 from tests.service.apps.testjobs import mark
 
@@ -148,6 +148,8 @@ class Odd(Job, queue="q"):
 
     def execute(self) -> None:
         match self.what:
+            case "payload":  # of another job, which this one can't enqueue
+                raise PayloadError("too large")
             case "surrogate":
                 raise ValueError("no such file: \udcff")
             case "text":
