@@ -78,6 +78,7 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
     if os.getppid() != boot.supervisor_pid:
         os._exit(0)
     limits.notice_changes()
+    mark_streams()  # before the import: a handler of ``logging`` keeps the stream that it finds
     try:
         with _stack_on_demand(), _standard_descriptors_kept():
             ready, address = import_jobs(boot), parse_url(boot.redis_url)
@@ -89,7 +90,7 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
     linux.adopt_orphans(False)  # an import may have: runners would be no children of the supervisor
     _rehearse(boot)
     reset_signals()
-    mark_streams()
+    mark_streams()  # again: an import may have closed them, or put others in their place
     common = Common(boot, address, Path(boot.spool), Scoreboard(board_fd), lock_fd)
     gc.collect()
     holes.fill()

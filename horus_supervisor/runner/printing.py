@@ -1,9 +1,9 @@
 """Whose words are whose: marks in the output pipe around what a job prints.
 
 Jobs follow each other faster than the supervisor reads, and one pipe holds the words of all. What
-goes through ``sys.stdout`` and ``sys.stderr`` notes a mark before a job's first word, and the
-runner another after its last. A job that prints nothing costs nothing; what C code or a child
-writes to the descriptors has no mark of its own.
+goes through ``sys.stdout`` and ``sys.stderr``, those of the import too, notes a mark before a job's
+first word, and the runner another after its last. A job that prints nothing costs nothing; what C
+code or a child writes to the descriptors has no mark of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from horus_supervisor import messages
 
 _job: tuple[bytes, int] | None = None
 _begun = False
-_marking = False
+_kept: list[io.TextIOWrapper] = []
+"""A stream that goes closes its buffer, of which an import may have made another one."""
 
 
 class _Marked(io.RawIOBase):
@@ -46,9 +47,8 @@ class _Marked(io.RawIOBase):
 
 def mark_streams() -> None:
     """Let ``sys.stdout`` and ``sys.stderr`` mark what is written to them from now on."""
-    global _marking
-    _marking = True
-    sys.stdout, sys.stderr = marked(1), marked(2)
+    _kept.extend([marked(1), marked(2)])
+    sys.stdout, sys.stderr = _kept[-2:]
 
 
 def marked(fd: int) -> io.TextIOWrapper:
@@ -63,7 +63,7 @@ def marked(fd: int) -> io.TextIOWrapper:
 
 def say(text: str) -> None:
     """Tell a job's author something, as if the job itself had printed it; it may have closed 2."""
-    if _marking and not _begun and _job is not None:
+    if _kept and not _begun and _job is not None:
         _begin(*_job)
     with contextlib.suppress(OSError):
         os.write(2, text.encode("utf-8", "backslashreplace"))

@@ -285,8 +285,8 @@ def test_each_printed_line_names_its_job_however_fast_they_follow(
         lines = [line for line in borrowed.events("output") if line["text"].startswith("word ")]
         return {line["text"]: line.get("job_id") for line in lines}
 
-    words = {f"word {n}{end}": handle.id for n, handle in enumerate(handles) for end in "ab"}
-    wait_until(lambda: len(said()) == 120, "their words", on_failure=borrowed.tail)
+    words = {f"word {n}{end}": handle.id for n, handle in enumerate(handles) for end in "cab"}
+    wait_until(lambda: len(said()) == 180, "their words", on_failure=borrowed.tail)
     assert said() == words
 
 

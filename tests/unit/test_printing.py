@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from horus_supervisor import messages
+
 INTERRUPTED = """
 import contextlib, os, signal, sys
 from horus_supervisor.runner import printing
@@ -32,3 +34,24 @@ def test_a_signal_in_the_middle_of_a_print_costs_no_text() -> None:
     command = [sys.executable, "-c", INTERRUPTED]
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=45)
     assert run.stderr == "True\n"
+
+
+WRAPPED = """
+import io, sys
+from horus_supervisor.runner import printing
+
+printing.mark_streams()
+sys.stdout = wrapped = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")
+print("imported", flush=True)
+printing.mark_streams()
+printing.expect(b"id\\0name\\0q", 1)
+print("logged", file=wrapped, flush=True)
+print("printed")
+"""
+
+
+def test_a_stream_that_an_import_made_of_ours_goes_on_and_marks_too() -> None:
+    command = [sys.executable, "-c", WRAPPED]
+    run = subprocess.run(command, capture_output=True, check=False, timeout=45)
+    begun = messages.words_of(b"id\0name\0q", 1)
+    assert (run.stdout, run.stderr) == (b"imported\n" + begun + b"logged\nprinted\n", b"")

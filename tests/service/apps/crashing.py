@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -10,6 +11,10 @@ from typing import Any
 
 from horus_supervisor import Job, Retry, current_job
 from tests.service.apps.marks import mark
+
+logger = logging.getLogger(__name__)
+logger.propagate = False
+logger.addHandler(logging.StreamHandler())  # writes to what is ``sys.stderr`` now
 
 
 class Previous(Job, queue="q"):
@@ -57,11 +62,12 @@ class Heard(Job, queue="q", max_attempts=2):
 
 
 class Say(Job, queue="q"):
-    """Print two lines, the second one without its end."""
+    """Log a line and print two, the last one without its end."""
 
     text: str
 
     def execute(self) -> None:
+        logger.error("%sc", self.text)
         print(self.text + "a")
         print(self.text + "b", end="", file=sys.stderr)
 
