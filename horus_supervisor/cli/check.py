@@ -56,6 +56,7 @@ _WAITING = (
 
 def main(file: str, *, as_json: bool) -> int:
     """Check a file. Exit status: 0 it would run, 2 it has mistakes, 130 interrupted."""
+    output.open_streams()
     try:
         found = check(Path(file))
     except ConfigError as error:

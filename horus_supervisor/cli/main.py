@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from horus_supervisor.cli import errors
+from horus_supervisor.cli import errors, output
 from horus_supervisor.cli.asked import Asked
 from horus_supervisor.cli.errors import Exit
 from horus_supervisor.errors import HorusError
@@ -79,6 +79,7 @@ class Verbs(click.Group):
     def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> NoReturn:
         """Run a command line and exit with its status."""
         words = list(sys.argv[1:] if args is None else args)
+        output.open_streams()
         sys.exit(self._status(words))
 
     def _status(self, words: list[str]) -> int:

@@ -5,6 +5,7 @@ Text that jobs wrote is shown with its control characters spelled out, so it can
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import os
@@ -19,6 +20,18 @@ import click
 
 WIDTH = 80
 """Columns of a table where standard output is no terminal, or one that doesn't say."""
+
+
+def open_streams() -> None:
+    """Open standard streams that are closed, and have what an encoding lacks spelled out."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass  # this is the one that was closed: else a connection would get its number
+    os.close(fd)
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def print_json(**nouns: Any) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -182,6 +183,30 @@ def test_every_mistake_of_a_file_is_told(tmp_path: Path) -> None:
 
 def test_a_word_that_is_no_text_exits_with_2(horus: Horus) -> None:
     assert "'\\udcff' is no UTF-8" in horus("show", "\udcff", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("status >&-", 0, ""),
+        ("show nope 2>&-", 4, ""),
+        ("discard --all <&-", 2, "horus: discard asks first, and here is no terminal to answer"),
+    ],
+)
+def test_a_stream_that_is_closed_is_no_reason_to_fail(
+    horus: Horus, line: str, code: int, said: str
+) -> None:
+    command = f"exec {shlex.join([*COMMAND, *horus.where])} {line}"
+    ran = subprocess.run(
+        ["sh", "-c", command], env=environment(), capture_output=True, text=True, timeout=60
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr.partition("\n")[0]) == (code, "", said)
+
+
+def test_what_the_encoding_of_a_terminal_lacks_is_spelled_out(horus: Horus, scene: Scene) -> None:
+    scene.add("a", payload='{"to": "\u20ac"}'.encode())
+    _, text = in_terminal(*horus.where, "show", "a", PYTHONIOENCODING="latin-1")
+    assert '"\\u20ac"' in text
 
 
 @pytest.mark.parametrize(("more", "told"), [([], "horus: interrupted"), (["--json"], '{"schema":')])
