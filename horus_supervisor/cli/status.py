@@ -18,6 +18,7 @@ from horus_supervisor.cli.errors import Exit, Failure, tell, usage
 from horus_supervisor.cli.house import Heard, House, Queue, Runner, Supervisor, see
 from horus_supervisor.cli.job_rows import names_waiting, short_name
 from horus_supervisor.cli.output import Column
+from horus_supervisor.cli.place import Place
 from horus_supervisor.cli.times import age, duration, milliseconds
 from horus_supervisor.cli.verdict import Verdict
 from horus_supervisor.cli.wiring import Store, open_store
@@ -120,7 +121,10 @@ def _show(store: Store, asked: Asked) -> Verdict:
             held=[{"job": name, "parked": jobs} for name, jobs in sorted(house.held.items())],
         )
     else:
-        print_house(house, crashes, judged, store.place.typed(judged.next))
+        print_house(house, crashes, judged)
+        if not house.supervisors:  # one may run, and serve another namespace
+            _print_place(store.place)
+        output.say(f"Next: {store.place.typed(judged.next)}")
     return judged
 
 
@@ -154,7 +158,7 @@ def _hear(store: Store, overview: Overview) -> Heard:
     return Heard({c.get("name", ""): float(c.get("idle") or 0) for c in clients})
 
 
-def print_house(house: House, crashes: Sequence[Record], judged: Verdict, next_: str) -> None:
+def print_house(house: House, crashes: Sequence[Record], judged: Verdict) -> None:
     """Write all of it for people."""
     _print_verdict(judged)
     if shown := [queue for queue in house.queues if _is_worth_a_row(queue)]:
@@ -164,7 +168,6 @@ def print_house(house: House, crashes: Sequence[Record], judged: Verdict, next_:
     busy = [(one, runner) for one in house.supervisors for runner in one.runners if runner.job_id]
     if busy:
         _print_busy(house, busy)
-    output.say(f"Next: {next_}")
 
 
 def _print_verdict(judged: Verdict) -> None:
@@ -176,6 +179,12 @@ def _print_verdict(judged: Verdict) -> None:
     output.say(f"{output.paint(word, 'green' if judged.well else 'red')}  {first}")
     for line in rest:
         output.say(" " * (len(word) + 2) + line)
+
+
+def _print_place(place: Place) -> None:
+    text = f"Looked in {place.address.safe}, namespace {place.namespace} ({place.origin()})"
+    for line in output.wrap(text, output.width()):
+        output.say(line)
 
 
 def _is_worth_a_row(queue: Queue) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from horus_supervisor.address import parse_url
 from tests.support.horus import Horus, Scene
+from tests.support.redis_server import RedisServer
 from tests.support.told import connected, reasons, runner, service, well
 
 QUEUE_FIELDS = {
@@ -94,6 +96,15 @@ def test_a_supervisor_of_which_only_its_row_is_left_is_silent(
     scene.add("a")
     assert reasons(horus)[0] == "no service runs, and 1 job waits"
     assert horus.json("status")["queues"][0]["runners"] == 0
+
+
+def test_where_it_looked_is_told_while_no_service_is_seen(
+    horus: Horus, scene: Scene, keeper: str, redis_server: RedisServer, namespace: str
+) -> None:
+    where = f"Looked in {parse_url(redis_server.url).safe}, namespace {namespace} (--url) Next: "
+    assert where in " ".join(horus("status").stdout.split())
+    service(scene, keeper, runner(0))
+    assert "Looked in" not in horus("status").stdout
 
 
 def test_what_another_version_tells_of_itself_does_not_hurt(
