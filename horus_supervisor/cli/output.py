@@ -5,6 +5,7 @@ Text that jobs wrote is shown with its control characters spelled out, so it can
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import json
@@ -12,7 +13,7 @@ import os
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,23 @@ def open_streams() -> None:
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def kept_clear(clear: bool) -> Iterator[None]:
+    """Have all that is written to standard output go to standard error, for the object."""
+    if not clear:
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def print_json(**nouns: Any) -> None:

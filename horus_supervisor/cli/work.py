@@ -51,7 +51,7 @@ def work(
     limits = config.limits_for(wanted) if config else None
     if limits:
         set_variables(limits.environment)
-    with errors_in_words(place), _client(place) as client:
+    with errors_in_words(place), output.kept_clear(asked.json), _client(place) as client:
         log = config.log if config else None
         executed = serve(client, wanted, until_empty=until_empty, limits=limits, log=log)
     if asked.json:

@@ -19,7 +19,7 @@ from horus_supervisor.messages import Identity
 from horus_supervisor.runner import foreground
 from horus_supervisor.store import operations
 from tests.cli.test_errors import in_terminal
-from tests.service.apps import testjobs
+from tests.service.apps import crashing, testjobs
 from tests.support import processes
 from tests.support.horus import COMMAND, Horus, Scene, environment
 from tests.support.service import ROOT
@@ -61,9 +61,10 @@ def run(scene: Scene, redis_url: str, tmp_path: Path) -> Work:
 
 def test_work_runs_what_waits_and_leaves(run: Work, scene: Scene, tmp_path: Path) -> None:
     job_id = run("enqueue", "testjobs.Quick", "--args", f'{{"path": "{tmp_path}/mark"}}').strip()
+    run("enqueue", f"{crashing.__name__}.Say", "--args", '{"text": "not in the object: "}')
     assert json.loads(run("work", "--until-empty", "--json")) == {
         "schema": 1,
-        "work": {"executed": 1},
+        "work": {"executed": 2},
     }
     assert scene.state(job_id) is JobState.SUCCEEDED
     assert (tmp_path / "mark").exists()
