@@ -41,10 +41,12 @@ class Known(msgspec.Struct, frozen=True):
 class Testament(msgspec.Struct, frozen=True):
     """How a supervisor ended, for whoever closes it. ``readable``: ``known`` lists all that ran.
 
-    ``home`` is where Redis knows it; its runners' calls belong there too.
+    ``home`` is where Redis knows it; its runners' calls belong there too. ``lock`` is the inode of
+    the lock that it held, 0 where that is not known.
     """
 
     home: str = ""
+    lock: int = 0
     readable: bool = False
     death: Death = Death.LOST
     known: list[Known] = []
@@ -58,7 +60,7 @@ def mark_open(reach: Reach) -> None:
 
 def _write(reach: Reach, testament: Testament) -> None:
     """Leave a testament; where the disk takes none, whoever retires us knows less."""
-    testament = msgspec.structs.replace(testament, home=reach.home)
+    testament = msgspec.structs.replace(testament, home=reach.home, lock=_lock(reach))
     path = open_file(reach, reach.me)
     try:
         pending.write_durably(path, messages.encode(testament))
@@ -124,15 +126,27 @@ def _execute(reach: Reach, testament: Testament) -> None:
         reach.lost(str(error))
 
 
+def _lock(reach: Reach) -> int:
+    try:
+        return (reach.spool.parent / "lock").stat().st_ino
+    except OSError:
+        return 0
+
+
 def leftover(reach: Reach, supervisor: str) -> None:
-    """Close a predecessor on this host; we hold its lock, so it is dead for certain."""
+    """Close a predecessor on this host; we hold its lock, so it is dead for certain.
+
+    Unless the folder is a copy: whose lock is another one, and who left no word of its end, may
+    live. Its lease decides.
+    """
     try:
         text = open_file(reach, supervisor).read_bytes()
         testament = msgspec.json.decode(text, type=Testament)
     except (OSError, msgspec.DecodeError):
         testament = Testament()
     if _at_home(reach, supervisor, testament):
-        settle(reach, supervisor, testament)
+        dead = testament.readable or testament.lock in (0, _lock(reach))
+        settle(reach, supervisor, testament, dead=dead)
         return
     files = sorted(path.name for path in reach.spool.glob(f"{supervisor}.*"))
     names = ", ".join(files)
@@ -147,20 +161,28 @@ def _at_home(reach: Reach, supervisor: str, testament: Testament) -> bool:
     return any(row.supervisor == supervisor for row in rows)
 
 
-def settle(reach: Reach, supervisor: str, testament: Testament) -> None:
+def settle(reach: Reach, supervisor: str, testament: Testament, *, dead: bool = True) -> None:
     """Tell Redis a supervisor's end: its runners' last calls, deaths, then the supervisor's own.
 
     Safe to repeat. Raises what the connection raises while Redis is away.
     """
-    namespace, host = reach.namespace, reach.host
-    known = testament.known
     calls = sorted(reach.spool.glob(f"{supervisor}.*.call"))
     for path in calls:
         hand_in(reach, path)
     for death in testament.deaths:
         _tell_death(reach.log, death, deliver(reach, death))
+    if dead:
+        _retire(reach, supervisor, testament)
+    halves = reach.spool.glob(f"{supervisor}.*{pending.SCRATCH}")  # whoever wrote them is dead
+    for path in (*calls, open_file(reach, supervisor), *halves):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _retire(reach: Reach, supervisor: str, testament: Testament) -> None:
+    host, known = reach.host, testament.known
     operation = operations.retire(
-        namespace,
+        reach.namespace,
         supervisor,
         beat=None,
         death=testament.death,
@@ -175,10 +197,6 @@ def settle(reach: Reach, supervisor: str, testament: Testament) -> None:
         for job in lost:
             told = (names.get(job.slot), host, supervisor)
             tell_lost(reach.log, job, *told, Cause.SUPERVISOR_LOST)
-    halves = reach.spool.glob(f"{supervisor}.*{pending.SCRATCH}")  # whoever wrote them is dead
-    for path in (*calls, open_file(reach, supervisor), *halves):
-        with contextlib.suppress(OSError):
-            path.unlink()
 
 
 def deliver(reach: Reach, death: Died) -> CrashReply:

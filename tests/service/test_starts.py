@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -327,3 +328,26 @@ def test_an_import_that_adopts_orphans_gets_none_of_our_runners(
     job = client.enqueue_raw("go", b"{}", queue="q")
     wait_until(lambda: job.status() == "succeeded", "it ran", on_failure=service.tail)
     assert service.stop() == 0
+
+
+def test_a_copy_of_a_folder_in_use_takes_no_job_from_the_service_that_uses_it(
+    service: Service, client: Client
+) -> None:
+    service.write(ONE)
+    service.start()
+    done = service.path("done")
+    job = client.enqueue(jobs.Hang(service.path("ran"), done=done))
+    service.begun(job.id, service.path("ran"))
+    copy = Service(service.folder / "copy", service.redis_url, service.namespace)
+    shutil.copytree(service.folder / "state", copy.folder / "state")
+    [mark] = copy.spool()
+    copy.write(ONE)
+    copy.start()
+    try:
+        assert mark not in copy.spool()
+        jobs.mark(done)
+        service.wait_for("job.succeeded", job_id=job.id)
+    finally:
+        copy.stop()
+    assert len(jobs.marks(service.path("ran"))) == 1
+    assert copy.events("job.crashed") == []
