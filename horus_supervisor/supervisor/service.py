@@ -302,8 +302,7 @@ class Supervisor:
 
     def _say_goodbye(self, stop: Stop, now: float) -> None:
         """All runners are gone. A keeper that died with something to hand in is replaced first."""
-        if not stop.goodbye_at:
-            stop.begin_goodbye(now)
+        if stop.begin_goodbye(now):
             self._programs.ask_to_leave()
         owing = self._was_registered and not stop.closed
         if owing and stop.keepers and not self._programs.keeper.running:
@@ -364,8 +363,7 @@ class Supervisor:
     # --- telling -------------------------------------------------------------------------------
 
     def _facts(self) -> dict[str, object]:
-        template, crew = self._generations.in_force, self._crew
-        told = (template, roster.rows(crew), crew.code())
+        told = self._generations.in_force, roster.rows(self._crew), self._crew.code()
         return boots.facts(self.config, self.identity, self._standing, *told)
 
     def _tell(self, now: float) -> None:

@@ -20,9 +20,12 @@ class Stop(msgspec.Struct):
     keepers: int = 2  # how many may yet be started for what one that died left over
     closed: bool = False  # the keeper has handed in all that it could
 
-    def begin_goodbye(self, now: float) -> None:
-        """Note that all runners are gone."""
+    def begin_goodbye(self, now: float) -> bool:
+        """Note that all runners are gone; False where that is noted."""
+        if self.goodbye_at:
+            return False
         self.goodbye_at, self.keeper_by = now, now + KEEPER_GOODBYE_S
+        return True
 
     def another_keeper(self, now: float) -> None:
         """Note that a keeper follows one that died: after one that hung, the last."""

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from horus_supervisor import linux, logs, messages
-from horus_supervisor.lifecycle import Disposition
 from horus_supervisor.scoreboard import NOBODY_KNOWS, Phase, Scoreboard, SlotWriter
 from horus_supervisor.supervisor import children
 from horus_supervisor.supervisor.births import Births
@@ -239,21 +238,6 @@ def test_a_pid_of_one_that_is_known_already_is_not_believed(house: House, runner
     house.programs.keeper.pid = None
 
 
-@pytest.mark.parametrize("word", ["ok", "again"])
-def test_what_became_of_the_job_is_told_whichever_keeper_brings_the_answer(
-    house: House, runner: int, word: str
-) -> None:
-    house.births.hear(house.told(runner))
-    end(runner)
-    house.deaths.of_runner(house.seat, runner, None)
-    job = Disposition.REQUEUED, "job", "q", 1
-    recorded = messages.Recorded(house.seat.slot, 1, ME.supervisor, word, *job)
-    for _ in range(2):
-        house.deaths.recorded(recorded)
-    assert len(house.told_lines("job.crashed")) == 1
-    assert house.deaths.all_again() == []
-
-
 def test_redis_hears_of_one_that_was_given_up(house: House) -> None:
     house.births.template_ended(house.template, 20.0)
     house.births.overdue(house.seat)
@@ -394,12 +378,6 @@ def test_a_life_has_a_number_that_no_other_in_its_slot_had(house: House) -> None
     first, second = house.asked
     assert (first.slot, second.slot) == (second.slot, first.slot)
     assert second.incarnation > first.incarnation
-
-
-def test_more_seats_than_slots_wait_for_one(house: House) -> None:
-    house.crew._free.clear()
-    house.crew.seat({"q/1": GROUP, "q/2": GROUP}, 1)
-    assert list(house.crew.seats) == ["q/1"]
 
 
 def test_one_that_left_before_its_first_claim_has_not_served(house: House, runner: int) -> None:

@@ -7,8 +7,8 @@ from horus_supervisor.supervisor.stop import KEEPER_GOODBYE_S, LAST_KEEPER_GOODB
 
 def test_a_goodbye_begins_once() -> None:
     stop = Stop(interrupt_at=0.0)
-    stop.begin_goodbye(10.0)
-    stop.begin_goodbye(12.0)
+    assert stop.begin_goodbye(10.0)
+    assert not stop.begin_goodbye(12.0)
     assert (stop.goodbye_at, stop.keeper_by) == (10.0, 10.0 + KEEPER_GOODBYE_S)
 
 

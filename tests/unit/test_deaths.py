@@ -1,0 +1,35 @@
+"""What the supervisor tells of a death once Redis has it."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from horus_supervisor import logs, messages
+from horus_supervisor.crash_record import CrashRecord
+from horus_supervisor.lifecycle import Cause, Death, Disposition
+from horus_supervisor.supervisor.deaths import Deaths
+
+US: dict[str, Any] = {"supervisor": "a", "host": "h", "runner": "q/1", "group": "q"}
+
+
+@pytest.mark.parametrize("word", ["ok", "again"])
+def test_what_became_of_the_job_is_told_once_whichever_keeper_brings_the_answer(word: str) -> None:
+    lines: list[bytes] = []
+    crew: Any = None
+    programs: Any = SimpleNamespace(by_pid=None, keeper=SimpleNamespace(tell=lambda _: None))
+    deaths = Deaths(crew, programs, logs.bind(lines.append, {}))
+    record = CrashRecord(crash_id="c", timestamp="t", pid=1, cause=Cause.SIGNAL, **US)
+    raw = msgspec.Raw(messages.encode(record))
+    died = messages.Died(
+        slot=0, incarnation=1, supervisor="a", executing=1, death=Death.CRASHED, record=raw
+    )
+    deaths._hand_over(died, record)
+    for _ in range(2):
+        deaths.recorded(messages.Recorded(0, 1, "a", word, Disposition.REQUEUED, "j", "q", 1))
+    assert [json.loads(line)["event"] for line in lines] == ["job.crashed"]
+    assert deaths.all_again() == []
