@@ -38,6 +38,9 @@ from horus_supervisor.store.wire import Wire
 JOINS_WITHIN_S = 5.0
 """Longest wait for a predecessor's death to be recorded: Redis may have lost its end."""
 
+SLEPT_S = 1.0
+"""A wait for work that lasted so long was granted: a refusal comes at once."""
+
 
 class Runner:
     """One runner: its wire, its slot, its place in the protocol."""
@@ -367,10 +370,13 @@ class Runner:
         if self._leaving():  # asked to while a job's descriptor stood in the place of our ears
             return False
         self._wire.send_raw("BLPOP", *keys, 0, then=claim)
+        since = time.monotonic()
         while not self._ears.hear(None, self._wire.fileno()):
             self._slot.beat()  # the supervisor may have asked for nothing else
             if self._leaving():  # the next call drops this wire; release passes a token on
                 return False
+        if self._sleepless.lasts and time.monotonic() - since > SLEPT_S:
+            self._sleepless.over()  # what follows may be the end of an idle connection: a new spell
         self._wire.receive_reply()
         if self._sleepless.lasts:
             self._sleepless.over()

@@ -11,6 +11,7 @@ import sys
 from horus_supervisor import Client
 from horus_supervisor.store import operations
 from tests.service.apps import testjobs as jobs
+from tests.support.redis_server import RedisServer
 from tests.support.service import Service, alive, children
 from tests.support.waiting import wait_until
 
@@ -281,3 +282,20 @@ def test_a_keeper_that_stood_still_in_a_storm_of_crashes_is_heard_again(
     service.wait_for("job.crashed", count=8)
     job = client.enqueue(jobs.Quick())
     service.wait_for("job.succeeded", job_id=job.id)
+
+
+def test_an_idle_runner_whose_connection_is_closed_now_and_then_tells_of_no_outage(
+    outage: Service, own_redis: RedisServer
+) -> None:
+    outage.write("[queues]\nq = 1\n")
+    outage.start(constants={"runner.outage.TOLD_AFTER_S": 0.5, "runner.main.SLEPT_S": 0.5})
+    with own_redis.client() as operator:
+
+        def asleep() -> list[str]:
+            found = [c for c in operator.client_list() if c["cmd"] == "blpop"]
+            return [c["id"] for c in found if int(c["idle"]) >= 2]
+
+        for _ in range(3):  # after the last one the second was told, if it was
+            wait_until(asleep, "it sleeps")
+            operator.client_kill_filter(_id=asleep()[0])
+    assert outage.events("redis.lost", runner="q/1") == []
