@@ -13,7 +13,6 @@ import faulthandler
 import gc
 import importlib
 import os
-import select
 import signal
 import socket
 import sys
@@ -24,6 +23,7 @@ import traceback
 from _signal import pthread_sigmask as _sigmask  # type: ignore[import-not-found]
 from collections.abc import Iterator
 from pathlib import Path
+from select import POLLIN, poll  # some imports take ``poll`` from the module: eventlet's patch
 from typing import TypeAlias
 
 from horus_supervisor import linux, messages
@@ -194,9 +194,9 @@ def _hear(control: socket.socket) -> list[Asked]:
 
 
 def _has_more(fd: int, wait_s: float) -> bool:
-    poll = select.poll()  # not ``select``, which bears no number above 1023
-    poll.register(fd, select.POLLIN)
-    return bool(poll.poll(wait_s * 1000))
+    waiting = poll()  # not ``select``, which bears no number above 1023
+    waiting.register(fd, POLLIN)
+    return bool(waiting.poll(wait_s * 1000))
 
 
 def _read(memory_fd: int) -> bytes:

@@ -129,6 +129,10 @@ class Keeper:
             self._register()
 
     def _serve(self) -> None:
+        """Deliver deaths, then do what is due; hear the supervisor after each call.
+
+        Redis may hang or be slow, and all of it together must hold up neither a death nor a stop.
+        """
         if not self._in_reach(self._deliver):
             return
         now = time.monotonic()
@@ -136,7 +140,10 @@ class Keeper:
             if now + TOGETHER_S >= duty.due and self.reach.registered:
                 duty.due = now + duty.every_s
                 if not self._in_reach(duty.do):
-                    return  # Redis may hang: hear the supervisor before the next call
+                    return
+                self._listen(0.0)
+                if self._deaths or self._closing or self._channel.closed:
+                    return
 
     def _until_due(self) -> float:
         if self.reach.away or not self.reach.registered:

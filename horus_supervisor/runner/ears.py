@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import threading
+from select import POLLIN, poll  # some imports take ``poll`` from the module: eventlet's patch
 
 
 class Ears:
@@ -37,11 +37,11 @@ class Ears:
 
     def hear(self, wait_s: float | None, fd: int | None = None) -> bool:
         """Wait for a signal or ``fd``; tells whether ``fd`` (without one: anything) came."""
-        poll = select.poll()
-        poll.register(self._ears, select.POLLIN)
+        waiting = poll()
+        waiting.register(self._ears, POLLIN)
         if fd is not None:
-            poll.register(fd, select.POLLIN)
-        events = dict(poll.poll(None if wait_s is None else wait_s * 1000))
+            waiting.register(fd, POLLIN)
+        events = dict(waiting.poll(None if wait_s is None else wait_s * 1000))
         if self._ears in events:
             os.read(self._ears, 4096)
         return fd in events if fd is not None else bool(events)

@@ -90,11 +90,11 @@ def test_what_an_import_does_and_a_fork_does_not_bear_is_named(hooked: Service) 
     assert hooked.stop() == 0
 
 
-def test_an_import_that_closes_standard_descriptors_takes_no_line_from_a_runner(
+def test_an_import_that_closes_standard_descriptors_and_takes_poll_away_harms_no_runner(
     hooked: Service, client: Client
 ) -> None:
-    closes = f"{HOOKED}\nfor fd in range(3):\n    os.close(fd)\n"
-    (hooked.folder / "hooked.py").write_text(closes)
+    harms = f"{HOOKED}\nimport select\ndel select.poll\nfor fd in range(3):\n    os.close(fd)\n"
+    (hooked.folder / "hooked.py").write_text(harms)
     hooked.start()
     job = client.enqueue_raw("use", b"{}", "q")
     hooked.wait_for("job.succeeded", job_id=job.id)

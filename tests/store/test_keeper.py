@@ -16,7 +16,7 @@ from horus_supervisor import linux, logs, messages
 from horus_supervisor.channel import Channel
 from horus_supervisor.errors import RedisAway, RedisRefused
 from horus_supervisor.keeper import main
-from horus_supervisor.keeper.main import Keeper
+from horus_supervisor.keeper.main import Duty, Keeper
 from horus_supervisor.keeper.reach import Reach
 from horus_supervisor.scoreboard import Scoreboard, SlotWriter
 from horus_supervisor.store import operations
@@ -26,7 +26,17 @@ from tests.support.redis_server import RedisServer
 
 
 @pytest.fixture
-def keeper(redis_url: str, namespace: str) -> Iterator[Keeper]:
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """The keeper's, and the supervisor's."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ours, theirs
+
+
+@pytest.fixture
+def keeper(
+    redis_url: str, namespace: str, ends: tuple[socket.socket, socket.socket]
+) -> Iterator[Keeper]:
     me = messages.Identity(service="s", host="h", supervisor="a", level="info")
     boot = messages.KeeperBoot(
         redis_url=redis_url,
@@ -38,12 +48,10 @@ def keeper(redis_url: str, namespace: str) -> Iterator[Keeper]:
         leftovers=[],
     )
     board = Scoreboard(linux.memory_file("horus-test-board"))
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        channel = Channel(ours, messages.to_keeper)
-        keeper = Keeper(Reach(boot, channel, board, logs.bind(lambda _: None, {})))
-        yield keeper
-        keeper.reach.wire.close()
+    channel = Channel(ends[0], messages.to_keeper)
+    keeper = Keeper(Reach(boot, channel, board, logs.bind(lambda _: None, {})))
+    yield keeper
+    keeper.reach.wire.close()
     os.close(board.fd)
 
 
@@ -110,6 +118,21 @@ def test_runners_are_alarmed_by_a_crash_on_another_host(
         client.hset(operations.prefix(namespace) + "crashing", "shop.Mail", "1")
     keeper._kick()
     assert SlotWriter(keeper.reach.board, 0).alarms == 1
+
+
+def test_between_two_duties_the_supervisor_is_heard(
+    keeper: Keeper, ends: tuple[socket.socket, socket.socket]
+) -> None:
+    done = []
+
+    def first() -> None:
+        done.append("first")
+        ends[1].send(messages.encode(messages.Close()) + b"\n")
+
+    keeper.reach.registered = True
+    keeper._duties = [Duty(first, 60.0), Duty(lambda: done.append("second"), 60.0)]
+    keeper._serve()
+    assert done == ["first"]
 
 
 def test_between_two_calls_for_all_that_is_due_the_supervisor_is_heard(
