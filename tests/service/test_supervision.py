@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 from horus_supervisor import Client
 from horus_supervisor.store import operations
@@ -288,14 +289,16 @@ def test_an_idle_runner_whose_connection_is_closed_now_and_then_tells_of_no_outa
     outage: Service, own_redis: RedisServer
 ) -> None:
     outage.write("[queues]\nq = 1\n")
-    outage.start(constants={"runner.outage.TOLD_AFTER_S": 0.5, "runner.main.SLEPT_S": 0.5})
+    outage.start(constants={"runner.outage.TOLD_AFTER_S": 0.1, "runner.main.SLEPT_S": 0.05})
+    seen: dict[str, float] = {}
     with own_redis.client() as operator:
 
         def asleep() -> list[str]:
-            found = [c for c in operator.client_list() if c["cmd"] == "blpop"]
-            return [c["id"] for c in found if int(c["idle"]) >= 2]
+            now = time.monotonic()
+            found = [c["id"] for c in operator.client_list() if c["cmd"] == "blpop"]
+            return [c for c in found if now - seen.setdefault(c, now) > 0.15]
 
         for _ in range(3):  # after the last one the second was told, if it was
-            wait_until(asleep, "it sleeps")
+            wait_until(asleep, "it has slept for long enough")
             operator.client_kill_filter(_id=asleep()[0])
     assert outage.events("redis.lost", runner="q/1") == []
