@@ -30,8 +30,9 @@ T = TypeVar("T")
 CHUNK = 2000
 """Most jobs of one round trip: 10,000 are five."""
 
-CHUNK_BYTES = 2 * 1024 * 1024
-"""Payload after which a round trip takes no further job, so that memory stays bounded."""
+CHUNK_BYTES = 256 * 1024
+"""Payload after which a round trip takes no further job: a slow network carries it in time, and a
+job of the largest default payload takes no more."""
 
 _FIRST_WAIT_S = 0.02
 _LONGEST_WAIT_S = 0.5

@@ -209,13 +209,7 @@ class Operator:
         self._mends.clear()
         self.unit.write()
         version = self.unit.code(poisoned=False)
-        self._until(self._hears, "the service hears", 60)
-        rolls = self.log.look().events["reload.done"]
-        self._sighup()  # runners may be of that code already: a template that follows reads it, too
-        taken = "reload.done"
-        self._until(
-            lambda: self.log.look().events[taken] > rolls, "the roll is over", RECOVERS_IN_S
-        )
+        self._until(self._rolled(), "the roll is over", RECOVERS_IN_S)
         self._until(lambda: self._all_well(version), "all is well by itself", RECOVERS_IN_S)
         faults = [*self._of_books(), *self._of_processes(), *self._of_log()]
         status = self.unit.stop()
@@ -224,6 +218,22 @@ class Operator:
         if left := sorted((self.unit.folder / "state" / "spool").glob("*")):
             faults.append(f"left in the spool: {left}")
         return faults
+
+    def _rolled(self) -> Callable[[], bool]:
+        """Whether a roll that we ask for is over; whoever follows one that stopped is asked anew.
+
+        Runners may be of the new code already: a template that follows another reads it, too.
+        """
+        rolls, asked = self.log.look().events["reload.done"], 0
+
+        def over() -> bool:
+            nonlocal asked
+            if self.unit.pid != asked and self._hears():
+                asked = self.unit.pid
+                self._sighup()
+            return self.log.look().events["reload.done"] > rolls
+
+        return over
 
     def _hears(self) -> bool:
         return len(processes.offspring(self.unit.pid)) > 1

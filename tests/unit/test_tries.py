@@ -107,7 +107,7 @@ def test_many_jobs_take_few_round_trips() -> None:
     assert len(runs) == 10_000 / CHUNK == 5
 
 
-def test_a_round_trip_takes_no_more_bytes_than_memory_should_hold() -> None:
+def test_a_round_trip_takes_no_more_bytes_than_a_slow_network_carries_in_time() -> None:
     clock = Time()
     plan = send(orders(10, size=CHUNK_BYTES // 3), "test", 5, clock)
     _, runs = carry_out(plan, clock, made)
