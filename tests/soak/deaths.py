@@ -231,6 +231,8 @@ class Soak:
         known = self.log.alive.keys()
         self.wait(lambda: known == set(processes.runners(pid)), "each has its name", 30)
         self.wait(lambda: len(processes.offspring(pid)) == wanted + 2, "no other child", 30)
+        told = lambda: processes.pidfds(self._program("horus-keeper")) == wanted  # noqa: E731
+        self.wait(told, "the keeper was told of each", 30)
 
     def _as_nice_as_wanted(self) -> bool:
         """Whether those whose settings changed have given way to successors."""

@@ -72,6 +72,13 @@ def held(pid: int) -> dict[Path, str]:
     return found
 
 
+def pidfds(pid: int) -> int:
+    """Count the processes that a process has a descriptor of, none where it has ended."""
+    with contextlib.suppress(FileNotFoundError):
+        return sum("pidfd" in what for what in held(pid).values())
+    return 0
+
+
 def own_kb(pid: int) -> int:
     """How much memory a process has for itself, in KiB: what nobody shares."""
     return linux.private_memory_bytes(pid) // 1024
