@@ -95,7 +95,7 @@ def call(
     return [
         _refused(address, operation.script.name, reply)
         if isinstance(reply, Exception)
-        else operation.parse(reply)
+        else operation.read(reply)
         for operation, reply in zip(operations, replies, strict=True)
     ]
 

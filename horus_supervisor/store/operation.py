@@ -24,6 +24,9 @@ Reply = Any
 
 SCRIPTS = Path(__file__).parent / "scripts"
 
+_UNFIT = (ValueError, TypeError, LookupError, AttributeError, msgspec.MsgspecError)
+"""What reading a reply raises that is another's."""
+
 _INCLUDE = re.compile(r"^-- include: (\S+)$", re.MULTILINE)
 
 
@@ -75,6 +78,18 @@ class Operation(NamedTuple, Generic[T]):
     parse: Callable[[Reply], T]
     job_id: str | None = None
     series: Series[T] | None = None
+
+    def read(self, reply: Reply) -> T:
+        """Read the reply. Raises ``OSError`` for one that this script doesn't give.
+
+        It is to another's words: a job's, that wrote where its runner reads; or of another server.
+        """
+        try:
+            if type(reply) is list:
+                return self.parse(reply)
+        except _UNFIT:
+            pass
+        raise OSError("protocol error: no script answers so")  # as hiredis begins it
 
 
 class Series(Generic[T]):

@@ -92,7 +92,10 @@ class Wire:
             reply = self._evaluate(operation)
         if isinstance(reply, _ErrorReply):
             raise self._refused(operation.script.name, reply)
-        return operation.parse(reply)
+        try:
+            return operation.read(reply)
+        except OSError as error:
+            raise self._lost(error) from None
 
     def send_raw(self, *command: str | bytes | int, then: Operation[Any] | None = None) -> None:
         """Send any command, for one that blocks; ``receive_reply`` once ``fileno`` is readable.

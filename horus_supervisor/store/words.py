@@ -103,8 +103,10 @@ def refusal(address: Address, what: str, text: str) -> HorusError:
     return RedisRefused(f"Redis at {address.safe} refused {what}: {said}")
 
 
-def check_version(address: Address, told: bytes) -> None:
+def check_version(address: Address, told: object) -> None:
     """Refuse a server that is older than ``OLDEST``, by what it tells of itself (INFO server)."""
+    if not isinstance(told, bytes):  # no Redis: its answer to the next call says so in words
+        return
     version = told.partition(b"redis_version:")[2].split(b"\r\n")[0].decode()
     if version and int(version.split(".")[0]) < OLDEST[0]:
         raise RedisRefused(

@@ -37,9 +37,9 @@ _TAKE_TOKEN = Script.of(
     "take_token",
     """
 for _, queue in ipairs(ARGV) do
-  if redis.call('LPOP', KEYS[1] .. 'wake:' .. queue) then return queue end
+  if redis.call('LPOP', KEYS[1] .. 'wake:' .. queue) then return {queue} end
 end
-return ''
+return {''}
 """,
 )
 
@@ -77,7 +77,7 @@ def _raw(reply: Any) -> Raw:
 
 def take_token(prefix: str, queues: Iterable[str]) -> Operation[str]:
     """Take the first token that lies there, as a runner does that sleeps; tells its queue."""
-    return Operation(_TAKE_TOKEN, prefix, tuple(queues), lambda reply: bytes(reply).decode())
+    return Operation(_TAKE_TOKEN, prefix, tuple(queues), lambda reply: bytes(reply[0]).decode())
 
 
 def _ordered(kind: bytes, value: Any) -> Any:

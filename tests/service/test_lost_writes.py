@@ -44,8 +44,11 @@ def lose_the_last_writes(server: RedisServer, runners: int) -> None:
     One that has not makes its call again, and nothing is lost.
     """
     with contextlib.closing(server.client()) as raw:
-        waits = lambda: sum("b" in row["flags"] for row in raw.client_list())  # noqa: E731
-        wait_until(lambda: waits() == runners, "runners that wait for work")
+
+        def waiting() -> int:
+            return sum("b" in row["flags"] for row in raw.client_list())
+
+        wait_until(lambda: waiting() == runners, "runners that wait for work")
     server.kill()
     server.start()
 

@@ -16,21 +16,25 @@ import redis.asyncio
 
 from horus_supervisor.errors import QueueFull, RedisRefused, ReplyLost
 from horus_supervisor.store.connection import CHUNK, Connection, connect
-from horus_supervisor.store.operation import Operation, Script
+from horus_supervisor.store.operation import Operation, Reply, Script
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 
-ECHO = Script.of("echo", "return ARGV[1]")
-COUNT = Script.of("count", "return redis.call('INCR', KEYS[1] .. 'count')")
+ECHO = Script.of("echo", "return {ARGV[1]}")
+COUNT = Script.of("count", "return {redis.call('INCR', KEYS[1] .. 'count')}")
 
 
 def echo(value: int) -> Operation[int]:
-    return Operation(ECHO, "{echo}:", (value,), int)
+    return Operation(ECHO, "{echo}:", (value,), _number)
 
 
 def count(namespace: str, script: Script = COUNT) -> Operation[int]:
-    return Operation(script, f"{{{namespace}}}:", (), int)
+    return Operation(script, f"{{{namespace}}}:", (), _number)
+
+
+def _number(reply: Reply) -> int:
+    return int(reply[0])
 
 
 @pytest.fixture
@@ -149,7 +153,7 @@ def test_a_client_of_the_user_lends_server_and_credentials_and_nothing_else(
     )
     connection = connect(theirs, name="ours")
     call = Operation(ECHO, f"{{{namespace}}}:", ("text",), lambda reply: reply)
-    assert connection.run(call) == b"text"
+    assert connection.run(call) == [b"text"]
     connection.run(count(namespace))
     assert theirs.get(f"{{{namespace}}}:count") == "1"
     assert connection.address.safe == f"unix:{redis_server.path}/2"

@@ -66,7 +66,7 @@ def test_wrong_credentials_are_refused_without_showing_them(
     open_: Open, guarded: RedisServer, userinfo: str, code: str
 ) -> None:
     with pytest.raises(RedisRefused, match="check user and password") as caught:
-        open_(f"unix://{userinfo}@{guarded.path}").run(operation("return 1", "x"))
+        open_(f"unix://{userinfo}@{guarded.path}").run(operation("return {1}", "x"))
     assert code in str(caught.value)
     assert "wrong-0" not in told(caught.value)
 
@@ -75,7 +75,7 @@ def test_a_password_for_a_server_that_has_none_is_refused_in_words(
     open_: Open, redis_server: RedisServer
 ) -> None:
     with pytest.raises(RedisRefused, match="check user and password") as caught:
-        open_(f"unix://:{PASSWORD}@{redis_server.path}").run(operation("return 1", "x"))
+        open_(f"unix://:{PASSWORD}@{redis_server.path}").run(operation("return {1}", "x"))
     assert PASSWORD not in told(caught.value)
 
 
@@ -86,7 +86,7 @@ def test_a_server_that_echoes_the_password_in_its_error_does_not_get_it_into_our
     server.start()
     try:
         with pytest.raises(RedisRefused, match=r"unknown command 'AUTH'.*\*\*\*") as caught:
-            open_(f"unix://:{PASSWORD}@{server.path}").run(operation("return 1", "x"))
+            open_(f"unix://:{PASSWORD}@{server.path}").run(operation("return {1}", "x"))
         assert PASSWORD not in told(caught.value)
     finally:
         server.kill()
@@ -94,7 +94,7 @@ def test_a_server_that_echoes_the_password_in_its_error_does_not_get_it_into_our
 
 def test_a_user_who_may_not_run_scripts_is_told_so(open_: Open, guarded: RedisServer) -> None:
     with pytest.raises(RedisRefused, match=r"NOPERM.*what the user may do") as caught:
-        open_(f"unix://guest:{GUEST}@{guarded.path}").run(operation("return 1", "x"))
+        open_(f"unix://guest:{GUEST}@{guarded.path}").run(operation("return {1}", "x"))
     assert GUEST not in told(caught.value)
 
 
@@ -187,7 +187,7 @@ def test_over_tls_a_blocking_pop_looks_readable_only_when_it_is_answered(
 
 def test_a_server_of_an_unknown_ca_is_refused(open_: Open, tls: Tls) -> None:
     with pytest.raises(RedisRefused, match=r"isn't trusted: .*self-signed certificate"):
-        open_(tls.url()).run(operation("return 1", "x"))
+        open_(tls.url()).run(operation("return {1}", "x"))
 
 
 def test_a_certificate_for_another_host_is_refused_unless_that_is_allowed(
@@ -195,7 +195,7 @@ def test_a_certificate_for_another_host_is_refused_unless_that_is_allowed(
 ) -> None:
     ca = f"ssl_ca_certs={tls.ca}"
     with pytest.raises(RedisRefused, match=r"isn't trusted: .*localhost"):
-        open_(tls.url(ca, host="localhost")).run(operation("return 1", "x"))
+        open_(tls.url(ca, host="localhost")).run(operation("return {1}", "x"))
     driver = open_(tls.url(ca, "ssl_check_hostname=false", host="localhost"))
     assert driver.run(operation(COUNT, namespace)) == 1
 
@@ -213,4 +213,4 @@ def test_a_certificate_file_that_is_none_is_refused(
     open_: Open, tls: Tls, options: str, why: str
 ) -> None:
     with pytest.raises(RedisRefused, match=f"can't be used: .*{why}"):
-        open_(tls.url(options)).run(operation("return 1", "x"))
+        open_(tls.url(options)).run(operation("return {1}", "x"))

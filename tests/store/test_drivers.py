@@ -5,11 +5,13 @@ What one of them can do in passing (errors in words, no reply taken for another'
 
 from __future__ import annotations
 
+import operator
 import os
 import signal
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,12 +49,12 @@ from tests.support.waiting import wait_until
 @pytest.mark.parametrize(
     ("source", "reply"),
     [
-        ("return 'text'", b"text"),
-        ("return -12", -12),
-        ("return false", None),
+        ("return {'text'}", b"text"),
+        ("return {-12}", -12),
+        ("return {false}", None),
         ("return {}", []),
         ("return {'a', 1, {'b', {}}}", [b"a", 1, [b"b", []]]),
-        ("return redis.status_reply('OK')", b"OK"),
+        ("return {redis.status_reply('OK')}", b"OK"),
     ],
 )
 def test_replies_are_bytes_numbers_none_and_lists_of_these(
@@ -94,6 +96,20 @@ def test_a_reply_is_read_as_the_operation_says(open_: Open, redis_url: str, name
     script = Script.of("probe", ECHO)
     call = Operation(script, f"{{{namespace}}}:", (41,), lambda reply: int(reply[1]) + 1)
     assert open_(redis_url).run(call) == 42
+
+
+@pytest.mark.parametrize("source", ["return {ok = 'PONG'}", "return 1", "return nil", "return {}"])
+def test_a_reply_that_no_script_gives_is_not_ours(
+    open_: Open, redis_url: str, namespace: str, source: str
+) -> None:
+    driver = open_(redis_url)
+    call: Operation[Any] = Operation(
+        Script.of("probe", source), namespace, (), operator.itemgetter(0)
+    )
+    with pytest.raises(ReplyLost, match="no script answers so") as raised:
+        driver.run(call)
+    assert raised.value.remedy.endswith("use another URL")
+    assert driver.run(operation(ECHO, namespace, b"next"))[1] == b"next"
 
 
 def test_a_script_that_redis_does_not_know_is_brought_along(
@@ -232,17 +248,17 @@ def test_where_nothing_listens_redis_is_away_in_words(open_: Open, tmp_path: Pat
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
         with pytest.raises(RedisAway) as caught:
-            open_(f"redis://u:{PASSWORD}@127.0.0.1:{port}").run(operation("return 1", "x"))
+            open_(f"redis://u:{PASSWORD}@127.0.0.1:{port}").run(operation("return {1}", "x"))
     assert str(caught.value) == f"can't reach Redis at 127.0.0.1:{port}: refused"
     assert PASSWORD not in told(caught.value)
 
     with pytest.raises(RedisAway, match=r"gone\.sock: no such file"):
-        open_(f"unix://{tmp_path}/gone.sock").run(operation("return 1", "x"))
+        open_(f"unix://{tmp_path}/gone.sock").run(operation("return {1}", "x"))
 
 
 def test_an_unknown_host_is_named(open_: Open) -> None:
     with pytest.raises(RedisAway, match=r"nowhere\.invalid:6379: unknown host name"):
-        open_("redis://nowhere.invalid").run(operation("return 1", "x"))
+        open_("redis://nowhere.invalid").run(operation("return {1}", "x"))
 
 
 @pytest.mark.parametrize("depth", [1, 90], ids=["short path", "long path"])
@@ -251,7 +267,7 @@ def test_without_a_service_an_embedded_url_names_the_command(
 ) -> None:
     folder = tmp_path / ("d" * depth) / ("e" * depth)
     with pytest.raises(ServiceNotRunning, match=r"`horus-supervisor -c ") as caught:
-        open_(f"embedded:{folder}").run(operation("return 1", "x"))
+        open_(f"embedded:{folder}").run(operation("return {1}", "x"))
     assert f"embedded:{folder}:" in str(caught.value)
     assert "absolute path" in str(caught.value), "it may run, and this be another folder's var"
 
@@ -263,9 +279,9 @@ def test_an_embedded_server_that_died_is_no_service_either(
     own_redis.kill()
     assert os.path.exists(own_redis.path)
     with pytest.raises(ConnectionError):
-        driver.run(operation("return 1", "x"))
+        driver.run(operation("return {1}", "x"))
     with pytest.raises(ServiceNotRunning):
-        driver.run(operation("return 1", "x"))
+        driver.run(operation("return {1}", "x"))
 
 
 def test_an_embedded_server_that_its_service_starts_again_is_away(
@@ -274,7 +290,7 @@ def test_an_embedded_server_that_its_service_starts_again_is_away(
     own_redis.kill()
     lock = embedded.lock_folder(own_redis.folder)
     with pytest.raises(RedisAway, match="refused"):
-        open_(f"embedded:{own_redis.folder}").run(operation("return 1", "x"))
+        open_(f"embedded:{own_redis.folder}").run(operation("return {1}", "x"))
     os.close(lock)
 
 
@@ -356,13 +372,13 @@ def test_an_error_in_a_script_is_told_and_leaves_the_driver_usable(
 
 def test_every_error_is_a_horus_error(open_: Open, tmp_path: Path) -> None:
     with pytest.raises(HorusError):
-        open_(f"unix://{tmp_path}/gone.sock").run(operation("return 1", "x"))
+        open_(f"unix://{tmp_path}/gone.sock").run(operation("return {1}", "x"))
 
 
 def test_a_server_that_is_too_old_is_refused(open_: Open, proxy: Proxy) -> None:
     proxy.rewrite = (b"redis_version:7.", b"redis_version:6.")
     with pytest.raises(RedisRefused, match=r"is version 6\..* needs 7\.0 or newer"):
-        open_(proxy.url).run(operation("return 1", "x"))
+        open_(proxy.url).run(operation("return {1}", "x"))
 
 
 def test_a_server_that_may_not_be_asked_for_its_version_is_believed(
@@ -371,4 +387,4 @@ def test_a_server_that_may_not_be_asked_for_its_version_is_believed(
     with own_redis.client() as admin:
         admin.execute_command("ACL", "SETUSER", "u", "on", ">p", "~*", "+@all", "-info")
     driver = open_(f"unix://u:p@{own_redis.path}")
-    assert driver.run(operation("return 1", "x")) == 1
+    assert driver.run(operation("return {1}", "x")) == 1

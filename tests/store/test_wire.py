@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from horus_supervisor.address import parse_url
-from horus_supervisor.errors import RedisAway, RedisRefused, ReplyLost
+from horus_supervisor.errors import HorusError, RedisAway, RedisRefused, ReplyLost
 from horus_supervisor.lifecycle import Death
 from horus_supervisor.store.operation import Operation, Script
 from horus_supervisor.store.wire import Wire
@@ -24,11 +24,11 @@ from tests.support.proxy import Fault, Proxy
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 
-ECHO = Script.of("echo", "return ARGV[1]")
+ECHO = Script.of("echo", "return {ARGV[1]}")
 
 
 def echo(value: str | int) -> Operation[bytes]:
-    return Operation(ECHO, "{echo}:", (value,), bytes)
+    return Operation(ECHO, "{echo}:", (value,), lambda reply: bytes(reply[0]))
 
 
 def readable(wire: Wire, within_s: float) -> bool:
@@ -63,9 +63,8 @@ def test_a_call_behind_a_blocking_pop_is_made_as_soon_as_that_is_answered(
     wire: Wire, redis_server: RedisServer, namespace: str
 ) -> None:
     raw = redis_server.client()
-    note = Operation(
-        Script.of("note", "return redis.call('INCR', KEYS[1])"), f"{namespace}:n", (), int
-    )
+    script = Script.of("note", "return {redis.call('INCR', KEYS[1])}")
+    note: Operation[int] = Operation(script, f"{namespace}:n", (), lambda reply: int(reply[0]))
     for known in (0, 1):  # at first the server knows no such script
         wire.send_raw("BLPOP", f"{namespace}:a", 0, then=note)
         assert not readable(wire, 0.05)
@@ -100,11 +99,21 @@ def test_a_refused_pop_leaves_the_next_call_its_own_reply(wire: Wire) -> None:
     assert wire.run(echo("own")) == b"own"
 
 
-def test_what_a_job_wrote_into_our_connection_shifts_no_reply(wire: Wire) -> None:
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (b"words of a job\n", "refused echo: ERR unknown command 'words'"),
+        (b"PING\r\n", "before it answered: protocol error: no script answers so"),
+        (b"CONFIG GET nothing\r\n", "before it answered: protocol error: no script answers so"),
+    ],
+)
+def test_what_a_job_wrote_into_our_connection_shifts_no_reply(
+    wire: Wire, words: bytes, told: str
+) -> None:
     """It may have written to a number that it had closed, and that is ours by now."""
     wire.run(echo("warm"))
-    os.write(wire.fileno(), b"words of a job\n")
-    with pytest.raises(RedisRefused, match="unknown command 'words'"):
+    os.write(wire.fileno(), words)
+    with pytest.raises(HorusError, match=told):
         wire.run(echo("first"))
     assert [wire.run(echo(word)) for word in ("first", "second")] == [b"first", b"second"]
 

@@ -24,8 +24,8 @@ KINDS = ("connection", "wire")
 ALL_KINDS = (*KINDS, "async")
 
 ECHO = "return {KEYS[1], unpack(ARGV)}"
-COUNT = "return redis.call('INCR', KEYS[1] .. 'count')"
-READ = "return tonumber(redis.call('GET', KEYS[1] .. 'count') or 0)"
+COUNT = "return {redis.call('INCR', KEYS[1] .. 'count')}"
+READ = "return {tonumber(redis.call('GET', KEYS[1] .. 'count') or 0)}"
 PASSWORD = "hunter" + "2"  # in two pieces, so that a traceback's source lines don't have it
 GUEST = "pass" + "guest"
 SPIN = "while redis.call('EXISTS', KEYS[1] .. 'never') == 0 do end"
@@ -41,7 +41,9 @@ class Open(Protocol):
 
 
 def operation(source: str, namespace: str, *args: str | bytes | int) -> Operation[Any]:
-    return Operation(Script.of("probe", source), f"{{{namespace}}}:", args, lambda reply: reply)
+    """Make a call of a source text; its one value is the result, or all where there are more."""
+    script = Script.of("probe", source)
+    return Operation(script, f"{{{namespace}}}:", args, lambda r: r[0] if len(r) == 1 else r)
 
 
 class Awaited:
@@ -72,7 +74,7 @@ def open_driver(kind: str, url: str, timeout_s: float, name: str | None) -> Driv
 
 def warm(driver: Driver) -> Driver:
     """Make the first call, so that the next thing sent is the call that a test is about."""
-    answer(driver, operation("return 1", "warm"))
+    answer(driver, operation("return {1}", "warm"))
     return driver
 
 
