@@ -26,8 +26,8 @@ def conservation(overview: Overview) -> Iterator[Finding]:
                 f" {running:,} running, {row.dead:,} dead"
             )
             what = f"{row.queue}: {count(abs(missing), 'job')} {_gone(missing)} ({parts})"
-            why = "jobs were lost or doubled: by a failover, by hand, or by a bug of ours"
-            yield error("sum", what, why, f"horus jobs --queue {row.queue}; tell us if it was us")
+            why = "jobs were lost or doubled: by a failover, by hand, or by us: then tell us"
+            yield error("sum", what, why, f"horus jobs --queue {row.queue}")
     if not wrong:
         total = sum(row.enqueued for row in overview.queues)
         queues = count(len(overview.queues), "queue")
