@@ -203,6 +203,10 @@ def unpack(value: bytes) -> Packed | None:
         return None
 
 
+_STALE = ("stale", "no member")
+_NEXT = ("empty", "job", "more")
+
+
 def read_turn(reply: Reply) -> Turn:
     """Read the reply of claim, finish or fail."""
     if len(reply) == 6:
@@ -210,8 +214,13 @@ def read_turn(reply: Reply) -> Turn:
         claimed = Claimed(text(job_id), queue.decode(), int(started_ms), _readable(packed))
         return Turned(done.decode(), claimed)
     if len(reply) == 1:
-        return Stale(text(reply[0]))
-    return _read_longer(text(reply[0]), text(reply[1]), reply[2:])
+        return Stale(_one_of(_STALE, reply[0]))
+    return _read_longer(text(reply[0]), _one_of(_NEXT, reply[1]), reply[2:])
+
+
+def _one_of(words: tuple[str, ...], reply: Reply) -> str:
+    """Read a word; raises ``ValueError`` for another one: such a reply is to another's call."""
+    return words[words.index(text(reply))]
 
 
 def read_joined(reply: Reply) -> Joined:
