@@ -250,8 +250,8 @@ def read_words(text: bytes) -> dict[str, str | int] | None:
 
 
 REQUEST_MAX = 1 << 16
-"""Most bytes of a message to a template: a longer one, with the names of a thousand queues, lies
-in a memory file that comes along."""
+"""Most bytes of a message to a template: a longer one, with the names of a thousand queues or two
+thousand modules, lies in a memory file that comes along."""
 
 # --- as JSON -----------------------------------------------------------------------------------
 

@@ -72,7 +72,7 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
     for fd in (control_fd, board_fd, lock_fd):
         os.set_inheritable(fd, False)  # what job code starts must not hold our lock
     control = socket.socket(fileno=control_fd)
-    boot = messages.to_template.decode(control.recv(messages.REQUEST_MAX))
+    boot, _ = _take(control, 0)
     assert isinstance(boot, Boot)
     linux.die_with_parent()
     if os.getppid() != boot.supervisor_pid:
@@ -182,15 +182,25 @@ def _hear(control: socket.socket) -> list[Asked]:
     """Wait for a request, and take those that lie behind it; none: nobody will ask any more."""
     asked: list[Asked] = []
     while not asked or (len(asked) < _AT_ONCE and _has_more(control.fileno(), 0.0)):
-        data, fds, _, _ = socket.recv_fds(control, messages.REQUEST_MAX, _FDS + 1)
-        if not data:
+        request, fds = _take(control, _FDS)
+        if request is None:
             break
-        request = messages.to_template.decode(_read(fds.pop()) if fds[_FDS:] else data)
         assert isinstance(request, Spawn)
         for fd in fds:
             os.set_inheritable(fd, False)  # nor a runner's pipes; recv_fds ignores its flags
         asked.append((request, fds))
     return asked
+
+
+def _take(control: socket.socket, fds: int) -> tuple[messages.ToTemplate | None, list[int]]:
+    """Take a message, and the descriptors that belong to it; None: nobody will send any more.
+
+    What is too long for a message lies in a memory file that comes behind them.
+    """
+    data, came, _, _ = socket.recv_fds(control, messages.REQUEST_MAX, fds + 1)
+    if not data:
+        return None, came
+    return messages.to_template.decode(_read(came.pop()) if came[fds:] else data), came
 
 
 def _has_more(fd: int, wait_s: float) -> bool:

@@ -57,12 +57,8 @@ class Template(Program):
         """Ask for a runner, with its descriptors; False where it is not there or has no room."""
         if not self.ready or self.socket is None:
             return False
-        words = messages.encode(spec)
         try:
-            if len(words) <= messages.REQUEST_MAX:
-                socket.send_fds(self.socket, [words], fds)
-            else:
-                _send_long(self.socket, words, fds)
+            _send(self.socket, spec, fds)
         except OSError:
             return False
         return True
@@ -78,7 +74,11 @@ class Template(Program):
         return tail
 
 
-def _send_long(sock: socket.socket, words: bytes, fds: list[int]) -> None:
+def _send(sock: socket.socket, message: messages.ToTemplate, fds: list[int]) -> None:
+    words = messages.encode(message)
+    if len(words) <= messages.REQUEST_MAX:
+        socket.send_fds(sock, [words], fds)
+        return
     memory_fd = linux.memory_file("horus-request")
     try:
         os.write(memory_fd, words)
@@ -123,7 +123,7 @@ class Programs:
         template.hear = lambda: self._hear_template(template, ours, hear)
         self.ways.inbox.watch(ours.fileno(), template.hear, soon=False)
         with contextlib.suppress(BrokenPipeError):  # it has ended already
-            ours.send(messages.encode(template.boot))
+            _send(ours, template.boot, [])
 
     def _hear_template(
         self, template: Template, sock: socket.socket, hear: Callable[[Template, Any], None]

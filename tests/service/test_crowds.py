@@ -17,7 +17,7 @@ from horus_supervisor.store import operations
 from tests.service.apps import dying
 from tests.service.apps import testjobs as jobs
 from tests.support import cgroups
-from tests.support.service import Service
+from tests.support.service import ROOT, Service
 from tests.support.waiting import wait_until
 
 
@@ -35,6 +35,16 @@ def test_a_thousand_queues_are_served(service: Service, client: Client) -> None:
     service.wait_for("runner.started", count=4)
     job = client.enqueue(jobs.Quick(), queue=names[-1])
     wait_until(lambda: job.status() == "succeeded", "the last queue", on_failure=service.tail)
+
+
+def test_what_is_to_be_imported_may_be_longer_than_a_message(
+    service: Service, client: Client
+) -> None:
+    """As the names of two thousand modules are."""
+    service.write("[queues]\nq = 1\n", path=f'{ROOT}", "{"nowhere" * 10_000}')
+    service.start()
+    job = client.enqueue(jobs.Quick(), queue="q")
+    wait_until(lambda: job.status() == "succeeded", "a job", on_failure=service.tail)
 
 
 def test_runners_leave_enough_descriptors_for_another_keeper_and_another_template(
