@@ -37,6 +37,10 @@ VERSION = ("INFO", "server")
 LOOK_S = 0.25
 """Longest wait for the rest of a reply before the deadline is looked at again: it may be nearer."""
 
+LEAST_S = 0.05
+"""Shortest wait of who is in a hurry: none at all is for ever to the kernel, and too short for any
+connection."""
+
 _INCOMPLETE = object()
 
 _alone = Encoder().call
@@ -117,11 +121,12 @@ class Wire:
         return reply
 
     def hurry(self, most_s: float) -> None:
-        """Wait no longer than ``most_s`` from now on, in a wait that goes on too.
+        """Wait no longer than ``most_s`` (or ``LEAST_S``) from now on, in a wait that goes on too.
 
         For a signal's handler: after it, Python begins the interrupted wait anew, with the kernel's
         whole timeout.
         """
+        most_s = max(most_s, LEAST_S)
         self._timeout_s = min(self._timeout_s, most_s)
         left_s = self._timeout_s
         if self._owes and self._until:

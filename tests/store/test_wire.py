@@ -199,6 +199,28 @@ def test_a_wait_that_signals_interrupt_is_over_when_it_is_told_to_be(
         wire.close()
 
 
+def test_who_has_no_time_left_gets_what_is_answered_at_once_and_waits_for_nothing_else(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """As a runner has that is told to leave, where ``kill_after`` is 0s."""
+    with Proxy(tmp_path, redis_server.path) as proxy:
+        wire = Wire(parse_url(proxy.url))
+        wire.run(echo("warm"))
+        proxy.next(Fault.BLACKHOLE)
+        wire.hurry(0)
+        with pytest.raises(ReplyLost, match="no answer in time"):
+            wire.run(echo("hung"))
+        got: list[bytes] = []
+
+        def answered() -> bool:
+            with contextlib.suppress(RedisAway, ReplyLost):
+                got.append(wire.run(echo("over a new connection")))
+            return bool(got)
+
+        wait_until(answered, "an answer", within_s=10)
+        wire.close()
+
+
 def test_words_of_an_enumeration_go_over_the_wire_as_their_values(wire: Wire) -> None:
     assert wire.run(echo(Death.CRASHED)) == b"crashed"
     assert wire.run(echo(True)) == b"1"
