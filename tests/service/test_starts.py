@@ -165,6 +165,7 @@ sys.argv = sys.argv[3:]  # python -m horus_supervisor.supervisor.main
 from horus_supervisor.supervisor.main import main
 sys.exit(main())
 """
+"""The service, but that at its imports, counted from the first one on, it gets these signals."""
 
 
 def test_signals_at_every_moment_of_a_start_that_ask_for_nothing_are_outlived(

@@ -44,9 +44,6 @@ def test_a_stop_while_the_embedded_redis_does_not_start(tmp_path: Path) -> None:
     assert service.stop() == 0
 
 
-"""The service, but that at its imports, counted from the first one on, it gets these signals."""
-
-
 def test_a_death_is_handed_in_though_the_keeper_was_down_when_the_stop_came(
     service: Service, client: Client
 ) -> None:
