@@ -296,7 +296,7 @@ def test_a_second_service_on_one_embedded_folder_is_refused_and_runs_nothing(
     first.start()
     try:
         second.start(ready=False)
-        assert second.wait(within_s=10) == 1
+        assert second.wait() == 1
         assert second.lines() == []
         assert f"in use by process {first.pid}" in second.tail()
     finally:
