@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import resource
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -103,24 +104,15 @@ def test_runners_draw_different_numbers(service: Service, client: Client) -> Non
 
 @pytest.mark.parametrize("moment", ["supervisor.started", "template.ready", "runner.started"])
 def test_a_supervisor_killed_at_any_moment_leaves_nobody(service: Service, moment: str) -> None:
-    tag = f"HORUS_TEST_TAG={uuid.uuid4().hex}".encode()
+    name, value = "HORUS_TEST_TAG", uuid.uuid4().hex
     service.write(ONE.replace("runners = 1", "runners = 8"), imports=limitjobs.__name__)
-    name, _, value = tag.decode().partition("=")
     service.start(ready=False, env={name: value})
     service.wait_for(moment)
     for keeper in children(service.pid, "horus-keeper"):  # it would end those that it was told of
         os.kill(keeper, signal.SIGKILL)
     service.kill()
-    wait_until(lambda: not list(_tagged(tag)), "nobody is left", on_failure=service.tail)
-
-
-def _tagged(tag: bytes) -> Iterator[int]:
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if tag in (folder / "environ").read_bytes() and alive(int(folder.name)):
-                yield int(folder.name)
-        except OSError:
-            continue
+    left = functools.partial(processes.tagged, f"{name}={value}")
+    wait_until(lambda: not list(left()), "nobody is left", on_failure=service.tail)
 
 
 # --- life --------------------------------------------------------------------------------------
