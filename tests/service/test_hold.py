@@ -50,7 +50,7 @@ def test_a_class_of_which_some_jobs_succeed_is_not_held(service: Service, client
 
 
 KILL = """
-class Kill(Job, name="rolled.Kill", queue="q", max_attempts=1):
+class Kill(Job, name="rolled.Kill", queue="q"):
     def execute(self) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 """
