@@ -12,6 +12,7 @@ import time
 from horus_supervisor import Client
 from horus_supervisor.store import operations
 from tests.service.apps import testjobs as jobs
+from tests.support.files import write_whole
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, alive, children
 from tests.support.waiting import wait_until
@@ -38,7 +39,7 @@ def test_a_file_with_mistakes_changes_nothing(service: Service) -> None:
     service.start()
     assert service.wait_for("supervisor.ready")["message"] == "serving 1 runner"
     pids = service.runner_pids()
-    service.config.write_text("this is = not [ TOML")
+    write_whole(service.config, "this is = not [ TOML")
     service.wait_for("supervisor.config_rejected")
     service.write("[queues]\nq = -1\n")
     line = service.wait_for("supervisor.config_rejected", count=2)
@@ -52,7 +53,7 @@ def test_a_sighup_is_answered_though_nothing_was_edited(service: Service) -> Non
     service.signal(signal.SIGHUP)
     line = service.wait_for("supervisor.reloaded")
     assert line["changes"] == "nothing was edited"
-    service.config.write_text("this is = not [ TOML")
+    write_whole(service.config, "this is = not [ TOML")
     service.wait_for("supervisor.config_rejected")
     service.signal(signal.SIGHUP)
     service.wait_for("supervisor.config_rejected", count=2)
