@@ -96,8 +96,7 @@ class App:
 
     def template(self) -> int:
         """The pid of the one template."""
-        wait_until(lambda: len(self.templates()) == 1, "one template")
-        return self.templates()[0]
+        return self.service.program("horus-template")
 
 
 GONE = ("runner.exited", "runner.crashed")

@@ -222,9 +222,14 @@ format = "json"
 
     def program(self, name: str) -> int:
         """The pid of a program; for a moment, what it forks may bear its name too."""
-        wait_until(lambda: len(children(self.pid, name)) == 1, f"one {name}")
-        [pid] = children(self.pid, name)
-        return pid
+        found: list[int] = []
+
+        def there() -> bool:
+            found[:] = children(self.pid, name)
+            return len(found) == 1
+
+        wait_until(there, f"one {name}")
+        return found[0]
 
     def scoreboard(self) -> Scoreboard:
         """The service's own."""
