@@ -190,7 +190,7 @@ def test_a_keeper_whose_redis_hangs_makes_signs_of_life(
 def test_a_stop_while_redis_hangs_keeps_what_it_can_not_hand_in(
     outage: Service, own_redis: RedisServer, namespace: str
 ) -> None:
-    outage.write('[queues]\nq = 1\n[defaults]\nkill_after = "1s"\n')
+    outage.write('[queues]\nq = 1\n[defaults]\nkill_after = "3s"\n')  # half of it for the disk
     outage.start()
     with Client(own_redis.url, namespace=namespace) as client:
         done = outage.path("done")
