@@ -168,19 +168,19 @@ def test_a_keeper_whose_redis_hangs_makes_signs_of_life(
 ) -> None:
     outage.write(TWO)
     outage.start()
-    board = outage.scoreboard()
-    own_redis.pause()
-    outage.wait_for("redis.lost")
-    seen, gaps, since = board.keeper_ticks, [0.0], time.monotonic()
+    with outage.scoreboard() as board:
+        own_redis.pause()
+        outage.wait_for("redis.lost")
+        seen, gaps, since = board.keeper_ticks, [0.0], time.monotonic()
 
-    def ticks() -> int:
-        nonlocal seen, since
-        if board.keeper_ticks != seen:
-            gaps.append(time.monotonic() - since)
-            seen, since = board.keeper_ticks, time.monotonic()
-        return len(gaps)
+        def ticks() -> int:
+            nonlocal seen, since
+            if board.keeper_ticks != seen:
+                gaps.append(time.monotonic() - since)
+                seen, since = board.keeper_ticks, time.monotonic()
+            return len(gaps)
 
-    wait_until(lambda: ticks() > 3, "three signs of life", on_failure=outage.tail)
+        wait_until(lambda: ticks() > 3, "three signs of life", on_failure=outage.tail)
     assert max(gaps) < LEAST_S / 2
     own_redis.resume()
     outage.wait_for("redis.restored")
@@ -325,8 +325,7 @@ def test_an_expelled_keeper_does_not_take_its_id_again(
 ) -> None:
     outage.write(TWO, supervisor='lease = "3s"')
     outage.start()
-    board = outage.scoreboard()
-    with Client(own_redis.url, namespace=namespace) as client:
+    with outage.scoreboard() as board, Client(own_redis.url, namespace=namespace) as client:
         outage.signal(signal.SIGSTOP)  # it does not end the keeper
         client.connection.raw.flushall()
         folder = outage.folder / "state" / "spool"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -231,23 +232,27 @@ format = "json"
         wait_until(there, f"one {name}")
         return found[0]
 
-    def scoreboard(self) -> Scoreboard:
-        """The service's own."""
+    @contextlib.contextmanager
+    def scoreboard(self) -> Iterator[Scoreboard]:
+        """Look at the service's own."""
         held = processes.held(self.pid).items()
         fd = next(fd for fd, name in held if "horus-scoreboard" in name)
-        return Scoreboard(os.open(fd, os.O_RDWR))
+        board = Scoreboard(os.open(fd, os.O_RDWR))
+        try:
+            yield board
+        finally:
+            board.close()
+            os.close(board.fd)
 
     def until_idle(self, pid: int) -> None:
         """Wait until a runner has its place, and nothing to do."""
-        board = self.scoreboard()
+        with self.scoreboard() as board:
 
-        def idle() -> bool:
-            rows = map(board.read, range(len(self.events("runner.started"))))
-            return any(row.pid == pid and row.phase is Phase.IDLE for row in rows)
+            def idle() -> bool:
+                rows = map(board.read, range(len(self.events("runner.started"))))
+                return any(row.pid == pid and row.phase is Phase.IDLE for row in rows)
 
-        wait_until(idle, f"runner {pid} is idle", on_failure=self.tail)
-        board.close()
-        os.close(board.fd)
+            wait_until(idle, f"runner {pid} is idle", on_failure=self.tail)
 
     def spool(self) -> list[str]:
         """List what lies in the spool."""
