@@ -323,7 +323,7 @@ def test_an_emptied_redis_is_served_anew(
 def test_an_expelled_keeper_does_not_take_its_id_again(
     outage: Service, own_redis: RedisServer, namespace: str
 ) -> None:
-    outage.write(TWO, supervisor='lease = "3s"')
+    outage.write(TWO, supervisor='lease = "6s"')  # for half of it no turn is missed
     outage.start()
     with outage.scoreboard() as board, Client(own_redis.url, namespace=namespace) as client:
         outage.signal(signal.SIGSTOP)  # it does not end the keeper
