@@ -50,9 +50,10 @@ def file(config: Config) -> Iterator[Finding]:
     else:
         yield ok("file", f"{config.file}: {count(len(config.groups), 'group')}")
     for path in config.supervisor.path:
-        if not path.is_dir():
+        if not os.path.isdir(path):
             why = "job code is looked for there"
-            yield error("path", f"there is no folder {path}", why, "mend [supervisor] path")
+            hint = "mend [supervisor] path; or run horus doctor as the service's user"
+            yield error("path", f"there is no folder {path} that you may see", why, hint)
 
 
 def folders(config: Config) -> Iterator[Finding]:
@@ -61,7 +62,8 @@ def folders(config: Config) -> Iterator[Finding]:
     for check, folder in (("state_dir", config.supervisor.state_dir), ("embedded Redis", embedded)):
         if folder is None:
             continue
-        there = next(place for place in (folder, *folder.parents) if place.exists())
+        # not of ``Path``, which raise where we may not look into the folder
+        there = next(place for place in (folder, *folder.parents) if os.path.exists(place))
         if not there.is_dir():
             yield error(check, f"{there} is no folder", "the service can't start", f"ls -l {there}")
         elif not os.access(there, os.W_OK | os.X_OK):

@@ -1,8 +1,13 @@
-"""Files that a running service reads while a test writes them."""
+"""Files that a running service reads while a test writes them, and some that nobody may see."""
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -10,3 +15,15 @@ def write_whole(path: Path, text: str) -> None:
     scratch = path.with_suffix(".new")
     scratch.write_text(text)
     scratch.replace(path)
+
+
+def refuse_looks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody in this process look into a folder, as if it were another user's: root neither."""
+    look = os.stat
+
+    def refuse(path: Any, *how: Any, **more: Any) -> os.stat_result:
+        if str(path).startswith(f"{folder}/"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return look(path, *how, **more)
+
+    monkeypatch.setattr(os, "stat", refuse)

@@ -20,6 +20,7 @@ from horus_supervisor.config.load import parse
 from horus_supervisor.config.schema import Config
 from horus_supervisor.store.overview import Overview, QueueRow
 from horus_supervisor.store.rows import Holding
+from tests.support.files import refuse_looks
 
 GOOD = {
     "redis_version": "7.2.4",
@@ -179,6 +180,18 @@ def test_a_folder_that_we_may_not_write_in_is_found(tmp_path: Path) -> None:
     seen = config(tmp_path, '[supervisor]\nstate_dir = "var"\n')
     tmp_path.chmod(0o500)
     assert troubles(checks_of_machine.folders(seen)) == [("error", "state_dir")]
+
+
+def test_a_folder_that_we_may_not_look_into_keeps_nothing_else_from_being_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed").mkdir()
+    text = '[supervisor]\nstate_dir = "closed/var"\npath = ["closed/app"]\n'
+    seen = config(tmp_path, text, url="embedded:closed/redis")
+    refuse_looks(tmp_path / "closed", monkeypatch)
+    assert troubles(checks_of_machine.file(seen)) == [("error", "path")]
+    checks = [one.check for one in checks_of_machine.folders(seen)]
+    assert checks == ["state_dir", "embedded Redis"]
 
 
 def test_a_file_in_place_of_a_folder_is_found(tmp_path: Path) -> None:
