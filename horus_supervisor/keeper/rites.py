@@ -8,6 +8,7 @@ runners, ``ID.lines`` for log lines that nobody read any more.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def closed(reach: Reach, deaths: Iterable[Died], charges: Charges) -> None:
     which nobody tells: an exception may have ended it in mid-job.
     """
     deaths = list(deaths)
-    if not (reach.registered or deaths or open_file(reach, reach.me).exists()):
+    if not (reach.registered or deaths or os.path.exists(open_file(reach, reach.me))):
         return  # Redis never heard of it
     how = Death.INTERRUPTED
     known = [_known(reach, b.slot, reach.board.read(b.slot), b, how) for b in charges.born]

@@ -26,6 +26,7 @@ from horus_supervisor.scoreboard import Scoreboard, SlotWriter
 from horus_supervisor.store import operations, pending
 from horus_supervisor.store.operation import Operation
 from horus_supervisor.store.wire import Wire
+from tests.support.files import refuse_looks
 from tests.support.store import Store, claimed
 
 
@@ -168,6 +169,18 @@ def test_a_job_that_brought_a_runner_down_alarms_the_others_at_once(
     keeper._hear(died(1, executing=1))
     keeper._deliver()
     assert SlotWriter(board, 1).alarms == 1
+
+
+def test_a_spool_that_we_may_not_look_into_holds_up_neither_a_death_nor_a_stop(
+    store: Store, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add("job")
+    store.run(store.claim(store.member(0, 1)))
+    keeper._hear(died(1, executing=1))
+    refuse_looks(keeper.reach.spool, monkeypatch)
+    keeper._deliver()
+    assert store.state("job") == JobState.READY
+    rites.closed(keeper.reach, (), keeper.charges)
 
 
 def test_all_our_predecessors_are_closed(store: Store, keeper: Keeper) -> None:
