@@ -169,10 +169,11 @@ def _in_file(asked: Asked, name: str, named_by: str, whole: bool) -> Place:
         raise usage("--namespace goes with --url: a file names its own, in [redis] namespace")
     from pathlib import Path
 
+    from horus_supervisor.config.content import is_missing
     from horus_supervisor.config.load import load, load_redis
 
     file, quoted = Path(name), shlex.quote(name)
-    if not file.exists():
+    if is_missing(file):
         hint = "-c with the file of your service; horus init writes a first one"
         raise usage(f"{name} ({named_by or 'here'}): there is no such file", hint)
     config, mistakes = None, 0

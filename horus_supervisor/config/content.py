@@ -29,6 +29,15 @@ def content(path: Path, *, pipes: bool = False) -> bytes:
         os.close(fd)
 
 
+def is_missing(path: Path) -> bool:
+    """Tell whether there is no such file; not where we may not look into its folder."""
+    try:
+        path.stat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError | NotADirectoryError)
+    return False
+
+
 def _to_its_end(fd: int) -> bytes:
     found = b""
     until = time.monotonic() + PIPE_S

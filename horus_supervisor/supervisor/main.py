@@ -62,7 +62,8 @@ def _hear_nothing_but_a_stop() -> None:
 
 def start(file: Path, log_format: str | None) -> int:
     """Read the file and run the service, or tell every mistake."""
-    from horus_supervisor.config.load import load  # not before: a probe is to be fast
+    from horus_supervisor.config.content import is_missing  # not before: a probe is to be fast
+    from horus_supervisor.config.load import load
     from horus_supervisor.errors import ConfigError
 
     try:
@@ -71,7 +72,7 @@ def start(file: Path, log_format: str | None) -> int:
     except ConfigError as error:
         for mistake in error.mistakes:
             print(f"horus-supervisor: {mistake}", file=sys.stderr)
-        if _is_missing(file):
+        if is_missing(file):
             print("  try: -c with your file; horus init writes a first one", file=sys.stderr)
         return 2
 
@@ -85,15 +86,6 @@ def _watch(file: Path) -> Watch:
     if os.path.exists(file) and not (os.path.isfile(file) or os.path.isdir(file)):
         raise ConfigError([f"{file}: not a file that can be read again; --check takes it"])
     return Watch(file)
-
-
-def _is_missing(file: Path) -> bool:
-    """Tell whether there is no such file; not where we may not look into its folder."""
-    try:
-        file.stat()
-    except OSError as error:
-        return isinstance(error, FileNotFoundError | NotADirectoryError)
-    return False
 
 
 def _open_standard_descriptors() -> None:

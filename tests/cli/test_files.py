@@ -10,6 +10,7 @@ import pytest
 from horus_supervisor.config.load import load, load_redis
 from horus_supervisor.errors import ConfigError
 from horus_supervisor.lifecycle import JobState
+from tests.support.files import refuse_looks
 from tests.support.horus import Horus, Scene
 
 MISTAKES = """
@@ -115,6 +116,17 @@ def test_a_file_that_is_not_there_is_told_with_who_named_it(tmp_path: Path) -> N
         told = Horus.bare(*words, "jobs", code=2, **env).stderr
         assert told.startswith(f"horus: {name} ({who}): there is no such file\n")
         assert "--check" not in told
+
+
+def test_a_file_that_we_may_not_look_for_is_told_as_one_that_can_not_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = str(tmp_path / "closed" / "c.toml")
+    refuse_looks(tmp_path / "closed", monkeypatch)
+    why = f"{name}: can't be read: Permission denied"
+    assert Horus.bare("-c", name, "jobs", code=2).stderr.startswith(f"horus: {why}\n")
+    [found] = json.loads(Horus.bare("-c", name, "doctor", "--json", code=1).stdout)["findings"]
+    assert found["what"] == why
 
 
 def test_no_service_behind_an_embedded_redis_names_the_file_to_start(tmp_path: Path) -> None:

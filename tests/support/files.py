@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ def write_whole(path: Path, text: str) -> None:
 
 def refuse_looks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nobody in this process look into a folder, as if it were another user's: root neither."""
-    look = os.stat
 
-    def refuse(path: Any, *how: Any, **more: Any) -> os.stat_result:
-        if str(path).startswith(f"{folder}/"):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        return look(path, *how, **more)
+    def but_there(look: Callable[..., Any]) -> Callable[..., Any]:
+        def refuse(path: Any, *how: Any, **more: Any) -> Any:
+            if str(path).startswith(f"{folder}/"):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return look(path, *how, **more)
 
-    monkeypatch.setattr(os, "stat", refuse)
+        return refuse
+
+    monkeypatch.setattr(os, "stat", but_there(os.stat))
+    monkeypatch.setattr(os, "open", but_there(os.open))
