@@ -5,6 +5,7 @@ Owns its socket. What can't be sent now waits in a buffer; the owner watches for
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 from typing import Generic, TypeVar
@@ -12,6 +13,9 @@ from typing import Generic, TypeVar
 import msgspec
 
 T = TypeVar("T")
+
+_FOR_NOW = (errno.EAGAIN, errno.EINTR, errno.ENOBUFS, errno.ENOMEM)
+"""Errors that are no end of the stream: the kernel has no room or no memory at the moment."""
 
 
 class Channel(Generic[T]):
@@ -47,21 +51,19 @@ class Channel(Generic[T]):
         try:
             while self._out:
                 del self._out[: self._sock.send(self._out)]
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            self.closed = True
+        except OSError as error:
+            self.closed = error.errno not in _FOR_NOW
 
     def receive(self) -> list[T]:
         """Take all whole messages that have come; ``closed`` is set at the end of the stream."""
         while True:
             try:
                 chunk = self._sock.recv(1 << 16)
-            except (BlockingIOError, InterruptedError):
-                break
             except ConnectionResetError:  # words of ours were left unread; theirs come after
                 continue
-            except OSError:
+            except OSError as error:
+                if error.errno in _FOR_NOW:
+                    break
                 chunk = b""
             if not chunk:
                 self.closed = True

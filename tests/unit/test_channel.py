@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -92,6 +95,39 @@ def test_what_was_sent_comes_though_the_other_end_never_read_what_we_sent(ends: 
     keeper.close()
     assert supervisor.receive() == [Registered(supervisor="a")]
     assert supervisor.closed
+
+
+class Starved(socket.socket):
+    """A socket of a kernel that has no memory for it, until ``fed``."""
+
+    fed = False
+
+    def send(self, *words: Any) -> int:
+        if not self.fed:
+            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+        return super().send(*words)
+
+    def recv(self, *sizes: int) -> bytes:
+        if not self.fed:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        return super().recv(*sizes)
+
+
+def test_a_kernel_without_memory_for_a_while_is_no_end_of_the_stream() -> None:
+    left, right = socket.socketpair()
+    starved = Starved(fileno=left.detach())
+    supervisor = Channel[FromKeeper](starved, messages.from_keeper)
+    keeper = Channel[ToKeeper](right, messages.to_keeper)
+    supervisor.send(Gone(slot=1, incarnation=2))
+    keeper.send(Registered(supervisor="a"))
+    assert supervisor.receive() == []
+    assert (supervisor.closed, supervisor.writing) == (False, True)
+    starved.fed = True
+    supervisor.flush()
+    assert keeper.receive() == [Gone(slot=1, incarnation=2)]
+    assert supervisor.receive() == [Registered(supervisor="a")]
+    supervisor.close()
+    keeper.close()
 
 
 def test_a_closed_channel_takes_no_more(ends: Ends) -> None:
