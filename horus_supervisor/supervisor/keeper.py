@@ -87,11 +87,13 @@ class Keeper(Program):
     def look(self, ticks: int, now: float) -> None:
         """Kill it where it makes no sign of life; ``ticks``: how many there were so far.
 
-        Else nobody renews the lease, and another host gives our jobs away.
+        Else nobody renews the lease, and another host gives our jobs away. One that can't be told
+        of deaths any more is as good as silent: no runner that died would have a successor.
         """
         if not self.pid:
             return
-        silent_s = self.silence.look(ticks, now)
+        deaf = self.channel is not None and self.channel.closed
+        silent_s = self.silence.look(0 if deaf else ticks, now)
         if silent_s >= self.patience_s:
             self.silence = Silence()
             about = {"child": self.name, "pid": self.pid}

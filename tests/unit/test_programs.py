@@ -144,6 +144,18 @@ def test_pipes_and_sockets_at_their_end_keep_the_loop_awake_no_longer(told: Told
     assert told.programs.keeper.running, "its end is told by the kernel"
 
 
+def test_a_keeper_that_lives_and_can_be_told_nothing_is_killed(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told.start_keeper(keeper_boot({})).close()
+    told.turn(5.0)
+    killed: list[int] = []
+    monkeypatch.setattr(children, "send_signal", lambda pid, _: killed.append(pid))
+    for second in range(12):  # it waits for Redis, and says so
+        told.programs.keeper.look(100 + second, float(second))
+    assert killed == [told.programs.keeper.pid]
+
+
 def test_why_a_template_failed_is_heard_though_its_death_was_told_first(told: Told) -> None:
     template = told.start_template()
     template.send(messages.encode(TemplateFailed(error="no module")))
