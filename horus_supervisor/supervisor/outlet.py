@@ -4,7 +4,7 @@ The supervisor's only writer. Standard output may stop being read at any moment:
 without blocking, and what can't be written waits in a bounded buffer, crash lines first. When that
 is full, pipes are left unread: runners wait, the parent never does. Lines that can't wait there are
 dropped and counted, but for deaths: there are no more than runners, and none is born meanwhile. All
-are, while a named pipe has no reader.
+are, while a named pipe has no reader, or a file takes none though its disk has room.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from horus_supervisor.logs import console_line, in_colour
 BUFFER_BYTES = 4 * 1024 * 1024
 
 _FOR_NOW = (errno.EAGAIN, errno.EINTR, errno.ENOSPC, errno.EDQUOT, errno.ENOBUFS, errno.ENOMEM)
-"""Errors of a write that end by themselves, a full disk's too; after others nobody will read it."""
+"""Errors of a write that end by themselves, a full disk's too; of others, no pipe or terminal that
+nobody can open again recovers."""
 
 Write = Callable[[bytes], int]
 
@@ -40,8 +41,8 @@ class Outlet:
         self._rest = b""  # of a line that a named pipe has the beginning of, for its next reader
         self._size = 0
         self._fd, self._write, self._let_go = _unblocked(fd)
-        self._named = _is_named_pipe(fd)
-        self._unheard = False  # nobody had the pipe open at the last write
+        self._named = _has_a_name(fd)
+        self._unheard = False  # the last write failed: nobody had the pipe open, or a disk failed
         self.dropped = 0
         self.closed = False
 
@@ -93,9 +94,11 @@ class Outlet:
                 written = self._write(lines[: lines.index(b"\n") + 1] if overtaken else lines)
             except OSError as error:
                 queue.appendleft(lines)
-                if error.errno == errno.EPIPE and self._named:
+                if error.errno in _FOR_NOW:
+                    return
+                if self._named:
                     self._drop()
-                elif error.errno not in _FOR_NOW:
+                else:
                     self._give_up()
                 return
             self._unheard = False
@@ -123,9 +126,10 @@ class Outlet:
         self._clear()
 
     def _drop(self) -> None:
-        """Nobody reads it now: drop what waits, and count it for who opens the pipe next.
+        """Nobody gets it now: drop what waits, and count it for who opens the pipe next.
 
-        He finds there what the last one left, so a line that was written in part is kept.
+        He finds there what the last one left, so a line that was written in part is kept. A file
+        that takes no lines (a broken disk, a limit of its size) may be mended likewise.
         """
         if self._half:
             end, newline, others = self._half.popleft().partition(b"\n")
@@ -165,11 +169,13 @@ def _unblocked(fd: int) -> tuple[int, Write, Callable[[], None]]:
     return fd, lambda lines: os.write(fd, lines), _keep
 
 
-def _is_named_pipe(fd: int) -> bool:
-    """Tell a pipe that has a name from one that nobody can open again."""
+def _has_a_name(fd: int) -> bool:
+    """Tell what may take lines again, a file or a named pipe, from what nobody can open again."""
     with contextlib.suppress(OSError):
-        fifo = stat.S_ISFIFO(os.fstat(fd).st_mode)
-        return fifo and not os.readlink(f"/proc/self/fd/{fd}").startswith("pipe:")
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISFIFO(mode):
+            return not os.readlink(f"/proc/self/fd/{fd}").startswith("pipe:")
+        return stat.S_ISREG(mode)
     return False
 
 

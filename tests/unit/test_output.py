@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import pty
+import resource
 import socket
 from collections.abc import Callable
 from contextlib import closing
@@ -148,6 +149,25 @@ def test_a_full_disk_is_a_reader_that_stands_still() -> None:
         outlet.flush()
         assert outlet.writing
         assert not outlet.closed
+
+
+def test_a_file_that_took_no_lines_takes_them_again_and_says_what_was_lost(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    most, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with path.open("ab") as file, closing(Outlet(file.fileno())) as outlet:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+        try:
+            for n in range(3):
+                outlet.put(line(n, 700))
+            for _ in range(2):  # what fits, and what does not
+                outlet.flush()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+        assert (outlet.closed, outlet.writing, outlet.take_dropped()) == (False, False, 0)
+        outlet.put(line(3))
+        outlet.flush()
+        assert numbers(path.read_bytes()) == [0, 1, 3]
+        assert outlet.take_dropped() == 1
 
 
 def test_a_regular_file_is_appended_to(tmp_path: Path) -> None:
