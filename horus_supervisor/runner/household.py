@@ -48,6 +48,9 @@ _SIG_BLOCK = int(signal.SIG_BLOCK)
 _REAL, _VIRTUAL, _PROF = map(int, (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF))
 _ALL = locale.LC_ALL
 _get_blocking = os.get_blocking
+_WANTED_FDS = 8
+"""Descriptors that a job may need at once: a runner with fewer is of no use."""
+
 _FORM = ("encoding", "errors", "line_buffering", "write_through")
 _form_of = operator.attrgetter(*_FORM)
 
@@ -111,6 +114,20 @@ class Household:
         for fd in (self._folder, self._stdin, self._stdout, self._stderr):
             with contextlib.suppress(OSError):  # a job may have closed it
                 os.close(fd)
+
+    def spent(self) -> str | None:
+        """Tell that hardly a descriptor is left; after a job that failed, as those after it would.
+
+        Jobs that fail at once come one after another, so such a runner would take more than others.
+        """
+        free: list[int] = []
+        with contextlib.suppress(OSError):
+            while len(free) < _WANTED_FDS:
+                free.append(os.dup(self._folder))
+        for fd in free:
+            os.close(fd)
+        full = len(free) < _WANTED_FDS
+        return f"jobs left all but {len(free)} of its descriptors open" if full else None
 
     def restore(self) -> str | None:
         """Put back what a job changed; tells what could not be put back first, or None.

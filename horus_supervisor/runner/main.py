@@ -209,7 +209,7 @@ class Runner:
         self._recycle = self._span.over(self._done, duration_s)
         if run.error is None:
             return ending, lambda: self._succeeded(claimed, packed, duration_s)
-        return ending, None if ending is None else self._tidy
+        return ending, None if ending is None else self._failed
 
     def _ending(self, claimed: Claimed, run: Run, timeout_s: float | None) -> Ending | None:
         """Tell how a job ends; still under its deadline, as that may ask the job's code."""
@@ -243,6 +243,10 @@ class Runner:
     def _succeeded(self, claimed: Claimed, packed: Packed, duration_s: float) -> None:
         self._tell.succeeded(claimed, packed, duration_s)
         self._tidy()
+
+    def _failed(self) -> None:
+        self._tidy()
+        self._recycle = self._household.spent() or self._recycle
 
     # --- leaving -------------------------------------------------------------------------------
 

@@ -63,6 +63,21 @@ def test_what_can_not_be_put_back_gets_the_runner_recycled_and_the_job_is_done_o
     assert len(testjobs.marks(borrowed.path("ran"))) == 1
 
 
+def test_a_runner_without_a_free_descriptor_fails_one_job_and_no_more(
+    borrowed: Service, borrower: Client
+) -> None:
+    borrower.enqueue(untidy.Untidy("descriptors", borrowed.path("ran")))
+    wants = untidy.Untidy("asyncio's pipe", borrowed.path("others"))  # three descriptors
+    jobs = [borrower.enqueue(wants) for _ in range(3)]
+    wait_until(
+        lambda: all(job.status() == "succeeded" for job in jobs),
+        "all the others",
+        on_failure=borrowed.tail,
+    )
+    assert len(borrowed.events("job.failed")) == 1
+    assert "descriptors" in borrowed.wait_for("runner.recycled")["reason"]
+
+
 def test_a_job_that_lets_no_connection_be_opened_is_handed_in_over_a_new_one(
     borrowed: Service, borrower: Client
 ) -> None:

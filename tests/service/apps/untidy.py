@@ -25,6 +25,8 @@ from tests.service.apps.testjobs import mark
 
 FORK = multiprocessing.get_context("fork")
 
+LEAKED: list[int] = []
+
 
 def cut_connections() -> None:
     """Break each connection of this process to a server."""
@@ -57,6 +59,11 @@ class Untidy(Job, queue="q"):
             case "encoding":
                 assert isinstance(sys.stdout, io.TextIOWrapper)
                 sys.stdout.reconfigure(encoding="utf-16", write_through=False)
+            case "descriptors":
+                with contextlib.suppress(OSError):
+                    while True:
+                        LEAKED.append(os.open(os.devnull, os.O_RDONLY))
+                os.close(LEAKED.pop(0))
             case "environ":
                 os.environ = dict(os.environ)  # type: ignore[assignment]  # noqa: B003
             case "zone":
