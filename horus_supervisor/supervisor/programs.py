@@ -122,8 +122,14 @@ class Programs:
         template.importing_since, template.told_slow = time.monotonic(), False
         template.hear = lambda: self._hear_template(template, ours, hear)
         self.ways.inbox.watch(ours.fileno(), template.hear, soon=False)
-        with contextlib.suppress(BrokenPipeError):  # it has ended already
+        try:
             _send(ours, template.boot, [])
+        except BrokenPipeError:
+            pass  # it has ended already
+        except OSError as error:  # for want of memory: it would wait for these words for ever
+            text = f"a template can't be told what to import: {error}"
+            self.ways.log.error(Event.SUPERVISOR_STARVED, error=text)
+            children.send_signal(template.pid or 0, signal.SIGKILL)
 
     def _hear_template(
         self, template: Template, sock: socket.socket, hear: Callable[[Template, Any], None]

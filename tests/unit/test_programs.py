@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -163,6 +164,25 @@ def test_why_a_template_failed_is_heard_though_its_death_was_told_first(told: To
     told.template.let_go(told.programs.ways.inbox)
     assert told.heard == [TemplateFailed(error="no module")]
     assert told.template.socket is None
+
+
+class Starved(socket.socket):
+    """A socket of a kernel that has no memory for it."""
+
+    def send(self, *_: Any) -> int:
+        raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+
+
+def test_a_template_that_can_not_be_told_what_to_import_is_ended(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    starved = Starved(fileno=ours.detach())
+    monkeypatch.setattr(socket, "socketpair", lambda *_: (starved, theirs))
+    killed: list[int] = []
+    monkeypatch.setattr(children, "send_signal", lambda pid, _: killed.append(pid))
+    told.start_template().close()
+    assert killed == [told.template.pid]
 
 
 def test_the_names_of_many_job_classes_fit_into_a_message(told: Told) -> None:
