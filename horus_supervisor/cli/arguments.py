@@ -10,15 +10,23 @@ import shlex
 import types
 import typing
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import msgspec
 
 from horus_supervisor.cli.errors import Failure, usage
 from horus_supervisor.errors import PayloadError
 from horus_supervisor.job.codec import decode
-from horus_supervisor.job.fields import CannotTravel, Unresolved, annotation_of, type_name
+from horus_supervisor.job.fields import (
+    CannotTravel,
+    Unresolved,
+    annotation_of,
+    type_name,
+    unwrapped,
+)
 
 if TYPE_CHECKING:
     from horus_supervisor.job.definition import Job
@@ -33,10 +41,13 @@ EXAMPLES: dict[Any, Any] = {
     bool: True,
     datetime: "2026-08-24T02:14:07Z",
     date: "2026-08-24",
-    list: [],
+    timedelta: "PT90S",
+    Decimal: "1.5",
+    UUID: "01a21057-1372-70d3-8e3a-5c4907f993de",
+    bytes: "dGV4dA==",
     dict: {},
 }
-"""What to type for a type; ``...`` for another one."""
+"""What to type for a type of which every value looks alike."""
 
 
 def make(cls: type[Job], text: str) -> Job:
@@ -88,7 +99,7 @@ def _misfits(
                         json.loads(near[0]) if near else example,
                     ),
                 )
-        elif field.default is field.default_factory is dataclasses.MISSING:
+        elif _is_needed(field):
             yield name, (f"{where} ({kind}) is missing", example)
 
 
@@ -125,12 +136,25 @@ def _one_of(choices: list[Any]) -> str:
 
 
 def _example(annotation: Any) -> Any:
+    """Make JSON that the type takes; ``...`` for one that takes all."""
     if choices := _choices(annotation):
         return choices[0]
     origin, arms = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin in (typing.Union, types.UnionType, typing.Annotated):
-        return _example(arms[0])
+    if (inner := unwrapped(annotation, origin, arms)) is not None:
+        return _example(inner)
+    if origin in (typing.Union, types.UnionType):  # null ends a record that may hold its like
+        return None if types.NoneType in arms else _example(arms[0])
+    if (origin or annotation) in (list, tuple, set, frozenset):
+        row = origin is tuple and ... not in arms
+        return [_example(arm) for arm in arms] if row else []
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
+        needed = (field for field in dataclasses.fields(annotation) if _is_needed(field))
+        return {field.name: _example(annotation_of(annotation, field)) for field in needed}
     return EXAMPLES.get(origin or annotation, "...")
+
+
+def _is_needed(field: dataclasses.Field[Any]) -> bool:
+    return field.default is field.default_factory is dataclasses.MISSING
 
 
 def _failure(unknown: list[str], wrong: Misfits, given: dict[str, Any]) -> Failure:

@@ -119,7 +119,7 @@ class Examination:
             self.look |= annotation in (datetime, Decimal)
             return checks.SIMPLE[annotation]
         origin, args = typing.get_origin(annotation), typing.get_args(annotation)
-        if (inner := _unwrapped(annotation, origin, args)) is not None:
+        if (inner := unwrapped(annotation, origin, args)) is not None:
             self.prove |= any(isinstance(extra, msgspec.Meta) for extra in args[1:])
             return self._check(inner)
         if origin in (Union, types.UnionType):
@@ -186,7 +186,7 @@ def refuse_init_vars(cls: type) -> None:
             raise CannotTravel(f"{cls.__qualname__}.{name}: an InitVar is not kept, so not sent")
 
 
-def _unwrapped(annotation: Any, origin: Any, args: tuple[Any, ...]) -> Any:
+def unwrapped(annotation: Any, origin: Any, args: tuple[Any, ...]) -> Any:
     """Tell what an annotation is a mere name or wrapper for, None for those that are themselves."""
     if origin in (typing.Annotated, typing.Final):
         return args[0]

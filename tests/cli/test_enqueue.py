@@ -22,9 +22,12 @@ from tests.support.horus import Horus, Scene
 def file(tmp_path: Path, redis_url: str, namespace: str) -> Path:
     """A configuration that imports a module with job classes."""
     (tmp_path / "clijobs.py").write_text(
-        "from datetime import datetime\n"
+        "from dataclasses import dataclass, field\n"
+        "from datetime import date, datetime, timedelta\n"
+        "from decimal import Decimal\n"
         "from enum import Enum\n"
-        "from typing import Literal\n"
+        "from typing import Literal, NewType\n"
+        "from uuid import UUID\n"
         "from horus_supervisor import Job\n"
         "print('imported')\n"
         "class Mail(Job, queue='emails', name='cli.Mail'):\n"
@@ -42,6 +45,24 @@ def file(tmp_path: Path, redis_url: str, namespace: str) -> Path:
         "    big: Big\n"
         "    many: Literal[tuple(f'word-{n}' for n in range(300))]\n"
         "    few: Literal[1, 'b'] = 1\n"
+        "    def execute(self) -> None: ...\n"
+        "@dataclass\n"
+        "class Place:\n"
+        "    name: str\n"
+        "    at: tuple[int, float]\n"
+        "    since: date\n"
+        "    inside: list['Place'] = field(default_factory=list)\n"
+        "Cents = NewType('Cents', int)\n"
+        "class Ship(Job, queue='emails', name='cli.Ship'):\n"
+        "    to: Place\n"
+        "    by: None | Place\n"
+        "    price: Decimal\n"
+        "    fee: Cents\n"
+        "    within: timedelta\n"
+        "    key: UUID\n"
+        "    label: bytes\n"
+        "    stops: set[str]\n"
+        "    path: tuple[str, ...]\n"
         "    def execute(self) -> None: ...\n"
     )
     file = tmp_path / "horus.toml"
@@ -105,6 +126,20 @@ def test_enqueue_refuses_what_its_runner_would_refuse(
     assert told in result.stderr
     assert result.stdout == ""
     assert scene.contents() == {}
+
+
+@pytest.mark.parametrize("given", [{}, {"to": {"name": "x"}, "price": "1.x", "key": "k"}])
+def test_what_to_type_is_right_for_nested_records_and_every_type_too(
+    horus: Horus, scene: Scene, file: Path, given: dict[str, object]
+) -> None:
+    words = ("-c", str(file), "enqueue", "cli.Ship")
+    refused = horus.bare(*words, "--args", json.dumps(given), code=2)
+    [args] = re.findall(r"  try: the same with --args (.*)", refused.stderr)
+    told = horus.bare(*words, "--args", *shlex.split(args))
+    job = scene.found(told.stdout.strip()).job
+    assert job is not None
+    place = {"name": "text", "at": [1, 1.5], "since": "2026-08-24", "inside": []}
+    assert json.loads(job.payload)["to"] == place
 
 
 def test_every_mistake_in_the_arguments_is_told_and_what_to_type_instead_is_right(
