@@ -58,7 +58,7 @@ def _code_and_hint(error: HorusError, place: Place | None) -> tuple[Exit, str]:
         case errors.ReplyLost():
             return Exit.AWAY, error.remedy or "the same command again: repeating is safe"
         case errors.RedisAway():
-            return Exit.AWAY, f"{again} doctor"
+            return Exit.AWAY, error.remedy or f"{again} doctor"
         case errors.RedisRefused():
             return Exit.FAILED, error.remedy or f"{again} doctor"
         case errors.QueueFull():

@@ -23,8 +23,8 @@ def again(asked: Asked) -> str:
     words = ["horus"]
     if asked.config:
         words += ["-c", asked.config]
-    if asked.url and not _has_password(asked.url):
-        words += ["--url", asked.url]
+    if asked.url:  # without it the jobs of a config.toml here would be meant
+        words += ["--url", "URL" if _has_password(asked.url) else asked.url]
     if asked.namespace:
         words += ["--namespace", asked.namespace]
     return shlex.join(words)

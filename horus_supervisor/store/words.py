@@ -71,24 +71,28 @@ def unreachable(address: Address, error: OSError | None, why: str | None = None)
             " folder's absolute path: a relative one is taken from the working folder here, and"
             " from FILE's folder there",
         )
-    return RedisAway(f"can't reach Redis at {address.safe}: {why or reason(error)}")
+    why = why or reason(error)
+    return RedisAway(f"can't reach Redis at {address.safe}: {why}", remedy=_no_redis(why))
 
 
 def lost(address: Address, error: OSError | None) -> ReplyLost:
     """Name a connection that broke after a call was sent: it may have happened."""
     why = reason(error)
     return ReplyLost(
-        f"lost Redis at {address.safe} before it answered: {why}",
-        remedy="what answers there doesn't speak as Redis does: use another URL"
-        if why.startswith("protocol error")  # hiredis's words
-        else "",
+        f"lost Redis at {address.safe} before it answered: {why}", remedy=_no_redis(why)
     )
+
+
+def _no_redis(why: str) -> str:
+    """Tell what to do about a server that is none of Redis's kind."""
+    alien = why.startswith("protocol error")  # hiredis's words
+    return "what answers there doesn't speak as Redis does: use another URL" if alien else ""
 
 
 def refusal(address: Address, what: str, text: str) -> HorusError:
     """Name an error that Redis answered to ``what``; ``text`` begins with its code."""
     code = text.partition(" ")[0].lstrip("-")
-    said = without_password(address, text)
+    said = without_password(address, text).rstrip(".")  # a colon may follow
     if code == "OOM":
         return QueueFull(f"Redis at {address.safe} is full (maxmemory), {what} was not accepted")
     if code in PASSING or "max number of clients" in text:

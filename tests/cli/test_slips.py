@@ -35,12 +35,12 @@ def test_a_word_of_other_tools_leads_to_what_is_meant(typed: str, hint: str) -> 
 
 def test_a_word_of_other_tools_leads_to_the_same_jobs_but_repeats_no_password() -> None:
     for url, where in (
-        ("redis://h:1", "--url redis://h:1 "),
-        ("redis://:secret@h:1", ""),
-        ("redis://:sec/ret@h:1", ""),
+        ("redis://h:1", "redis://h:1"),
+        ("redis://:secret@h:1", "URL"),
+        ("redis://:sec/ret@h:1", "URL"),
     ):
         told = Horus.bare("--url", url, "--namespace", "n", "queues", code=2).stderr
-        assert told.endswith(f"\n  try: horus {where}--namespace n status\n")
+        assert told.endswith(f"\n  try: horus --url {where} --namespace n status\n")
 
 
 def test_no_word_of_other_tools_is_a_verb_of_ours() -> None:
@@ -93,8 +93,9 @@ def test_a_server_that_is_no_redis_or_has_no_such_database_is_no_matter_of_users
                 client.recv(1)
                 client.sendall(b"HTTP/1.1 400 Bad Request")
 
-        other = threading.Thread(target=answer)
-        other.start()
-        url = f"redis://127.0.0.1:{server.getsockname()[1]}"
-        assert "another URL" in Horus.bare("--url", url, "jobs", code=5).stderr
-        other.join()
+        for credentials in ("", ":secret@"):  # told as the connection is made, too
+            other = threading.Thread(target=answer)
+            other.start()
+            url = f"redis://{credentials}127.0.0.1:{server.getsockname()[1]}"
+            assert "another URL" in Horus.bare("--url", url, "jobs", code=5).stderr
+            other.join()
