@@ -74,7 +74,10 @@ class CurrentJob:
 
     @property
     def stopping(self) -> bool:
-        """Whether the service has asked its runners to stop: a good moment to return early."""
+        """Whether this runner is to leave: a good moment to return early.
+
+        At a stop, for new code (SIGHUP), or as its group shrinks.
+        """
         return self._stopping()
 
     @property
