@@ -12,7 +12,7 @@ import click
 from horus_supervisor.cli import completing, ids, names, output, typed
 from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.errors import Exit, Failure, usage
-from horus_supervisor.cli.job_rows import in_pieces, is_named
+from horus_supervisor.cli.job_rows import in_pieces, is_named, unknown_queue
 from horus_supervisor.cli.output import count
 from horus_supervisor.cli.times import duration
 from horus_supervisor.cli.wiring import Store, open_store
@@ -119,6 +119,8 @@ def retry(asked: Asked, /, dry_run: bool, **choice: Any) -> int:
     chosen.check("retry")
     with open_store(asked) as store:
         targets, failed = _targets(store, chosen)
+        if not (targets or failed or asked.json):
+            return _nothing(store, chosen)
         if dry_run:
             return _foretell(asked, RETRY, targets, failed)
         return _act(store, asked, RETRY, targets, failed)
@@ -137,6 +139,8 @@ def discard(asked: Asked, /, dry_run: bool, yes: bool, **choice: Any) -> int:
         raise usage("discard asks first, and here is no terminal to answer", "the same with --yes")
     with open_store(asked) as store:
         targets, failed = _targets(store, chosen)
+        if not (targets or failed or asked.json):
+            return _nothing(store, chosen)
         if dry_run:
             return _foretell(asked, DISCARD, targets, failed)
         if targets and not yes and not _sure(len(targets)):
@@ -184,6 +188,15 @@ def _dead(store: Store, chosen: Chosen) -> list[Target]:
     ]
 
 
+def _nothing(store: Store, chosen: Chosen) -> int:
+    """Say that no job was chosen, and what may have been typed wrongly; a status of success."""
+    unknown = unknown_queue(store, chosen.queue)
+    output.say(f"no such dead jobs{unknown}")
+    if chosen.job and not unknown:
+        output.say(f"Next: {store.place.again} dead")
+    return 0
+
+
 def _foretell(asked: Asked, act: Act, targets: list[Target], failed: Failed) -> int:
     """Say what would be done, and what would not; a status of success."""
     would = [target.job_id for target in targets if target.state in act.takes]
@@ -217,8 +230,7 @@ def _act(store: Store, asked: Asked, act: Act, targets: list[Target], failed: Fa
     if asked.json:
         output.print_json(done=done, failed=failed)
     else:
-        told = f"{act.past} {count(len(done), 'job')}" if targets or failed else "no such dead jobs"
-        output.say(told)
+        output.say(f"{act.past} {count(len(done), 'job')}")
         _tell_failed(asked, failed)
     if not failed:
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -175,6 +176,14 @@ def known_queues(store: Store) -> tuple[set[str], Overview]:
     known.update(queue for group in groups for queue in group.queues)
     known.update(*(one.facts.get("queues") or () for one in overview.supervisors))
     return known, overview
+
+
+def unknown_queue(store: Store, queue: str | None) -> str:
+    """Say of a queue that nobody knows that this is so, where one was typed."""
+    if queue is None or queue in (known := known_queues(store)[0]):
+        return ""
+    near = difflib.get_close_matches(queue, known, 1)
+    return f": there is no queue {queue!r}" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def count_by_queue(overview: Overview, state: JobState) -> dict[str, int]:

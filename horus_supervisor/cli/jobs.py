@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections.abc import Iterable
 
@@ -14,10 +13,10 @@ from horus_supervisor.cli.job_rows import (
     LISTED,
     count_by_queue,
     job_row,
-    known_queues,
     list_jobs,
     parked,
     short_name,
+    unknown_queue,
     why,
 )
 from horus_supervisor.cli.output import Column
@@ -75,7 +74,7 @@ def jobs(asked: Asked, queue: str | None, tag: str | None, state: str | None, li
             output.note(f"jobs that {past} aren't listed; for a minute or two: horus show ID")
         else:
             found, total = list_jobs(store, states, queue, limit, tag or "")
-        unknown = "" if found or asked.json else _unknown(store, queue)
+        unknown = "" if found or asked.json else unknown_queue(store, queue)
         if tag and not asked.json and _more_than_searched(store, states, queue):
             searched = f"the first {operations.SEARCHED:,} of each queue and state"
             output.note(f"only {searched} were looked through")
@@ -100,7 +99,7 @@ def dead(asked: Asked, queue: str | None, limit: int) -> None:
     with open_store(asked) as store:
         found, total = list_jobs(store, (JobState.DEAD,), queue, limit)
         reasons = {} if asked.json else _reasons(store, found)
-        unknown = "" if found or asked.json else _unknown(store, queue)
+        unknown = "" if found or asked.json else unknown_queue(store, queue)
     if asked.json:
         output.print_json(dead=[job_row(item) for item in found])
     elif found:
@@ -120,14 +119,6 @@ def _more_than_searched(store: Store, states: Iterable[JobState], queue: str | N
         for name, number in of_state.items()
         if queue in (None, name)
     )
-
-
-def _unknown(store: Store, queue: str | None) -> str:
-    """Say of a queue that nobody knows that this is so, where one was typed."""
-    if queue is None or queue in (known := known_queues(store)[0]):
-        return ""
-    near = difflib.get_close_matches(queue, known, 1)
-    return f": there is no queue {queue!r}" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def _print(found: list[Listed]) -> None:

@@ -76,7 +76,12 @@ def test_a_queue_that_nobody_knows_is_told_where_nothing_is_found(
         told = horus(verb, "-q", "emials").stdout
         assert told == f"{nothing}: there is no queue 'emials'; did you mean emails?\n"
     assert horus("jobs", "-q", "emails", "--state", "ready").stdout == "no such jobs\n"
-    assert horus("retry", "--all", "-q", "nope").stdout == "no such dead jobs\n"
+    for words in (("retry",), ("retry", "--dry-run"), ("discard", "--yes")):
+        none = "no such dead jobs"
+        told = horus(*words, "--all", "-q", "emials").stdout
+        assert told == f"{none}: there is no queue 'emials'; did you mean emails?\n"
+        told = horus(*words, "--job", "Mial", "-q", "emails").stdout
+        assert told == f"{none}\nNext: {horus.again} dead\n"
 
 
 def test_a_server_that_is_no_redis_or_has_no_such_database_is_no_matter_of_users(
