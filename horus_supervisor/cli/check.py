@@ -21,6 +21,7 @@ import msgspec
 from horus_supervisor.cli import output
 from horus_supervisor.cli.check_imports import Ask, Broken, Done, JobClass, Sample, try_imports
 from horus_supervisor.cli.check_waiting import Waiting, look
+from horus_supervisor.cli.job_rows import short_name
 from horus_supervisor.cli.output import Column
 from horus_supervisor.config.content import content
 from horus_supervisor.config.describe import notes, would_run
@@ -309,5 +310,6 @@ def _waiting(waiting: Found) -> str:
 def _problems(queue: Found) -> Iterable[tuple[str, ...]]:
     for one in queue["unknown"]:
         yield queue["queue"], one["job"], str(one["count"]), "no class of that name"
-    for one in queue["undecodable"]:
-        yield queue["queue"], one["job"], str(one["count"]), one["error"]
+    for one in queue["undecodable"]:  # the row names the class; the field needs the room
+        why = one["error"].removeprefix(f"{short_name(one['job'])}: ValidationError: ")
+        yield queue["queue"], one["job"], str(one["count"]), why

@@ -291,6 +291,7 @@ def test_jobs_that_the_new_code_could_not_run_are_counted_by_queue(
     assert (undecodable["job"], undecodable["count"]) == ("shopjobs.Send", 1)
     assert "`to`" in undecodable["error"]
     shown = file.check().stdout
+    assert "  Object missing required field `to`\n" in shown
     assert "5 jobs, 5 looked at: 3 of them would not run:" in shown
     assert ["emails", "shopjobs.Old", "2", "no", "class", "of", "that", "name"] in [
         line.split() for line in shown.splitlines()
