@@ -105,7 +105,7 @@ def dead(asked: Asked, queue: str | None, limit: int) -> None:
     elif found:
         _print_dead(found, reasons)
         _tell_rest(len(found), total)
-        output.say(f"Next: {store.place.again} retry ID, or --job JOB, or --all")
+        output.say(f"Next: {store.place.again} show ID; then retry ID, or --job JOB, or --all")
     else:
         output.say(f"no dead jobs{unknown}")
 

@@ -165,6 +165,7 @@ def test_dead_lists_the_newest_first_of_all_queues_and_why(horus: Horus, scene: 
     narrow(text)
     assert "  NoSuchPage: no such page" in text
     assert "SIGSEGV" in text
+    assert text.splitlines()[-1].startswith(f"Next: {horus.again} show ID; then retry ID")
 
 
 def test_show_tells_all_of_a_dead_job(horus: Horus, scene: Scene) -> None:
