@@ -68,7 +68,7 @@ def judge(
         said.append(f"{count(dead, 'dead job')} to look at")
         next_ = "horus dead"
     if not house.supervisors and not house.queues:
-        return Verdict(True, ("no service runs, and nothing waits",), "horus enqueue JOB")
+        return Verdict(True, ("no service runs, and nothing waits",), SERVICE)
     return Verdict(True, tuple(said), next_)
 
 

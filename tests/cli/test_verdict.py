@@ -13,7 +13,7 @@ from tests.support.told import connected, reasons, runner, service, well
 def test_an_empty_namespace_is_well(horus: Horus) -> None:
     told = horus.json("status")
     assert (told["queues"], told["supervisors"]) == ([], [])
-    assert "enqueue" in well(horus).splitlines()[-1]
+    assert well(horus).splitlines()[-1] == "Next: horus-supervisor -c FILE"
 
 
 def test_work_that_waits_for_no_service_is_not_well(horus: Horus, scene: Scene) -> None:
