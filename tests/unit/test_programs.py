@@ -169,7 +169,7 @@ def test_why_a_template_failed_is_heard_though_its_death_was_told_first(told: To
 class Starved(socket.socket):
     """A socket of a kernel that has no memory for it."""
 
-    def send(self, *_: Any) -> int:
+    def sendmsg(self, *_: Any) -> int:
         raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
 
 
