@@ -19,7 +19,7 @@ _HORUS = """
 
 The operator's command. Where it looks: `-c FILE`, `--url URL`, else the file that `HORUS_CONFIG`
 names, the URL in `HORUS_URL`, else `config.toml` in the working folder. Ids may be shortened while
-they are unique; `retry`, `discard` and `run` take one that you chose, `order-41`, whole.
+they are unique.
 
 Each verb has `--help`. With `--json`, before the verb or behind it, standard output is one object,
 `{"schema": 1, ...}`, to which fields are only ever added, and an error is an object on standard

@@ -114,10 +114,7 @@ def _choice(verb: Callable[..., Any]) -> Callable[..., Any]:
 @common_options
 @click.pass_obj
 def retry(asked: Asked, /, dry_run: bool, **choice: Any) -> int:
-    """Give dead jobs a new life, from the first attempt on; a scheduled one runs now.
-
-    A generated ID may be shortened; one that you chose may not.
-    """
+    """Give dead jobs a new life, from the first attempt on; a scheduled one runs now."""
     chosen = Chosen(**choice)
     chosen.check("retry")
     with open_store(asked) as store:
@@ -135,10 +132,7 @@ def retry(asked: Asked, /, dry_run: bool, **choice: Any) -> int:
 @common_options
 @click.pass_obj
 def discard(asked: Asked, /, dry_run: bool, yes: bool, **choice: Any) -> int:
-    """Give jobs up for good: dead ones, and by their ids scheduled and ready ones too.
-
-    A generated ID may be shortened; one that you chose may not.
-    """
+    """Give jobs up for good: dead ones, and by their ids scheduled and ready ones too."""
     chosen = Chosen(**choice)
     chosen.check("discard")
     if not (yes or dry_run or sys.stdin.isatty()):
@@ -175,10 +169,6 @@ def _targets(store: Store, chosen: Chosen) -> tuple[list[Target], Failed]:
                 raise
             failed.append({"job_id": beginning, "why": NOT_KNOWN})
         else:
-            if ids.half_typed(found.job_id, beginning):
-                why = f"{NOT_KNOWN}; {found.job_id} begins so: type it whole if that is meant"
-                failed.append({"job_id": beginning, "why": why})
-                continue
             fence = found.job.fence if found.job else None
             targets[found.job_id] = Target(found.job_id, fence, found.state)
     return list(targets.values()), failed
@@ -244,7 +234,7 @@ def _act(store: Store, asked: Asked, act: Act, targets: list[Target], failed: Fa
         _tell_failed(asked, failed)
     if not failed:
         return 0
-    missing = all(row["why"].startswith(NOT_KNOWN) for row in failed)
+    missing = all(row["why"] == NOT_KNOWN for row in failed)
     return Exit.NOT_FOUND if missing else Exit.FAILED
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -24,22 +23,6 @@ LEAST_OF_CRASH = 8
 
 MANY = 10
 """So many ids that begin alike are enough to say so; ``resolve`` tells no more either."""
-
-
-_MADE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-def short_of_jobs(ids: Iterable[str]) -> dict[str, str]:
-    """Tell for each job's id how it is shown: as much as needed of a UUID, a chosen one whole."""
-    return {one: cut if _MADE.fullmatch(one) else one for one, cut in short(ids).items()}
-
-
-def half_typed(job_id: str, typed: str) -> bool:
-    """Tell whether of an id that somebody chose only the beginning was typed.
-
-    To look it will do. But who means order-1, which is over, must not discard order-12.
-    """
-    return job_id != typed and job_id.startswith(typed) and not _MADE.fullmatch(job_id)
 
 
 def short(ids: Iterable[str], least: int = LEAST) -> dict[str, str]:

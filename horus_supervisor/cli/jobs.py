@@ -123,7 +123,7 @@ def _more_than_searched(store: Store, states: Iterable[JobState], queue: str | N
 
 def _print(found: list[Listed]) -> None:
     now_ms = time.time() * 1000
-    shown = ids.short_of_jobs(item.job_id for item in found)
+    shown = ids.short(item.job_id for item in found)
     rows = []
     for item in found:
         tries = item.holding.attempt if item.holding else item.job.attempts
@@ -157,7 +157,7 @@ def _reasons(store: Store, found: list[Listed]) -> dict[str, str]:
 
 def _print_dead(found: list[Listed], reasons: dict[str, str]) -> None:
     now_ms = time.time() * 1000
-    shown = ids.short_of_jobs(item.job_id for item in found)
+    shown = ids.short(item.job_id for item in found)
     rows = []
     for item in found:
         died, name = clock(item.since_ms or 0, now_ms), short_name(item.job.name)

@@ -45,9 +45,6 @@ def run(asked: Asked, job_id: str, imports: tuple[str, ...]) -> int:
     """
     with open_store(asked, whole=True) as store:
         found = ids.find_job(store, job_id)
-        if ids.half_typed(found.job_id, job_id):
-            why = f"no job {job_id!r} is known (any more); {found.job_id} begins so"
-            raise Failure(why, Exit.NOT_FOUND, "the same with that, if it is meant")
         name = _runnable(store, found)
         store.close()  # the job may take long; the next call opens it again
         ended = _execute(store.place, found, name, imports, quiet=asked.json)

@@ -219,7 +219,7 @@ def _now(one: Supervisor) -> str:
 
 
 def _print_busy(house: House, busy: list[tuple[Supervisor, Runner]]) -> None:
-    shown = ids.short_of_jobs(runner.job_id or "" for _, runner in busy)
+    shown = ids.short(runner.job_id or "" for _, runner in busy)
     several = len({one.told.host for one, _ in busy}) > 1 or len(house.supervisors) > 1
     rows = []
     for one, runner in busy[:BUSY_SHOWN]:

@@ -38,7 +38,7 @@ def test_a_beginning_finds_a_job_that_is_over(horus: Horus, scene: Scene, outcom
     assert horus.json("show", "order")["job"]["state"] == outcome
     scene.rotate()
     assert horus.json("show", "order-1")["job"]["job_id"] == "order-17"
-    error = horus.json("retry", "order-17", code=1)
+    error = horus.json("retry", "order", code=1)
     assert error["failed"] == [{"job_id": "order-17", "why": WHY[outcome]}]
 
 
@@ -55,25 +55,6 @@ def test_a_beginning_means_what_is_not_over_first(horus: Horus, scene: Scene) ->
     assert horus.json("show", "order")["job"]["job_id"] == "order-2"
     scene.fall("order-3", 1, queue="other")
     assert horus.json("show", "order")["job"]["job_id"] == "order-3"
-
-
-@pytest.mark.parametrize("words", [("retry",), ("discard", "--yes"), ("run",)])
-def test_an_id_that_was_chosen_is_acted_on_only_where_it_is_whole(
-    horus: Horus, scene: Scene, words: tuple[str, ...]
-) -> None:
-    slot = scene.start("order-1")
-    scene.run(scene.finish(slot, queues=()))
-    scene.raw.delete(f"{scene.prefix}finished")
-    scene.fall("order-12", 1)
-    assert "order-12 begins so" in horus(*words, "order-1", code=4).stderr
-    assert scene.state("order-12") is JobState.DEAD
-    assert horus.json("show", "order-1")["job"]["job_id"] == "order-12"
-
-
-def test_an_id_that_was_chosen_is_shown_whole(horus: Horus, scene: Scene) -> None:
-    scene.fall("order-2026-0012-confirmed", 1)
-    for verb in ("jobs", "dead"):
-        assert " order-2026-0012-confirmed " in f" {horus(verb).stdout}".replace("\n", " ")
 
 
 def test_a_beginning_of_several_ids_is_refused_by_name(horus: Horus, scene: Scene) -> None:

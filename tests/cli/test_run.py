@@ -100,7 +100,7 @@ def test_a_dead_job_runs_alone_and_its_record_stays_as_it_is(
 ) -> None:
     scene.fall("dead-1", name=name, payload=b"{}")
     before = scene.contents()
-    done = run(file, "dead-1", "--json")
+    done = run(file, "dead", "--json")
     assert done.returncode == code, done.stderr
     told = json.loads(done.stdout)["run"]
     assert (told["job_id"], told["job"], told["outcome"]) == ("dead-1", name, outcome)
