@@ -74,12 +74,6 @@ def one_of(allowed: Iterable[Any], expected: str) -> Check:
     return check
 
 
-def nothing(value: Any) -> None:
-    """Take None."""
-    if value is not None:
-        raise Misfit("None", describe(value))
-
-
 def text(value: Any) -> None:
     """Take a str that UTF-8 can write: no lone surrogates."""
     if type(value) is not str:
@@ -258,8 +252,8 @@ SIMPLE: dict[Any, Check] = {
     timedelta: exactly(timedelta),
     UUID: exactly(UUID),
     Decimal: decimal,
-    types.NoneType: nothing,
-    None: nothing,
+    types.NoneType: one_of([None], "None"),
+    None: one_of([None], "None"),
     Any: plain,
     object: plain,
 }

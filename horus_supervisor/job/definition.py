@@ -173,17 +173,9 @@ def why_unfinished(cls: type[Job]) -> str:
 
 def heirs(base: type) -> list[type[Job]]:
     """Give all job classes of this process, those without an ``execute`` too, each once."""
-    found: dict[type[Job], None] = {}
-    _note_heirs(base, found)
-    return list(found)
-
-
-def _note_heirs(base: type, found: dict[type[Job], None]) -> None:
-    heir: type[Job]
-    for heir in base.__subclasses__():
-        if heir not in found:  # by another of its bases
-            found[heir] = None
-            _note_heirs(heir, found)
+    children: Collection[type[Job]] = base.__subclasses__()
+    found = [heir for child in children for heir in (child, *heirs(child))]
+    return list(dict.fromkeys(found))  # some have two bases
 
 
 def _is_leaf(cls: type[Job]) -> bool:
@@ -326,7 +318,7 @@ def _is_own(cls: type[Job], field: dataclasses.Field[Any]) -> bool:
 
 
 def _mixins(cls: type[Job]) -> list[type]:
-    return [base for base in cls.__mro__[1:-1] if not issubclass(base, Job)]
+    return [base for base in cls.__mro__ if not issubclass(base, Job)]
 
 
 def _make_record(cls: type[Job]) -> None:
