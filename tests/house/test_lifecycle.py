@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from horus_supervisor.lifecycle import ARROWS, DEATH_OF_CAUSE, Cause, JobState
+from horus_supervisor.lifecycle import ARROWS, DEATH_OF_CAUSE, Cause, Death, JobState
 from horus_supervisor.store.operation import SCRIPTS, resolve_includes
 
 PATHS = sorted(SCRIPTS.glob("*.lua"))
@@ -54,7 +54,11 @@ def test_every_state_can_be_reached_and_left_but_for_the_ends() -> None:
 
 
 def test_every_cause_of_a_death_means_something_for_the_job() -> None:
-    assert DEATH_OF_CAUSE.keys() == set(Cause)
+    blamed = {"crashed": "signal exit oom", "killed": "timeout memory stuck"}
+    blamed["lost"] = "supervisor_lost host_lost"
+    means = {Cause(c): Death(death) for death, causes in blamed.items() for c in causes.split()}
+    assert means == DEATH_OF_CAUSE
+    assert means.keys() == set(Cause)
 
 
 def test_a_script_tells_keys_arguments_and_replies() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,24 @@ def test_start_runner_has_hooks_too(monkeypatch: pytest.MonkeyPatch, client: Cli
     assert told == ["start", "stop"]
 
 
+def test_after_what_did_not_end_well_no_stop_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(hooks, "_starts", [])
+    monkeypatch.setattr(hooks, "_stops", [lambda: told.append("stop")])
+    with pytest.raises(ZeroDivisionError), hooks.opened():
+        raise ZeroDivisionError
+    assert told == []
+
+
+def test_a_stop_that_wants_to_end_the_process_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(hooks, "_stops", [lambda: told.append("stop"), sys.exit])
+    hooks.stop()
+    assert told == ["stop"]
+
+
 def test_a_hook_that_nobody_would_await_is_refused() -> None:
     with pytest.raises(JobDefinitionError, match="open_pool is async"):
 
@@ -153,6 +172,6 @@ def test_a_hook_that_can_not_be_called_without_arguments_is_refused(hook: Any) -
     before = list(hooks._starts)
     with pytest.raises(JobDefinitionError, match="can't be called: a hook is a def without"):
         on_runner_start(hook)
-    on_runner_start(print)
-    assert hooks._starts.pop() is print
+    assert on_runner_start(dict) is dict  # which has no signature
+    assert hooks._starts.pop() is dict
     assert hooks._starts == before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -15,7 +14,7 @@ import pytest
 
 from horus_supervisor.errors import HorusError, PayloadError
 from horus_supervisor.job import codec
-from horus_supervisor.job.codec import MAX_DEPTH, MAX_PAYLOAD_BYTES, check_raw, decode, encode
+from horus_supervisor.job.codec import MAX_PAYLOAD_BYTES, check_raw, decode, encode
 from horus_supervisor.job.definition import Job
 
 AN_ID = UUID("019c8d1e-0000-7000-8000-000000000001")
@@ -28,6 +27,9 @@ class Colour(Enum):
 
 class Level(IntEnum):
     LOW = 1
+
+
+class Stamp(datetime): ...
 
 
 @dataclass
@@ -62,6 +64,7 @@ class Order(Job):
     address: Address | None = None
     by_name: dict[str, list[Address]] = field(default_factory=dict)
     by_id: dict[UUID, int] = field(default_factory=dict)
+    by_user: dict[UserId, int] = field(default_factory=dict)
     pair: tuple[int, str] = (1, "one")
     tags: set[str] = field(default_factory=set)
     either: int | str | None = None
@@ -90,6 +93,8 @@ class Small(Job):
         ("when", "2026-01-01T00:00:00Z", "Order.when: expected a datetime with a zone"),
         ("when", datetime(2026, 1, 1), "Order.when: expected a datetime with a zone"),
         ("when", datetime.now(timezone(timedelta(seconds=90))), "whole minutes"),
+        ("when", datetime.now(timezone(timedelta(microseconds=1))), "whole minutes"),
+        ("when", Stamp.now(UTC), "Order.when: expected a datetime with a zone"),
         ("price", 1.5, "Order.price: expected a finite Decimal, found 1.5 (float)"),
         ("price", Decimal("NaN"), "found Decimal('NaN') (Decimal)"),
         ("price", Decimal("-Infinity"), "a finite Decimal"),
@@ -98,6 +103,7 @@ class Small(Job):
         ("weight", True, "found True (bool)"),
         ("weight", "1.0", "found '1.0' (str)"),
         ("weight", 2**53 + 1, "an int that a float can hold"),
+        ("weight", -(2**53) - 1, "an int that a float can hold"),
         ("weight", 10**400, "an int that a float can hold"),
         ("count", 1.0, "Order.count: expected int, found 1.0 (float)"),
         ("count", True, "Order.count: expected int, found True (bool)"),
@@ -122,11 +128,13 @@ class Small(Job):
         ("by_id", {str(AN_ID): 1}, "expected UUID"),
         ("pair", [1, "one"], "Order.pair: expected a tuple of 2"),
         ("pair", (1,), "Order.pair: expected a tuple of 2"),
+        ("pair", (1, "one", 2), "Order.pair: expected a tuple of 2"),
         ("pair", (1, 2), "Order.pair[1]: expected str, found 2 (int)"),
         ("tags", ["a"], "Order.tags: expected a set"),
         ("either", 1.5, "Order.either: expected int | str | None, found 1.5 (float)"),
         ("step", 2, "Level | float | None, found 2 (int)"),
         ("anything", (1, 2), "Order.anything: expected None, bool, int"),
+        ("anything", b"x", "Order.anything: expected None, bool, int"),
         ("anything", {"a": [AN_ID]}, "Order.anything['a' (str)][0]: expected None, bool, int"),
         ("anything", {1: 2}, "Order.anything[1 (int)]: expected str"),
         ("anything", [float("nan")], "Order.anything[0]: expected a finite float"),
@@ -177,11 +185,12 @@ def test_a_field_without_any_value_is_named() -> None:
 
 def test_an_int_is_taken_for_a_float() -> None:
     assert decode(Order, encode(Order(weight=3))).weight == 3.0
+    assert decode(Order, encode(Order(weight=2**60))).weight == 2.0**60
 
 
 def test_a_constraint_of_an_annotation_holds_on_both_sides() -> None:
     class Rated(Job):
-        stars: Annotated[int, msgspec.Meta(ge=1, le=5)]
+        stars: Annotated[int, "of five", msgspec.Meta(ge=1, le=5)]
 
         def execute(self) -> None: ...
 
@@ -190,6 +199,13 @@ def test_a_constraint_of_an_annotation_holds_on_both_sides() -> None:
         encode(Rated(6))
     with pytest.raises(PayloadError, match="stars"):
         decode(Rated, b'{"stars":0}')
+
+
+def test_values_are_written_as_the_protocol_says() -> None:
+    payload = encode(Order(id=AN_ID, price=Decimal("12.50"), raw=b"\0"))
+    assert b'"id":"019c8d1e-0000-7000-8000-000000000001"' in payload
+    assert b'"price":"12.50"' in payload
+    assert b'"raw":"AA=="' in payload
 
 
 # --- payloads from elsewhere -----------------------------------------------------------------
@@ -219,15 +235,6 @@ def test_each_unknown_field_is_named_once() -> None:
         )
     ]
     assert named == [[], ["new", "it's odd"], ["newer"], [], [], []]
-
-
-def test_payloads_without_end_of_unknown_fields_are_not_remembered_without_end() -> None:
-    class Garbage(Job):
-        def execute(self) -> None: ...
-
-    decode(Garbage, b"{}")
-    named = [codec.unknown_fields(Garbage, b'{"f%d":1}' % at) for at in range(100)]
-    assert [bool(names) for names in named] == [True] * 21 + [False] * 79
 
 
 @pytest.mark.parametrize(
@@ -274,6 +281,16 @@ def test_what_encode_would_refuse_decode_refuses(payload: bytes) -> None:
         decode(Order, payload)
 
 
+def test_a_decimal_that_is_no_number_is_refused_where_nothing_else_needs_a_look() -> None:
+    class Priced(Job):
+        price: Decimal
+
+        def execute(self) -> None: ...
+
+    with pytest.raises(PayloadError, match=r"Priced\.price: expected a finite Decimal"):
+        decode(Priced, b'{"price":"NaN"}')
+
+
 @pytest.mark.parametrize("error", [ValueError("too few"), KeyError("k"), RuntimeError("no")])
 def test_what_post_init_raises_is_a_payload_error(error: Exception) -> None:
     class Picky(Job):
@@ -300,71 +317,6 @@ def test_a_class_whose_annotations_cannot_be_read_refuses_payloads() -> None:
         decode(Never, b"{}")
 
 
-# --- limits ----------------------------------------------------------------------------------
-
-
-def test_a_payload_may_have_as_many_bytes_as_the_limit_and_no_more() -> None:
-    frame = len(encode(Small("")))
-    most = Small("x" * (MAX_PAYLOAD_BYTES - frame))
-    payload = encode(most)
-    assert len(payload) == MAX_PAYLOAD_BYTES
-    assert decode(Small, payload) == most
-
-    with pytest.raises(PayloadError, match="262145 bytes"):
-        encode(Small("x" * (MAX_PAYLOAD_BYTES - frame + 1)))
-    with pytest.raises(PayloadError, match="262145 bytes"):
-        decode(Small, payload + b" ")
-
-
-def test_the_limit_of_bytes_can_be_another() -> None:
-    payload = encode(Small("x" * 300_000), max_bytes=400_000)
-    assert decode(Small, payload, max_bytes=400_000).name == "x" * 300_000
-    with pytest.raises(PayloadError, match="at most 10"):
-        encode(Small("x"), max_bytes=10)
-
-
-def nested(depth: int) -> list[Any]:
-    value: list[Any] = []
-    for _ in range(depth - 1):
-        value = [value]
-    return value
-
-
-def test_values_nest_as_deep_as_the_limit_and_no_deeper() -> None:
-    fits = Order(anything=nested(MAX_DEPTH - 1))  # the object of the arguments is one level
-    assert decode(Order, encode(fits)) == fits
-
-    with pytest.raises(PayloadError, match="deeper than 32"):
-        encode(Order(anything=nested(MAX_DEPTH)))
-
-
-@pytest.mark.parametrize("payload", [b'{"x":' + b"[" * 32 + b"]" * 32 + b"}"])
-def test_a_payload_that_nests_too_deep_is_refused_even_in_an_unknown_field(payload: bytes) -> None:
-    with pytest.raises(PayloadError, match="deeper than 32"):
-        decode(Small, payload)
-    assert decode(Order, payload.replace(b"[" * 32 + b"]" * 32, b"[" * 31 + b"]" * 31)) == Order()
-
-
-def test_many_brackets_side_by_side_or_in_strings_are_not_deep() -> None:
-    wide = Order(anything=[[], {}] * 500, note='[{"\\' * 500)
-    assert decode(Order, encode(wide)) == wide
-
-
-def test_a_list_that_holds_itself_is_refused() -> None:
-    endless: list[Any] = []
-    endless.append(endless)
-    with pytest.raises(PayloadError, match="deeper than 32"):
-        encode(Order(anything=endless))
-
-
-def test_a_tree_deeper_than_the_stack_is_refused() -> None:
-    tree = Tree(0)
-    for number in range(2 * sys.getrecursionlimit()):
-        tree = Tree(number, [tree])
-    with pytest.raises(PayloadError, match="deeper than 32"):
-        encode(Order(tree=tree))
-
-
 # --- arguments without a class ---------------------------------------------------------------
 
 
@@ -383,6 +335,7 @@ def test_arguments_without_a_class_are_a_json_object_within_the_limits() -> None
         (b'{"a":NaN}', "no JSON object"),
         (b'{"a":1e999}', "no JSON object"),
         (b'{"a":"\\ud800"}', "no JSON object"),
+        (b'{"a":"\xff"}', "no JSON object"),
         (b'{"a":' + b"[" * 32 + b"]" * 32 + b"}", "deeper"),
         (b'{"a":"' + b"x" * MAX_PAYLOAD_BYTES + b'"}', "bytes"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -12,6 +13,7 @@ from enum import Enum, IntEnum, StrEnum
 from typing import Any, Literal, Optional
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -181,6 +183,12 @@ def test_values_of_any_supported_type_come_back_the_same(
     job = cls(*(data.draw(values) for _, values in some))
     back = decode(cls, encode(job))
     assert same(back, job), (back, job)
+
+
+@pytest.mark.parametrize("kind", [tuple, typing.Tuple])  # noqa: UP006
+def test_a_tuple_of_whatever_is_of_any_length(kind: Any) -> None:
+    cls = job_class(value=kind)
+    assert decode(cls, encode(cls((1, "a", None)))).value == (1, "a", None)
 
 
 class Everything(Job):

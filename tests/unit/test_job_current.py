@@ -23,10 +23,10 @@ def test_outside_of_a_job_there_is_none() -> None:
 
 
 def test_a_job_knows_itself_until_it_is_over() -> None:
-    job = CurrentJob("id-1", "emails", 2, 7, dict, lambda: False)  # type: ignore[arg-type]
-    set_current(lambda: job)
+    set_current(lambda: CurrentJob("id-1", "emails", 2, 7, dict, lambda: False))  # type: ignore[arg-type]
 
     now = current_job()
+    assert current_job() is now
     assert (now.id, now.queue, now.attempt, now.fence) == ("id-1", "emails", 2, 7)
 
     set_current(None)

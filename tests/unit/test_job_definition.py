@@ -6,7 +6,7 @@ import dataclasses
 import io
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntFlag
 from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 
@@ -14,7 +14,7 @@ import pytest
 
 from horus_supervisor.errors import HorusError, JobDefinitionError
 from horus_supervisor.job import definition
-from horus_supervisor.job.codec import decode, encode
+from horus_supervisor.job.codec import encode
 from horus_supervisor.job.definition import Job, JobOptions
 
 T = TypeVar("T")
@@ -24,35 +24,6 @@ T = TypeVar("T")
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the classes of each test apart."""
     monkeypatch.setattr(definition, "_registry", {})
-
-
-class Early(Job):
-    late: Late | None = None
-    many: list[Late] = field(default_factory=list)
-
-    def execute(self) -> None: ...
-
-
-class Step(Job):
-    then: Step | None = None
-
-    def execute(self) -> None: ...
-
-
-class EarlyAndBad(Job):
-    late: LateHolder
-
-    def execute(self) -> None: ...
-
-
-@dataclass
-class Late:
-    number: int
-
-
-@dataclass
-class LateHolder:
-    lock: threading.Lock
 
 
 class EmailJob(Job, queue="emails", timeout=30, max_attempts=5, max_crashes=2):
@@ -66,6 +37,11 @@ class EmailJob(Job, queue="emails", timeout=30, max_attempts=5, max_crashes=2):
 @dataclass
 class Holder:
     lock: threading.Lock
+
+
+@dataclass
+class Seeded:
+    seed: dataclasses.InitVar[int]
 
 
 class Perms(IntFlag):
@@ -151,41 +127,6 @@ def test_class_variables_are_no_fields() -> None:
     assert encode(Counting()) == b'{"number":1}'
 
 
-# --- names -----------------------------------------------------------------------------------
-
-
-def test_a_class_is_found_by_its_name() -> None:
-    class Found(Job, name="found"):
-        def execute(self) -> None: ...
-
-    assert definition.find("found") is Found
-    assert definition.find("lost") is None
-
-
-def test_a_class_that_is_defined_again_takes_its_own_place() -> None:
-    def define() -> type[Job]:
-        class Again(Job, name="again"):
-            def execute(self) -> None: ...
-
-        return Again
-
-    define()
-    second = define()
-    assert definition.find("again") is second
-
-
-def test_two_classes_of_one_name_are_refused_and_the_first_one_stays() -> None:
-    class First(Job, name="same"):
-        def execute(self) -> None: ...
-
-    with pytest.raises(JobDefinitionError, match=r"Second: the name 'same' is .*First's already"):
-
-        class Second(Job, name="same"):
-            def execute(self) -> None: ...
-
-    assert definition.find("same") is First
-
-
 # --- what is refused -------------------------------------------------------------------------
 
 
@@ -241,6 +182,9 @@ def test_a_bad_option_is_named(options: dict[str, Any], said: str) -> None:
         (dict[int | str, int], "int | str"),
         (str | bytes, "more than one str-like"),
         (int | Any, "Any"),
+        (int | object, "Any"),
+        (dict[Literal[1], int], "a dict's key is"),
+        (Seeded, "Seeded.seed: an InitVar"),
         (Perms, "flags"),
         (Sequence[int], "use list"),
         (T, "T"),
@@ -305,6 +249,7 @@ def test_a_shared_mutable_default_is_refused() -> None:
     with pytest.raises(JobDefinitionError, match=remedy) as refused:
 
         class Bad(Job):
+            seen: ClassVar[list[str]] = []
             names: list[str] = []  # noqa: RUF012
 
             def execute(self) -> None: ...
@@ -354,41 +299,5 @@ def test_a_field_named_as_a_method_of_jobs_is_refused() -> None:
 
         class Bad(Job):
             retry_in: float  # type: ignore[assignment]
-
-            def execute(self) -> None: ...
-
-
-# --- names that come later -------------------------------------------------------------------
-
-
-def test_a_name_that_exists_only_later_is_looked_up_at_first_use() -> None:
-    assert encode(Early(Late(3))) == b'{"late":{"number":3},"many":[]}'
-
-
-def test_a_job_class_may_have_fields_of_its_own_type() -> None:
-    assert decode(Step, encode(Step(Step()))) == Step(Step())
-
-
-def test_a_late_name_that_cannot_travel_is_refused_at_first_use() -> None:
-    with pytest.raises(JobDefinitionError, match=r"LateHolder\.lock \(threading.Lock\)"):
-        encode(EarlyAndBad(LateHolder(threading.Lock())))
-
-
-def test_a_name_that_never_exists_is_refused_at_first_use() -> None:
-    class Never(Job):
-        what: Nowhere  # type: ignore[name-defined]  # noqa: F821
-
-        def execute(self) -> None: ...
-
-    with pytest.raises(JobDefinitionError, match=r"Never.*'Nowhere' is not defined"):
-        encode(Never(1))
-
-
-def test_fields_beside_a_name_that_comes_later_are_checked_at_once() -> None:
-    with pytest.raises(JobDefinitionError, match=r"Bad\.lock"):
-
-        class Bad(Job):
-            late: Later  # type: ignore[name-defined]  # noqa: F821
-            lock: threading.Lock
 
             def execute(self) -> None: ...

@@ -26,6 +26,10 @@ def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
 async def hears(self: Job, crash: object) -> None: ...
 
 
+async def streams(self: Job) -> Any:
+    yield
+
+
 def yields(self: Job) -> Any:
     yield
 
@@ -44,6 +48,7 @@ def wrapped(execute: Callable[[Any, str], None]) -> Callable[[Any], None]:
         ({"execute": hears}, "execute is async, and nobody would await it"),
         ({"on_crash": hears}, "on_crash is async"),
         ({"execute": yields}, "execute has a yield"),
+        ({"execute": streams}, "execute is async"),
         ({"execute": staticmethod(lambda: None)}, r"staticmethod .* write def execute\(self\)"),
         ({"execute": classmethod(lambda cls: None)}, "is a classmethod"),
         ({"execute": "shop.send"}, "execute is a str, no method"),
@@ -62,6 +67,26 @@ def test_what_would_do_nothing_or_fail_when_called_is_refused_with_the_remedy(
     with pytest.raises(JobDefinitionError, match=rf"test_job_methods\.Bad\..*{said}"):
         type("Bad", (Job,), body)
     assert definition.registry() == {}
+
+
+def test_a_method_that_comes_from_elsewhere_is_looked_at_too() -> None:
+    class Mixin:
+        execute = hears
+
+    with pytest.raises(JobDefinitionError, match="execute is async"):
+
+        class Bad(Mixin, Job): ...  # type: ignore[misc]
+
+
+def test_a_class_hears_of_crashes_by_the_method_of_its_base() -> None:
+    class Base(Job):
+        def execute(self) -> None: ...
+
+        def on_crash(self, crash: dict[str, Any]) -> None: ...
+
+    class Heir(Base): ...
+
+    assert (Job.__horus__.on_crash, Heir.__horus__.on_crash) == (False, True)
 
 
 def test_a_default_that_is_set_anew_without_an_annotation_is_refused() -> None:
@@ -83,12 +108,14 @@ def test_a_default_that_is_set_anew_without_an_annotation_is_refused() -> None:
 def test_what_is_no_field_by_its_looks_is_let_be() -> None:
     class Mixin:
         color = "red"
+        timeout = 5
 
     class Fine(Mixin, Job):
         LIMIT = 5
         _cache: ClassVar[dict[str, str]] = {}
         _seen = 0
         color = "blue"
+        timeout = 9
         template = "welcome.html"
         names = ["a"]  # noqa: RUF012  # what people write
         parent = None
