@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,12 +10,13 @@ import pytest
 import redis
 import redis.asyncio
 
-from horus_supervisor import Client
+from horus_supervisor import Client, Job
 from horus_supervisor.errors import HorusError, PayloadError
 from horus_supervisor.ids import new_job_id
 from horus_supervisor.store import operations
 from tests.support.clients import EmailJob, Make, ReportJob, Waiting
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
 
 # --- one job ---------------------------------------------------------------------------------
 
@@ -85,6 +87,11 @@ def test_one_bad_job_among_many_sends_none(client: Any, waiting: Waiting) -> Non
     with pytest.raises(PayloadError):
         client.enqueue_many([EmailJob("a@example.com"), EmailJob(5)])  # type: ignore[arg-type]
     assert waiting.keys() == []
+
+
+def test_many_jobs_may_go_to_another_queue(client: Any, waiting: Waiting) -> None:
+    [handle] = client.enqueue_many([EmailJob("a")], queue="bulk")
+    assert (handle.queue, waiting.on("bulk")) == ("bulk", [handle.id])
 
 
 def test_jobs_of_several_classes_each_go_to_their_queue(client: Any, waiting: Waiting) -> None:
@@ -176,6 +183,12 @@ def test_a_bad_namespace_is_refused(make: Make, namespace: str) -> None:
         make("redis://localhost", namespace=namespace)
 
 
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), "5", None])
+def test_a_bad_timeout_is_refused(make: Make, timeout: Any) -> None:
+    with pytest.raises(ValueError, match="timeout"):
+        make("redis://localhost", timeout=timeout)
+
+
 def test_a_client_never_shows_its_password(make: Make) -> None:
     client = make("redis://me:secret@localhost:6379/0")
     assert "secret" not in repr(client)
@@ -188,10 +201,59 @@ def test_a_closed_client_connects_again(client: Any) -> None:
     assert client.enqueue(EmailJob("b@example.com")).created
 
 
-def test_tags_and_expiry_travel_with_a_job(client: Any, redis_server: RedisServer) -> None:
-    handle = client.enqueue(EmailJob("a@example.com"), tags=["mail"], expires=3600)
+def test_a_client_closes_its_connections_at_the_end_of_its_block(
+    make: Make, redis_server: RedisServer, namespace: str
+) -> None:
+    with redis_server.client() as raw:
+
+        def connected() -> int:
+            return int(raw.info("clients")["connected_clients"])
+
+        before = connected()
+        with make(redis_server.url, namespace=namespace) as client:
+            client.enqueue(EmailJob("a@example.com"))
+            assert connected() == before + 1
+        wait_until(lambda: connected() == before, "it closes")
+
+
+class Fragile(Job, queue="emails", name="clients.Fragile", max_crashes=7):
+    def execute(self) -> None: ...
+
+    def on_crash(self, crash: dict[str, Any]) -> None: ...
+
+
+@pytest.mark.parametrize("way", ["job", "raw"])
+def test_what_is_asked_of_a_job_travels_with_it(
+    client: Any, redis_server: RedisServer, way: str
+) -> None:
+    due = datetime.now(UTC) + timedelta(hours=1)
+    asked: dict[str, Any] = {"id": "1", "max_attempts": 3, "timeout": 90, "at": due}
+    asked |= {"expires": 3600, "tags": ["mail"]}
+    if way == "job":
+        client.enqueue(Fragile(), **asked)
+    else:
+        client.enqueue_raw("clients.Fragile", b"{}", "emails", **asked)
     with Client(redis_server.url, namespace=client.namespace) as plain:
-        found = plain.connection.run(operations.find(client.namespace, handle.id))
-    assert found.job is not None
-    assert found.job.tags == ("mail",)
-    assert found.job.expires_ms == found.job.enqueued_ms + 3_600_000
+        job = plain.connection.run(operations.find(client.namespace, "1")).job
+    assert job is not None
+    assert (job.max_attempts, job.timeout_ms, job.tags) == (3, 90_000, ("mail",))
+    assert job.max_crashes == (7 if way == "job" else 0)
+    assert 0 <= job.due_ms - due.timestamp() * 1000 <= 1
+    assert job.expires_ms == job.due_ms + 3_600_000
+
+
+def test_a_clients_limit_of_bytes_holds_for_each_way_to_enqueue(
+    make: Make, redis_url: str, namespace: str, waiting: Waiting
+) -> None:
+    large = EmailJob("a" * 50)
+    with make(redis_url, namespace=namespace, max_payload_bytes=50) as client:
+        ways: list[Callable[[], Any]] = [
+            lambda: client.enqueue(large),
+            lambda: client.enqueue_many([large]),
+            lambda: client.enqueue_many([EmailJob("a"), large]),
+            lambda: client.enqueue_raw("clients.EmailJob", b'{"recipient":"%050d"}' % 5, "q"),
+        ]
+        for enqueue in ways:
+            with pytest.raises(PayloadError, match="at most 50 may travel"):
+                enqueue()
+    assert waiting.keys() == []

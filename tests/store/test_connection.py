@@ -14,8 +14,9 @@ import pytest
 import redis
 import redis.asyncio
 
-from horus_supervisor.errors import QueueFull, RedisRefused, ReplyLost
+from horus_supervisor.errors import QueueFull, RedisAway, RedisRefused, ReplyLost
 from horus_supervisor.store.connection import CHUNK, Connection, connect
+from horus_supervisor.store.links import CONNECTIONS
 from horus_supervisor.store.operation import Operation, Reply, Script
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
@@ -88,6 +89,23 @@ def test_a_full_server_refuses_many(own_redis: RedisServer, namespace: str) -> N
             connection.run_many([count(namespace, Script.of("count", "#!lua\n" + COUNT.source))])
 
 
+def test_a_connection_that_is_in_use_is_closed_after_its_call(
+    connection: Connection, redis_server: RedisServer
+) -> None:
+    script = Script.of("close", "return {}")
+    with redis_server.client() as admin:
+        before = admin.info("clients")["connected_clients"]
+        connection.run(Operation(script, "{close}:", (), lambda _: connection.close()))
+        wait_until(lambda: admin.info("clients")["connected_clients"] == before, "it is gone")
+
+
+def test_where_nothing_listens_none_of_many_calls_happened(tmp_path: Path) -> None:
+    with closing(connect(f"unix://{tmp_path}/none.sock")) as nowhere:
+        for _ in range(CONNECTIONS + 1):  # a call that broke leaves its place to the next one
+            with pytest.raises(RedisAway, match="no such file"):
+                nowhere.run_many([echo(1)])
+
+
 def test_redis_pys_own_client_is_closed_with_the_rest(
     connection: Connection, redis_server: RedisServer
 ) -> None:
@@ -127,6 +145,18 @@ def test_threads_share_a_connection_and_get_their_own_replies(connection: Connec
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.timeout(20)
+def test_who_finds_all_connections_in_use_waits_for_its_timeout_only(redis_url: str) -> None:
+    with closing(connect(redis_url, timeout_s=0.2)) as connection:
+
+        def nested(left: int) -> Operation[int]:
+            inner = lambda _: connection.run(nested(left - 1))  # noqa: E731
+            return Operation(ECHO, "{echo}:", (left,), inner if left else _number)
+
+        with pytest.raises(RedisAway, match=f"all {CONNECTIONS} connections are in use"):
+            connection.run(nested(CONNECTIONS))
 
 
 def test_a_connection_goes_on_in_a_forked_child_and_in_its_parent(connection: Connection) -> None:

@@ -44,10 +44,11 @@ class Awaited:
         return lambda *args, **options: self._faced(self._loop.run(value(*args, **options)))
 
     def __enter__(self) -> Awaited:
+        self._loop.run(self._client.__aenter__())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.run(self._client.close())
+        self._loop.run(self._client.__aexit__())
         self._loop.close()
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from horus_supervisor.enqueue import Enqueue, prepare, prepare_many, prepare_raw
 from horus_supervisor.errors import (
@@ -58,7 +59,22 @@ def test_a_delay_is_rounded_up_to_milliseconds() -> None:
     assert prepare(JOB, delay=60).delay_ms == 60_000
     assert prepare(JOB, delay=0.0001).delay_ms == 1
     assert prepare(JOB, delay=1.1).delay_ms == 1100
+    assert prepare(JOB, delay=16.1).delay_ms == 16_100
     assert prepare(JOB, delay=0).delay_ms is None
+
+
+def test_the_longest_times_are_those_that_are_told() -> None:
+    order = prepare(JOB, delay=100 * 365 * 86400, timeout=10 * 365 * 86400, max_attempts=1_000_000)
+    assert (order.delay_ms, order.timeout_ms) == (3_153_600_000_000, 315_360_000_000)
+
+
+def test_that_a_class_wants_to_hear_of_its_crashes_is_sent() -> None:
+    class Heard(EmailJob):
+        def on_crash(self, crash: dict[str, Any]) -> None: ...
+
+    order = prepare(Heard("a@example.com"))
+    assert (order.on_crash, prepare(JOB).on_crash) == (True, False)
+    assert order.operation("a").args != replace(order, on_crash=False).operation("a").args
 
 
 def test_at_is_a_moment_whatever_its_zone() -> None:
@@ -125,6 +141,7 @@ def test_many_jobs_have_ids_of_their_own_in_their_order() -> None:
         ({"id": "a b"}, "id='a b'"),
         ({"id": 5}, "id=5"),
         ({"max_attempts": 0}, "max_attempts=0"),
+        ({"max_attempts": 1_000_001}, "a whole number from 1 to 1000000"),
         ({"max_attempts": "3"}, "max_attempts='3'"),
         ({"timeout": 0}, "timeout=0"),
         ({"timeout": float("nan")}, "timeout=nan"),
@@ -145,6 +162,7 @@ def test_many_jobs_have_ids_of_their_own_in_their_order() -> None:
         ({"at": 1893499200}, "a datetime with a zone"),
         ({"at": datetime(9999, 12, 31, 23, tzinfo=timezone(-timedelta(hours=5)))}, "year 10000"),
         ({"delay": 1, "at": datetime(2030, 1, 1, tzinfo=UTC)}, "one of them"),
+        ({"delay": 0, "at": datetime(2030, 1, 1, tzinfo=UTC)}, "one of them"),
     ],
 )
 def test_a_bad_option_is_named(options: dict[str, Any], said: str) -> None:
@@ -177,14 +195,15 @@ def test_a_bad_name_without_a_class_is_refused(name: str) -> None:
         prepare_raw(name, b"{}", "q")
 
 
-def in_main(**options: Any) -> type[Job]:
-    body = {"__module__": "__main__", "__qualname__": "Script", "execute": lambda self: None}
+def in_main(module: str = "__main__", **options: Any) -> type[Job]:
+    body = {"__module__": module, "__qualname__": "Script", "execute": lambda self: None}
     return type("Script", (Job,), body, **options)
 
 
-def test_a_class_of_the_main_module_is_refused_with_the_remedy() -> None:
+@pytest.mark.parametrize("module", ["__main__", "__mp_main__"])
+def test_a_class_of_the_main_module_is_refused_with_the_remedy(module: str) -> None:
     with pytest.raises(JobDefinitionError, match=r"class Script\(Job, name=\.\.\.\)"):
-        prepare(in_main()())
+        prepare(in_main(module)())
 
 
 def test_a_class_of_the_main_module_with_a_name_is_sent() -> None:
