@@ -10,7 +10,7 @@ import pytest
 
 from horus_supervisor.config import keys
 from horus_supervisor.config.describe import notes, would_run
-from horus_supervisor.config.load import load, parse
+from horus_supervisor.config.load import imports_of, load, parse
 from horus_supervisor.config.schema import Config, GroupConfig, LogConfig
 from horus_supervisor.errors import ConfigError
 
@@ -136,6 +136,26 @@ def test_defaults_hold_for_queues_and_groups_that_do_not_say_otherwise() -> None
     ]
 
 
+def test_each_key_takes_what_its_bounds_name() -> None:
+    parse(
+        """
+        [redis]
+        namespace = "shop:eu"
+        [supervisor]
+        import_timeout = "1s"
+        max_payload = "64MiB"
+        [defaults]
+        max_memory = "1B"
+        hard_memory = "1B"
+        nice = 19
+        oom_score_adj = -1000
+        [queues]
+        a = 1000
+        """,
+        FILE,
+    )
+
+
 def test_groups_come_in_the_order_of_the_file() -> None:
     text = "[groups.z]\nqueues=['z']\n[queues]\nm = 1\nc = 1\n[groups.a]\nqueues=['a']"
     assert [group.name for group in parse(text, FILE).groups] == ["z", "a", "m", "c"]
@@ -156,6 +176,11 @@ def test_paths_are_relative_to_the_file() -> None:
         state_dir = "var/../state"
         """,
         FILE,
+    )
+    secured = parse('[redis]\nurl = "rediss://r1?ssl_ca_certs=tls/ca.pem"', FILE)
+    assert secured.redis.address.ssl_ca_certs == "/srv/app/tls/ca.pem"
+    assert parse("[supervisor]\nstate_dir = '~/horus'", FILE).supervisor.state_dir == (
+        Path.home() / "horus"
     )
     assert config.redis.url == "embedded:/srv/app/var/horus"
     assert config.supervisor.path == (Path("/srv/app"), Path("/srv/lib"), Path("/opt/jobs"))
@@ -239,16 +264,51 @@ def test_a_description_says_what_would_run_and_shows_no_password() -> None:
         parse(
             '[redis]\nurl = "rediss://u:geheim@r1:6380/2?ssl_ca_certs=x"\n'
             '[supervisor]\nimports = ["a.b"]\n[groups.m]\nqueues = { x = 5, y = 1 }\nrunners = 3\n'
-            'max_memory = "512MiB"\norder = "strict"',
+            'max_memory = "512MiB"\norder = "strict"\nhard_memory = "1GiB"\nkill_after = "7s"\n'
+            'crash_delay = "8s"\nunknown_job_after = "9s"\nmax_jobs = 10\nmax_crashes = 11\n'
+            "hold_after = 12\nnice = 13\noom_score_adj = 14\nopen_files = 99\n"
+            "environment = { TOKEN = 'geheim' }",
             FILE,
         )
     )
     assert found["redis"] == {"url": "rediss://r1:6380/2", "namespace": "horus"}
     assert "geheim" not in str(found)
     [group] = found["groups"]
-    assert (group["group"], group["runners"], group["order"]) == ("m", 3, "strict")
-    assert group["queues"] == [{"queue": "x", "weight": 5}, {"queue": "y", "weight": 1}]
-    assert (group["job_timeout_s"], group["max_memory_bytes"]) == (600, 2**29)
+    assert group == {
+        "group": "m",
+        "runners": 3,
+        "order": "strict",
+        "queues": [{"queue": "x", "weight": 5}, {"queue": "y", "weight": 1}],
+        "job_timeout_s": 600,
+        "kill_after_s": 7,
+        "max_jobs": 10,
+        "max_memory_bytes": 2**29,
+        "hard_memory_bytes": 2**30,
+        "max_crashes": 11,
+        "hold_after": 12,
+        "crash_delay_s": 8,
+        "unknown_job_after_s": 9,
+        "nice": 13,
+        "oom_score_adj": 14,
+        "open_files": 99,
+        "environment": ["TOKEN"],
+    }
+
+
+def test_a_redis_without_a_host_is_described_by_its_path() -> None:
+    found = would_run(parse('[redis]\nurl = "unix:///run/redis.sock"', FILE))
+    assert found["redis"]["url"] == "unix:/run/redis.sock"
+
+
+def test_of_a_file_with_mistakes_its_imports_are_told_where_they_are_right(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    told = []
+    for text in ("imports = ['a']\n[log]\nlevel = 5", "imports = ['a']\npath = 5", "imports = 5"):
+        file.write_text(f"[supervisor]\n{text}")
+        told.append(imports_of(file))
+    assert told == [(["a"], [str(tmp_path)]), ([], []), ([], [])]
+    file.write_text("a = " + "[" * 100_000)
+    assert imports_of(file) == ([], [])
 
 
 def test_a_password_in_odd_places_is_not_shown_either() -> None:

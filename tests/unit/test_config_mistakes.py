@@ -77,6 +77,7 @@ def test_a_mistake_is_data_too() -> None:
         ("[groups.m]\nqueues = { a = 0,\tb = 1001 }", [2, 2]),
         ("[groups.m.queues]\na = 1\nb = 0\n'c d' = 1\n[groups.m]\nrunners = -1", [3, 4, 6]),
         ("[groups.m]\nqueues = ['a',\n'a']\n", [3]),
+        ("[supervisor]\npath = ['a',\n'']\n", [3]),
         ("groups.m.queues = ['a']\ngroups.m.'max_jobs' = 0\n\"defaults\".lease = 1", [2, 3]),
         ("[log]\nservice = '''\n[queues]\na = -1\n'''\n[queues]\na = -1", [2, 7]),
         ("[groups]\n[groups.m]\nrunners = 1", [2]),
@@ -164,6 +165,7 @@ def test_each_mistake_has_its_own_line(text: str, places: list[int]) -> None:
         ("[queues]\na = 1\n[groups.a]\nqueues = ['b']", "groups.a: [queues] makes a group"),
         ("[queues]\nmail.fast = 3", 'a name with a dot needs quotes: write "mail.fast" = 3'),
         ("[queues]\na.b.c = 2", 'write "a.b.c" = 2'),
+        ("[queues]\na = {}", "allowed is a number of runners; a group"),
         ("[queues.a]\nrunners = 2", "a group with settings of its own is [groups.a]"),
         # both memory limits
         (
@@ -171,11 +173,21 @@ def test_each_mistake_has_its_own_line(text: str, places: list[int]) -> None:
             'groups.a.hard_memory = "1GiB": allowed is max_memory, "2GiB", or more',
         ),
         ("[defaults]\nmax_memory='2GiB'\nhard_memory='1GiB'", "defaults.hard_memory"),
+        (
+            "[defaults]\nmax_memory='2GiB'\nhard_memory='1GiB'\n[groups.a]\nqueues=['a']",
+            "defaults.hard_memory",
+        ),
+        (
+            "[defaults]\nmax_memory='2GiB'\n[groups.a]\nqueues=['a']\nhard_memory='1GiB'",
+            "groups.a.hard_memory",
+        ),
         ("[defaults]\nnice = 20", 'defaults.nice = 20: allowed is 19 or less, or "none"'),
         ("[defaults]\noom_score_adj = -1001", "allowed is -1000 or more"),
         ("[defaults]\nopen_files = 3", "allowed is 64 or more"),
         ("[defaults]\nenvironment = 'A=1'", 'allowed is a table of strings: { NAME = "value" }'),
         ("[defaults.environment]\nA = 1", "defaults.environment.A: allowed is a string, in quotes"),
+        ('[defaults.environment]\nA = "a\\u0000"', "defaults.environment.A: allowed is a string"),
+        ("[supervisor]\nimport_timeout = '999ms'", 'allowed is "1s" or more'),
         ("[defaults.environment]\n'A-B' = ''", "a variable has a name of A-Z a-z 0-9 _"),
         ("[defaults.environment]\nHORUS_RUNNER = ''", "and not HORUS_RUNNER"),
         (f"[defaults.environment]\nA = '{'x' * 20_000}'", "allowed are 16384 bytes in all"),

@@ -66,6 +66,8 @@ def test_a_duration_of_more_than_ten_years_is_refused() -> None:
         ("256KiB", 2**18),
         ("1.5GiB", 3 * 2**29),
         ("1 TiB", 2**40),
+        ("1024TiB", 2**50),
+        ("1.005kB", 1005),
         ("7B", 7),
         ("1kB", 1000),
         ("512mib", 512 * 2**20),
