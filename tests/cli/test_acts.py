@@ -13,9 +13,10 @@ from tests.support.store import HOUR_MS
 
 @pytest.fixture
 def dead(scene: Scene) -> Slot:
-    """Three dead jobs of two classes on two queues, and one that runs."""
+    """Three dead jobs of two classes on two queues, b for half a minute, and one that runs."""
     scene.fall("a", 1, name="shop.Pdf", queue="reports")
     scene.fall("b", 2, name="shop.Pdf")
+    scene.raw.zincrby(f"{scene.prefix}dead:emails", -30_000, "b")
     scene.fall("c", 3)
     return scene.start("running", 4)
 
@@ -30,6 +31,7 @@ def dead(scene: Scene) -> Slot:
         (["--job", "Pdf", "--queue", "emails"], {"b"}),
         (["--job", "df"], set()),
         (["--all", "--since", "1h"], {"a", "b", "c"}),
+        (["--all", "--since", "20s"], {"a", "c"}),
         (["--all", "--since", "0s"], set()),
     ],
 )
@@ -118,7 +120,11 @@ def test_a_dry_run_foretells_what_is_done(horus: Horus, scene: Scene, verb: str)
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["--queue", "q"], ["a", "--all"], ["a", "--job", "x"], ["--all", "--job", "x"]]
+    "words",
+    [
+        *([], ["--queue", "q"], ["a", "--all"], ["a", "--job", "x"], ["--all", "--job", "x"]),
+        *(["a", "--queue", "emails"], ["a", "--since", "1h"]),
+    ],
 )
 @pytest.mark.parametrize("verb", ["retry", "discard"])
 def test_an_unclear_choice_is_refused(

@@ -17,6 +17,8 @@ from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store.wire import Wire
 from tests.support.horus import Horus, Scene
 
+LARGE = json.dumps({"to": "x" * 2000})
+
 
 @pytest.fixture
 def file(tmp_path: Path, redis_url: str, namespace: str) -> Path:
@@ -33,6 +35,7 @@ def file(tmp_path: Path, redis_url: str, namespace: str) -> Path:
         "class Mail(Job, queue='emails', name='cli.Mail'):\n"
         "    to: str\n"
         "    copies: int = 1\n"
+        "    tags: list[str] = field(default_factory=list)\n"
         "    def execute(self) -> None: ...\n"
         "class Every(Job, queue='emails', name='cli.Every'):\n"
         "    many: list[str]\n"
@@ -68,7 +71,7 @@ def file(tmp_path: Path, redis_url: str, namespace: str) -> Path:
     file = tmp_path / "horus.toml"
     file.write_text(
         f'[redis]\nurl = "{redis_url}"\nnamespace = "{namespace}"\n'
-        '[supervisor]\nimports = ["clijobs"]\n[queues]\nemails = 1\n'
+        '[supervisor]\nimports = ["clijobs"]\nmax_payload = "1KiB"\n[queues]\nemails = 1\n'
     )
     return file
 
@@ -106,10 +109,13 @@ def test_enqueue_marks_a_job_and_says_when_it_is_too_late(
         (["cli.Mail", "--args", '{"to": "a", "copy": 3}'], "did you mean copies?"),
         (["cli.Mail", "--args", "{to}"], "not JSON"),
         (["cli.Mail", "--args", "[1]"], "an object"),
+        (["cli.Mail", "--args", "[" * 100_000], "not JSON"),
+        (["cli.Mail", "--args", LARGE], "at most 1024 may travel"),
+        (["a.B", "-q", "q", "--args", LARGE], "at most 1024 may travel"),
         (["cli.Mail", "--args", '{"to": "a"}', "--queue", "a b"], "queue"),
         (["cli.Mail", "--args", '{"to": "a"}', "--id", "a b"], "id"),
         (["cli.Mail", "--args", '{"to": "a"}', "--delay", "5"], '"5s"'),
-        (["cli.Mail", "--args", '{"to": "a"}', "--at", "2030-01-01T00:00"], "zone"),
+        (["cli.Mail", "--args", '{"to": "a"}', "--at", "2030-01-01T00:00"], "has no zone: allowed"),
         (["cli.Mail", "--args", '{"to": "a"}', "--delay", "5s", "--at", "2030-01-01T00Z"], "one"),
         (["cli.Mail", "--args", '{"to": "a"}', "--tag", "a b"], "a tag is"),
         (["cli.Mail", "--args", '{"to": "a"}', "--expires", "0s"], "expires"),

@@ -17,8 +17,20 @@ from pathlib import Path
 
 import pytest
 
+from horus_supervisor.address import parse_url
 from horus_supervisor.cli import wiring
+from horus_supervisor.cli.errors import in_words
 from horus_supervisor.cli.main import VERBS
+from horus_supervisor.cli.place import Place
+from horus_supervisor.errors import (
+    EnqueueUnknown,
+    HorusError,
+    PayloadError,
+    QueueFull,
+    RedisRefused,
+    ReplyLost,
+    ServiceNotRunning,
+)
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 from tests.support.horus import COMMAND, Horus, Scene, environment
@@ -113,6 +125,27 @@ def test_wrong_credentials_exit_with_1(redis_server: RedisServer) -> None:
     assert "hunter2" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("error", "code", "hint"),
+    [
+        (EnqueueUnknown("lost", ("order-1",)), 5, "the same command with --id order-1: rep"),
+        (ReplyLost("lost"), 5, "the same command again: repeating is safe"),
+        (QueueFull("full"), 1, "raise Redis's maxmemory"),
+        (RedisRefused("no"), 1, "horus doctor"),
+        (ServiceNotRunning("nobody"), 5, ""),
+        (PayloadError("too large"), 2, ""),
+    ],
+)
+def test_what_a_call_came_to_is_told_by_the_exit_status(
+    error: HorusError, code: int, hint: str
+) -> None:
+    place = Place(parse_url("redis://r1"), "n", lambda: "--url", None, "horus")
+    failure = in_words(error, place)
+    assert (failure.code, failure.kind) == (code, type(error).__name__)
+    assert failure.hint.startswith(hint)
+    assert bool(failure.hint) is bool(hint)
+
+
 # --- where Redis is --------------------------------------------------------------------------
 
 
@@ -134,6 +167,8 @@ def test_without_a_word_environment_and_folder_are_asked(
     nowhere = "unix:///nowhere"
     assert ids(HORUS_CONFIG="../config.toml", HORUS_URL=nowhere) == ["a"]
     assert ids("-c", "../config.toml", HORUS_URL=nowhere) == ["a"]
+    words = ("--namespace", scene.namespace)
+    assert ids(*words, HORUS_CONFIG="", HORUS_URL=redis_url) == ["a"], "as if it were not set"
     monkeypatch.chdir(tmp_path)
     assert ids() == ["a"]
     Horus.bare("jobs", code=5, HORUS_URL=nowhere)
@@ -247,7 +282,10 @@ def test_discard_asks_with_the_count_and_minds_the_answer(
     assert (exited, scene.state("a"), scene.state("b")) == (code, state, state)
 
 
-def test_discard_leaves_alone_what_ran_while_it_asked(horus: Horus, scene: Scene) -> None:
+@pytest.mark.parametrize("what", ["a", "--all"])
+def test_discard_leaves_alone_what_ran_while_it_asked(
+    horus: Horus, scene: Scene, what: str
+) -> None:
     def live_and_die_again() -> None:
         scene.run(operations.retry(scene.namespace, "a"))
         slot = scene.member(2, supervisor=scene.namespace)
@@ -256,7 +294,7 @@ def test_discard_leaves_alone_what_ran_while_it_asked(horus: Horus, scene: Scene
 
     scene.fall("a", 1)
     exited, text = in_terminal(
-        *horus.where, "discard", "a", answer=b"y\n", meanwhile=live_and_die_again
+        *horus.where, "discard", what, answer=b"y\n", meanwhile=live_and_die_again
     )
     assert "a ran since you looked" in text
     assert (exited, scene.state("a")) == (1, JobState.DEAD)

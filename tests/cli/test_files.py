@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,7 @@ def test_verbs_that_need_all_of_a_file_tell_its_mistakes(scene: Scene, file: Pat
     [
         "namspace = 'x'\n[queues]\nemails = 1\n",
         "[supervisor]\nnamespace = 'x'\n",
+        "[log]\nnamespace = 'x'\n",
         "[reddis]\nnamespace = 'x'\n",
         "db = \n[queues]\nemails = 1\n",
     ],
@@ -77,6 +80,24 @@ def test_a_mistake_that_may_concern_where_the_jobs_are_stops_every_verb(
     file: Path, text: str
 ) -> None:
     assert "my service.toml:" in Horus.bare("-c", add(file, text), "jobs", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "told"),
+    [
+        ("", 5, "can't reach Redis at unix:/nowhere ({pipe}): no such file"),
+        ("[log]\nlevel = 5\n", 2, "{pipe}:4: log.level = 5: allowed is"),
+    ],
+)
+def test_a_file_that_can_be_read_only_once_is_read_once(
+    tmp_path: Path, text: str, code: int, told: str
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    text = f'[redis]\nurl = "unix:///nowhere"\n{text}'
+    threading.Thread(target=pipe.write_text, args=(text,), daemon=True).start()
+    said = Horus.bare("-c", str(pipe), "jobs", code=code).stderr
+    assert told.format(pipe=pipe) in said
 
 
 def test_a_file_that_breaks_off_before_its_redis_is_refused(file: Path) -> None:

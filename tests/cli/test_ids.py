@@ -83,6 +83,8 @@ def test_a_crash_is_found_by_its_job_and_a_job_by_its_crash(horus: Horus, scene:
         assert horus.json("show", crash[:12])["job"]["job_id"] == job
         assert f"{crash} is a crash of this job: horus " in horus("show", crash).stderr
     assert "begin so" in horus("crash", "order", code=2).stderr
+    scene.kill("order", 5)
+    assert horus.json("crash", "order")["crash"]["job_id"] == "order"
     scene.fall("order-19", 3)
     scene.fall("other-20", 4)
     for typed, job in {"order-19": "order-19", "other": "other-20"}.items():

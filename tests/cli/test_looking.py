@@ -10,7 +10,7 @@ import pytest
 from horus_supervisor import ids
 from horus_supervisor.cli.crash_rows import FIELDS
 from horus_supervisor.cli.job_rows import short_kind
-from horus_supervisor.cli.output import Column, table, wrap
+from horus_supervisor.cli.output import Column, clean, table, wrap
 from horus_supervisor.cli.show import HISTORY
 from horus_supervisor.lifecycle import Death
 from horus_supervisor.store import operations
@@ -200,6 +200,13 @@ def test_where_a_table_has_no_room_no_column_gives_all_of_it() -> None:
     assert line == "01a216ee-1782  SendT…  the-invo…  xxxxx…"
 
 
+def test_a_character_takes_the_columns_that_it_shows_and_drives_no_terminal() -> None:
+    columns = (Column("NAME"), Column("N"))
+    rows = table(columns, [("日本", "1"), ("e\u0301a", "2")], 80)
+    assert rows == ["NAME  N", "日本  1", "e\u0301a    2"]
+    assert clean("a\rb\t\x1b[2J\n") == "a\\rb\t\\x1b[2J\n"
+
+
 def test_what_fits_on_a_line_is_not_broken_at_its_hyphens() -> None:
     assert wrap("it reads /srv/web-shop/c.toml", 24) == ["it reads", "/srv/web-shop/c.toml"]
 
@@ -344,6 +351,7 @@ def test_a_runner_that_dies_without_a_job_is_told_as_such(horus: Horus, scene: S
     text = horus("crash", row["crash_id"]).stdout
     assert text.startswith("runner oven/1 ended with exit 1 on w2 pid 811")
     assert "alike " not in text
+    assert "no job was in flight" in horus("show", row["crash_id"], code=4).stderr
     assert text.endswith(f"It had begun no job yet. Next: {horus.again} crashes --by cause\n")
     scene.run(
         scene.crash(scene.member(2, 1, scene.namespace), 0, record=record, death=Death.CRASHED)

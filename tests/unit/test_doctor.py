@@ -157,7 +157,7 @@ def test_a_password_that_everybody_reads_and_a_missing_folder_are_found(tmp_path
     found = list(checks_of_machine.file(bad))
     assert troubles(found) == [("warning", "file"), ("error", "path")]
     assert "secret" not in str(found)
-    bad.file.chmod(0o600)
+    bad.file.chmod(0o640)
     assert troubles(checks_of_machine.file(bad)) == [("error", "path")]
 
 
@@ -234,6 +234,13 @@ def test_too_few_open_files_or_processes_are_found(monkeypatch: pytest.MonkeyPat
     assert troubles(checks_of_machine.limits(155)) == [("error", "nofile"), ("error", "nproc")]
 
 
+def test_what_the_runners_may_take_is_what_they_are_killed_for() -> None:
+    limits = "max_memory = '1GiB'\nhard_memory = '2GiB'"
+    text = f"[queues]\na = 2\n[groups.b]\nqueues = ['b']\n{limits}"
+    few = 2 * checks_of_machine.RUNNER_BYTES
+    assert checks_of_machine.most_memory(parse(text, Path("c.toml"))) == few + (2 << 30)
+
+
 def test_the_limits_of_a_cgroup_are_compared_with_the_file(tmp_path: Path) -> None:
     def judged(**files: str) -> list[tuple[str, str]]:
         for name, text in {"controllers": "", **files}.items():
@@ -246,7 +253,7 @@ def test_the_limits_of_a_cgroup_are_compared_with_the_file(tmp_path: Path) -> No
     (tmp_path / "proc/self/cgroup").write_text("4:memory:/b\n0::/a\n")
     (tmp_path / "sys/fs/cgroup/a").mkdir(parents=True)
     assert judged(memory__max="max", pids__max="max") == []
-    assert judged(memory__max=str(1 << 30)) == []
+    assert judged(memory__max=str(100 << 20)) == []
     assert judged(memory__max=str(1 << 20)) == [("warning", "cgroup memory")]
     assert judged(memory__max="max", memory__oom__group="1") == [("error", "cgroup oom")]
     assert judged(memory__oom__group="0", pids__max="9") == [("error", "cgroup pids")]
