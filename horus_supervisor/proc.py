@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 from pathlib import Path
 
 _PAGE = os.sysconf("SC_PAGESIZE")
@@ -24,6 +25,17 @@ def memory_use(pid: int) -> tuple[int, int] | None:
     except OSError:  # it was reaped
         return None
     return (int(fields[7]) + int(fields[9])) * _PAGE, int(fields[21]) * _PAGE
+
+
+def started(pid: int) -> tuple[int, int]:
+    """Tell when a process began, to compare: ticks since the machine did, and its pid in a tick.
+
+    A child's pid is lower than its parent's where the numbers began anew in between. proc(5). Who
+    is gone, or may not be looked at, is the last to have begun.
+    """
+    with contextlib.suppress(OSError):
+        return int(_stat(pid)[19]), pid
+    return sys.maxsize, pid
 
 
 def _stat(pid: int) -> list[bytes]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from horus_supervisor import embedded, linux
+from horus_supervisor import embedded, linux, proc
 from horus_supervisor.errors import HorusError
 
 WAIT_S = 3.0
@@ -70,9 +70,9 @@ def take(state_dir: Path, wait_s: float = WAIT_S) -> int:
             if time.monotonic() < until:
                 time.sleep(0.02)
                 continue
-            pids = sorted(pid for pid in linux.holders(path) if pid != os.getpid())
-            os.close(fd)
-            who = f"pid {pids[0]}" if pids else "a process that we may not see"
+            pids = [pid for pid in linux.holders(path) if pid != os.getpid()]
+            os.close(fd)  # the others inherited it from the first
+            who = f"pid {min(pids, key=proc.started)}" if pids else "a process that we may not see"
             raise AlreadyRunning(
                 f"another service runs on {state_dir} ({who}); "
                 "stop it, or give this one a state_dir of its own"

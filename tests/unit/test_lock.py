@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from horus_supervisor import guard
+from horus_supervisor import guard, proc
 from horus_supervisor.errors import HorusError
 from horus_supervisor.supervisor import lock
 from tests.support.descriptors import open_descriptors
@@ -48,6 +49,22 @@ def test_whoever_inherits_the_descriptor_holds_the_lock(tmp_path: Path) -> None:
         heir.kill()
         heir.wait()
     os.close(lock.take(tmp_path, wait_s=0.05))
+
+
+def test_of_several_holders_the_one_that_began_first_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the lowest pid: that is a child's, where the numbers began anew before it was forked."""
+    fd = lock.take(tmp_path)
+    hold = functools.partial(subprocess.Popen, ["sleep", "60"], pass_fds=[fd])
+    with hold() as child, hold() as first:
+        os.close(fd)
+        began = {child.pid: 2, first.pid: 1}
+        monkeypatch.setattr(proc, "started", began.__getitem__)
+        with pytest.raises(lock.AlreadyRunning, match=rf"\(pid {first.pid}\)"):
+            lock.take(tmp_path, wait_s=0.05)
+        child.kill()
+        first.kill()
 
 
 def test_the_lock_is_not_inherited_unasked(tmp_path: Path) -> None:

@@ -27,6 +27,12 @@ def sleeper() -> Iterator[int]:
 GONE = 2**22 + 1
 
 
+def test_who_began_first_comes_first_and_who_is_gone_last(sleeper: int) -> None:
+    me, later = proc.started(os.getpid()), proc.started(sleeper)
+    assert me < later < proc.started(GONE)
+    assert me[0] < later[0], "a test run is older than a tick"
+
+
 def test_what_a_process_does_is_said_in_the_kernels_words(sleeper: int) -> None:
     wait_until(lambda: "nanosleep" in (proc.doing(sleeper) or ""), "it sleeps")
     assert (proc.doing(sleeper) or "").startswith("state S (sleeping), wchan ")
