@@ -34,6 +34,7 @@ from horus_supervisor.errors import (
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 from tests.support.horus import COMMAND, Horus, Scene, environment
+from tests.support.processes import Bounded
 from tests.support.proxy import Fault, Proxy
 from tests.support.redis_server import RedisServer
 from tests.support.store import HOUR_MS
@@ -57,7 +58,7 @@ def in_terminal(
     """
     left = [*dialogue] or [(b"[y/N]", answer)] * bool(answer)
     ours, theirs = pty.openpty()
-    with subprocess.Popen(
+    with Bounded(
         [*COMMAND, *words],
         stdin=theirs,
         stdout=theirs,
@@ -251,7 +252,7 @@ def test_ctrl_c_exits_with_130(
     with Proxy(tmp_path, redis_server.path) as proxy:
         proxy.next(Fault.BLACKHOLE)
         command = [*COMMAND, "--url", proxy.url, "jobs", *more]
-        with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE) as process:
+        with Bounded[bytes](command, env=environment(), stderr=subprocess.PIPE) as process:
             wait_until(lambda: proxy.struck, "horus waits for an answer")
             process.send_signal(signal.SIGINT)
             _, said = process.communicate(timeout=120)

@@ -16,6 +16,7 @@ from horus_supervisor.lifecycle import Death
 from horus_supervisor.store import operations
 from tests.service.apps import testjobs, untidy
 from tests.support.horus import COMMAND
+from tests.support.processes import Bounded
 from tests.support.redis_server import RedisServer
 from tests.support.service import ROOT, Service, children
 from tests.support.waiting import wait_until
@@ -91,7 +92,7 @@ def test_one_in_another_thread_waits_for_redis_however_long_it_alone_misses_it(
     with Client(own_redis.url, namespace=namespace) as client, log.open("wb") as err:
         client.enqueue(testjobs.Quick())
         job = client.enqueue(testjobs.Hang(ran, done=done))
-        with subprocess.Popen(program, cwd=ROOT, stderr=err, stdout=err) as process:
+        with Bounded(program, cwd=ROOT, stderr=err, stdout=err) as process:
             wait_until(lambda: testjobs.marks(ran) != [], "it runs")
             [keeper] = children(process.pid, "horus-keeper")
             os.kill(keeper, signal.SIGSTOP)  # so that it tells of no outage
@@ -157,7 +158,7 @@ def test_one_whose_place_redis_closes_says_that_it_serves_no_longer(
     words = ("work", "-q", "q", "--import", "tests.service.apps.testjobs")
     first = client.enqueue(testjobs.Quick())
     program = [*COMMAND, *where, *words]
-    with subprocess.Popen(program, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+    with Bounded(program, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         wait_until(lambda: first.status() == "succeeded", "it serves")
         [row] = client.connection.run(operations.supervisors(namespace))
         end = operations.retire(

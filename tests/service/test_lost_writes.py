@@ -16,6 +16,7 @@ from horus_supervisor.store import operations
 from tests.service.apps import testjobs as jobs
 from tests.service.conftest import TELL, end, undocumented
 from tests.support.horus import COMMAND
+from tests.support.processes import Bounded
 from tests.support.redis_server import IN_MEMORY, RedisServer
 from tests.support.service import ROOT, Service
 from tests.support.waiting import wait_until
@@ -120,7 +121,7 @@ def test_a_runner_in_a_terminal_starts_no_job_twice_for_lost_writes(
     with (
         contextlib.closing(forgetful.client()) as raw,
         Client(forgetful.url, namespace=namespace) as client,
-        subprocess.Popen([*COMMAND, *where, *words], cwd=ROOT, stderr=subprocess.PIPE) as process,
+        Bounded[bytes]([*COMMAND, *where, *words], cwd=ROOT, stderr=subprocess.PIPE) as process,
     ):
         job = client.enqueue(jobs.Hang(ran, done=done), max_attempts=1)
         wait_until(lambda: jobs.marks(ran) != [], "it runs")

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from horus_supervisor import Client, proc
 from horus_supervisor.store import operations
 from tests.service.apps import limitjobs
 from tests.service.apps import testjobs as jobs
+from tests.support.processes import Bounded
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service
 from tests.support.waiting import wait_until
@@ -110,7 +110,7 @@ def test_signals_that_come_behind_the_end_change_no_exit_status(service: Service
     command = [sys.executable, "-c", LATE, "-c", str(service.config)]
     with (
         service.log.open("ab") as log,
-        subprocess.Popen(command, stdout=log, start_new_session=True) as ended,
+        Bounded(command, stdout=log, start_new_session=True) as ended,
     ):
         service.wait_for("supervisor.ready")
         ended.terminate()
@@ -123,7 +123,7 @@ def test_a_reader_of_the_log_who_goes_away_costs_the_log_only(
     service.write(ONE)
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "horus_supervisor.supervisor.main", "-c", str(service.config)]
-    with subprocess.Popen(command, stdout=writing, cwd=service.folder) as unread:
+    with Bounded(command, stdout=writing, cwd=service.folder) as unread:
         os.close(writing)
         os.close(reading)
         try:
@@ -140,7 +140,7 @@ def test_lines_that_wait_at_the_end_reach_a_reader_who_is_late(
     service.write(ONE)
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "horus_supervisor.supervisor.main", "-c", str(service.config)]
-    with subprocess.Popen(command, stdout=writing, cwd=service.folder) as late:
+    with Bounded(command, stdout=writing, cwd=service.folder) as late:
         os.close(writing)
         spoken = [client.enqueue(jobs.Speak("x" * 200_000)) for _ in range(8)]
         wait_until(lambda: spoken[-1].status() == "succeeded", "more than a pipe holds")
@@ -168,7 +168,7 @@ def test_a_reader_that_stands_still_stops_no_timeout_and_gets_every_line_and_dea
         return log.count(f'"event":"{event}"'.encode())
 
     command = [sys.executable, "-m", "horus_supervisor.supervisor.main", "-c", str(service.config)]
-    with subprocess.Popen(command, stdout=writing, cwd=service.folder) as unread:
+    with Bounded(command, stdout=writing, cwd=service.folder) as unread:
         os.close(writing)
         try:
             quiet = jobs.Hang(service.path("ran"), done=service.path("done"))

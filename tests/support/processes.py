@@ -4,10 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import AnyStr
 
 from horus_supervisor import linux
+
+
+class Bounded(subprocess.Popen[AnyStr]):
+    """A process that does not outlive a block that failed: who waits for it would for ever."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        stack: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, error, stack)
+
 
 PROGRAMS = ("horus-keeper", "horus-template", "horus-redis")
 
