@@ -148,15 +148,20 @@ def test_threads_share_a_connection_and_get_their_own_replies(connection: Connec
 
 
 @pytest.mark.timeout(20)
-def test_who_finds_all_connections_in_use_waits_for_its_timeout_only(redis_url: str) -> None:
-    with closing(connect(redis_url, timeout_s=0.2)) as connection:
+def test_who_finds_all_connections_in_use_waits_for_its_timeout_only(
+    connection: Connection,
+) -> None:
+    def nested(left: int) -> Operation[int]:
+        return Operation(ECHO, "{echo}:", (left,), lambda _: within(left) if left else 0)
 
-        def nested(left: int) -> Operation[int]:
-            inner = lambda _: connection.run(nested(left - 1))  # noqa: E731
-            return Operation(ECHO, "{echo}:", (left,), inner if left else _number)
+    def within(left: int) -> int:
+        """Make a call while ``left`` are free; who finds none is in a hurry."""
+        [outcome] = connection.attempt([nested(left - 1)], within_s=0.1 if left == 1 else None)
+        assert isinstance(outcome, int)
+        return outcome
 
-        with pytest.raises(RedisAway, match=f"all {CONNECTIONS} connections are in use"):
-            connection.run(nested(CONNECTIONS))
+    with pytest.raises(RedisAway, match=f"all {CONNECTIONS} connections are in use"):
+        connection.run(nested(CONNECTIONS))
 
 
 def test_a_connection_goes_on_in_a_forked_child_and_in_its_parent(connection: Connection) -> None:
