@@ -8,7 +8,7 @@ import traceback
 from typing import Any, Protocol, TypeVar
 
 from horus_supervisor.address import parse_url
-from horus_supervisor.errors import ReplyLost
+from horus_supervisor.errors import RedisAway, ReplyLost
 from horus_supervisor.store import async_connection
 from horus_supervisor.store.async_connection import AsyncConnection
 from horus_supervisor.store.connection import connect
@@ -83,7 +83,7 @@ def answer(driver: Driver, call: Operation[T]) -> T:
     got: list[T] = []
 
     def answered() -> bool:
-        with contextlib.suppress(ReplyLost):
+        with contextlib.suppress(ReplyLost, RedisAway):  # too short for a connect, too
             got.append(driver.run(call))
         return bool(got)
 
