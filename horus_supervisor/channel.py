@@ -52,7 +52,7 @@ class Channel(Generic[T]):
             while self._out:
                 del self._out[: self._sock.send(self._out)]
         except OSError as error:
-            self.closed = error.errno not in _FOR_NOW
+            self.closed |= error.errno not in _FOR_NOW
 
     def receive(self) -> list[T]:
         """Take all whole messages that have come; ``closed`` is set at the end of the stream."""

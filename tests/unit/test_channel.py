@@ -130,6 +130,17 @@ def test_a_kernel_without_memory_for_a_while_is_no_end_of_the_stream() -> None:
     keeper.close()
 
 
+def test_an_end_stays_one_though_the_kernel_has_no_memory_after_it() -> None:
+    left, right = socket.socketpair()
+    supervisor = Channel[FromKeeper](Starved(fileno=left.detach()), messages.from_keeper)
+    supervisor.send(Gone(slot=1, incarnation=2))
+    supervisor.closed = True  # as ``receive`` has it at the end of the stream
+    supervisor.flush()
+    assert supervisor.closed
+    supervisor.close()
+    right.close()
+
+
 def test_a_closed_channel_takes_no_more(ends: Ends) -> None:
     supervisor, keeper = ends
     keeper.close()
