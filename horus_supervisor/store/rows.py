@@ -220,7 +220,9 @@ def read_turn(reply: Reply) -> Turn:
 
 def _one_of(words: tuple[str, ...], reply: Reply) -> str:
     """Read a word; raises ``ValueError`` for another one: such a reply is to another's call."""
-    return words[words.index(text(reply))]
+    if (word := text(reply)) not in words:
+        raise ValueError(f"{word!r} is none of {words}")
+    return word
 
 
 def read_joined(reply: Reply) -> Joined:
