@@ -17,57 +17,59 @@ from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store.wire import Wire
 from tests.support.horus import Horus, Scene
 
+JOBS = """
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Literal, NewType
+from uuid import UUID
+from horus_supervisor import Job
+print('imported')
+class Mail(Job, queue='emails', name='cli.Mail'):
+    to: str
+    copies: int = 1
+    tags: list[str] = field(default_factory=list)
+    def execute(self) -> None: ...
+class Every(Job, queue='emails', name='cli.Every'):
+    many: list[str]
+    when: datetime
+    maybe: float | None
+    odd: Literal['a', 'c'] = 'a'
+    def execute(self) -> None: ...
+Big = Enum('Big', {f'N{n}': f'value-{n}' for n in range(300)})
+class Choose(Job, queue='emails', name='cli.Choose'):
+    big: Big
+    many: Literal[tuple(f'word-{n}' for n in range(300))]
+    few: Literal[1, 'b'] = 1
+    def execute(self) -> None: ...
+@dataclass
+class Place:
+    name: str
+    at: tuple[int, float]
+    since: date
+    inside: list['Place'] = field(default_factory=list)
+Cents = NewType('Cents', int)
+class Ship(Job, queue='emails', name='cli.Ship'):
+    to: Place
+    by: None | Place
+    price: Decimal
+    fee: Cents
+    within: timedelta
+    key: UUID
+    label: bytes
+    stops: set[str]
+    path: tuple[str, ...]
+    def execute(self) -> None: ...
+"""
+
 LARGE = json.dumps({"to": "x" * 2000})
 
 
 @pytest.fixture
 def file(tmp_path: Path, redis_url: str, namespace: str) -> Path:
     """A configuration that imports a module with job classes."""
-    (tmp_path / "clijobs.py").write_text(
-        "from dataclasses import dataclass, field\n"
-        "from datetime import date, datetime, timedelta\n"
-        "from decimal import Decimal\n"
-        "from enum import Enum\n"
-        "from typing import Literal, NewType\n"
-        "from uuid import UUID\n"
-        "from horus_supervisor import Job\n"
-        "print('imported')\n"
-        "class Mail(Job, queue='emails', name='cli.Mail'):\n"
-        "    to: str\n"
-        "    copies: int = 1\n"
-        "    tags: list[str] = field(default_factory=list)\n"
-        "    def execute(self) -> None: ...\n"
-        "class Every(Job, queue='emails', name='cli.Every'):\n"
-        "    many: list[str]\n"
-        "    when: datetime\n"
-        "    maybe: float | None\n"
-        "    odd: Literal['a', 'c'] = 'a'\n"
-        "    def execute(self) -> None: ...\n"
-        "Big = Enum('Big', {f'N{n}': f'value-{n}' for n in range(300)})\n"
-        "class Choose(Job, queue='emails', name='cli.Choose'):\n"
-        "    big: Big\n"
-        "    many: Literal[tuple(f'word-{n}' for n in range(300))]\n"
-        "    few: Literal[1, 'b'] = 1\n"
-        "    def execute(self) -> None: ...\n"
-        "@dataclass\n"
-        "class Place:\n"
-        "    name: str\n"
-        "    at: tuple[int, float]\n"
-        "    since: date\n"
-        "    inside: list['Place'] = field(default_factory=list)\n"
-        "Cents = NewType('Cents', int)\n"
-        "class Ship(Job, queue='emails', name='cli.Ship'):\n"
-        "    to: Place\n"
-        "    by: None | Place\n"
-        "    price: Decimal\n"
-        "    fee: Cents\n"
-        "    within: timedelta\n"
-        "    key: UUID\n"
-        "    label: bytes\n"
-        "    stops: set[str]\n"
-        "    path: tuple[str, ...]\n"
-        "    def execute(self) -> None: ...\n"
-    )
+    (tmp_path / "clijobs.py").write_text(JOBS)
     file = tmp_path / "horus.toml"
     file.write_text(
         f'[redis]\nurl = "{redis_url}"\nnamespace = "{namespace}"\n'

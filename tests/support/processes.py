@@ -12,6 +12,8 @@ from typing import AnyStr
 
 from horus_supervisor import linux
 
+PROGRAMS = ("horus-keeper", "horus-template", "horus-redis")
+
 
 class Bounded(subprocess.Popen[AnyStr]):
     """A process that does not outlive a block that failed: who waits for it would for ever."""
@@ -25,9 +27,6 @@ class Bounded(subprocess.Popen[AnyStr]):
         if kind is not None:
             self.kill()
         super().__exit__(kind, error, stack)
-
-
-PROGRAMS = ("horus-keeper", "horus-template", "horus-redis")
 
 
 def name(pid: int) -> str:
