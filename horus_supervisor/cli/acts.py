@@ -143,13 +143,16 @@ def discard(asked: Asked, /, dry_run: bool, yes: bool, **choice: Any) -> int:
             return _nothing(store, chosen)
         if dry_run:
             return _foretell(asked, DISCARD, targets, failed)
-        if targets and not yes and not _sure(len(targets)):
+        if targets and not yes and not _sure(targets):
             raise Failure("nothing was discarded", Exit.FAILED)
         return _act(store, asked, DISCARD, targets, failed)
 
 
-def _sure(number: int) -> bool:
-    return click.confirm(f"Discard {count(number, 'job')} for good?", err=True)
+def _sure(targets: list[Target]) -> bool:
+    """Ask. A few are named in full: what was typed may be the beginning of another's id."""
+    few = len(targets) <= 3
+    which = ", ".join(t.job_id for t in targets) if few else count(len(targets), "job")
+    return click.confirm(f"Discard {output.clean(which)} for good?", err=True)
 
 
 Failed = list[dict[str, str]]

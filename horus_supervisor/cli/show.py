@@ -12,7 +12,7 @@ from horus_supervisor import stacks
 from horus_supervisor.cli import completing, ids, output
 from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.house import Heard, House, runner_of, see
-from horus_supervisor.cli.job_rows import parked, short_kind, whole_row, why
+from horus_supervisor.cli.job_rows import last_trouble, parked, short_kind, whole_row, why
 from horus_supervisor.cli.output import Column
 from horus_supervisor.cli.times import age, clock
 from horus_supervisor.cli.wiring import open_store
@@ -52,7 +52,10 @@ def show(asked: Asked, job_id: str) -> None:
     if found.job and (parked(found) or found.job.name in held):
         output.say(f"Next: {store.place.again} resume --job {output.clean(found.job.name)}")
     elif found.state is JobState.DEAD:
-        output.say(f"Next: {store.place.again} retry {found.job_id}")
+        last = last_trouble(found.history)
+        fell = last and last.facts.get("cause")  # its runner died: the record has the rest
+        first = f"crash {found.job_id}; then " if fell else ""
+        output.say(f"Next: {store.place.again} {first}retry {found.job_id}")
     elif found.job and found.state in (JobState.READY, JobState.SCHEDULED):
         _print_vain(see(overview, {}, Heard(None)), found.job, store.place.again)
 

@@ -1,4 +1,4 @@
-"""``horus retry`` and ``horus discard``: which jobs they take, which not, how they exit."""
+"""``horus retry`` and ``horus discard``: which jobs they take, what they ask, how they exit."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import pytest
 
 from horus_supervisor.cli import job_rows
 from horus_supervisor.lifecycle import JobState
+from horus_supervisor.store import operations
 from horus_supervisor.store.rows import Slot
 from tests.support.horus import Horus, Scene
 from tests.support.store import HOUR_MS
+from tests.support.terminal import in_terminal
 
 
 @pytest.fixture
@@ -137,3 +139,46 @@ def test_an_unclear_choice_is_refused(
 def test_discard_without_a_terminal_needs_yes(horus: Horus, scene: Scene, dead: Slot) -> None:
     assert "--yes" in horus("discard", "a", code=2).stderr
     assert scene.state("a") is JobState.DEAD
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "state"),
+    [(b"y\n", 0, JobState.DISCARDED), (b"n\n", 1, JobState.DEAD), (b"\n", 1, JobState.DEAD)],
+)
+def test_discard_asks_and_minds_the_answer(
+    horus: Horus, scene: Scene, answer: bytes, code: int, state: JobState
+) -> None:
+    scene.fall("a", 1)
+    scene.fall("b", 2)
+    exited, text = in_terminal(*horus.where, "discard", "--all", answer=answer)
+    assert "Discard a, b for good? [y/N]" in text.replace("b, a", "a, b")
+    assert (exited, scene.state("a"), scene.state("b")) == (code, state, state)
+
+
+def test_discard_names_in_full_what_was_shortened_and_counts_the_many(
+    horus: Horus, scene: Scene
+) -> None:
+    for slot, name in enumerate(("order-12", "b", "c", "d"), 1):
+        scene.fall(name, slot)
+    _, text = in_terminal(*horus.where, "discard", "order-1", answer=b"n\n")
+    assert "Discard order-12 for good? [y/N]" in text
+    _, text = in_terminal(*horus.where, "discard", "--all", answer=b"n\n")
+    assert "Discard 4 jobs for good? [y/N]" in text
+
+
+@pytest.mark.parametrize("what", ["a", "--all"])
+def test_discard_leaves_alone_what_ran_while_it_asked(
+    horus: Horus, scene: Scene, what: str
+) -> None:
+    def live_and_die_again() -> None:
+        scene.run(operations.retry(scene.namespace, "a"))
+        slot = scene.member(2, supervisor=scene.namespace)
+        scene.run(scene.claim(slot))
+        scene.run(scene.fail(slot, what="refused"))
+
+    scene.fall("a", 1)
+    exited, text = in_terminal(
+        *horus.where, "discard", what, answer=b"y\n", meanwhile=live_and_die_again
+    )
+    assert "a ran since you looked" in text
+    assert (exited, scene.state("a")) == (1, JobState.DEAD)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import pty
 import re
 import shlex
 import signal
 import subprocess
 import sys
-import termios
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,59 +26,16 @@ from horus_supervisor.errors import (
     ReplyLost,
     ServiceNotRunning,
 )
-from horus_supervisor.lifecycle import JobState
-from horus_supervisor.store import operations
 from tests.support.horus import COMMAND, Horus, Scene, environment
 from tests.support.processes import Bounded
 from tests.support.proxy import Fault, Proxy
 from tests.support.redis_server import RedisServer
 from tests.support.store import HOUR_MS
+from tests.support.terminal import in_terminal
 from tests.support.waiting import wait_until
 
 QUESTIONS = ("status", "jobs", "crashes", "dead")
 ACTS = (["retry"], ["discard", "--yes"])
-
-
-def in_terminal(
-    *words: str,
-    answer: bytes = b"",
-    dialogue: Sequence[tuple[bytes, bytes]] = (),
-    meanwhile: Callable[[], object] = str,
-    **env: str,
-) -> tuple[int, str]:
-    """Run ``horus`` in a terminal; gives its exit status and all that it wrote there.
-
-    ``answer`` is what is typed once it asks, ``meanwhile`` happens before; ``dialogue``: pairs of
-    what it asks and what is typed then.
-    """
-    left = [*dialogue] or [(b"[y/N]", answer)] * bool(answer)
-    ours, theirs = pty.openpty()
-    with Bounded(
-        [*COMMAND, *words],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=environment(TERM="xterm", **env),
-        start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # for Ctrl-C
-    ) as process:
-        os.close(theirs)
-        written, seen = b"", 0
-        while chunk := _read(ours):
-            written += chunk
-            if left and left[0][0] in written[seen:]:
-                meanwhile()
-                seen = len(written)
-                os.write(ours, left.pop(0)[1])
-        os.close(ours)
-        return process.wait(60), written.decode()
-
-
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 4096)
-    except OSError:  # the other side is closed
-        return b""
 
 
 # --- Redis away ------------------------------------------------------------------------------
@@ -267,38 +219,6 @@ def test_colour_is_for_terminals_without_no_color(horus: Horus, scene: Scene) ->
     assert (code, "\x1b[31m" in text) == (0, True)
     _, plain = in_terminal(*horus.where, "status", NO_COLOR="1")
     assert "\x1b" not in plain
-
-
-@pytest.mark.parametrize(
-    ("answer", "code", "state"),
-    [(b"y\n", 0, JobState.DISCARDED), (b"n\n", 1, JobState.DEAD), (b"\n", 1, JobState.DEAD)],
-)
-def test_discard_asks_with_the_count_and_minds_the_answer(
-    horus: Horus, scene: Scene, answer: bytes, code: int, state: JobState
-) -> None:
-    scene.fall("a", 1)
-    scene.fall("b", 2)
-    exited, text = in_terminal(*horus.where, "discard", "--all", answer=answer)
-    assert "Discard 2 jobs for good? [y/N]" in text
-    assert (exited, scene.state("a"), scene.state("b")) == (code, state, state)
-
-
-@pytest.mark.parametrize("what", ["a", "--all"])
-def test_discard_leaves_alone_what_ran_while_it_asked(
-    horus: Horus, scene: Scene, what: str
-) -> None:
-    def live_and_die_again() -> None:
-        scene.run(operations.retry(scene.namespace, "a"))
-        slot = scene.member(2, supervisor=scene.namespace)
-        scene.run(scene.claim(slot))
-        scene.run(scene.fail(slot, what="refused"))
-
-    scene.fall("a", 1)
-    exited, text = in_terminal(
-        *horus.where, "discard", what, answer=b"y\n", meanwhile=live_and_die_again
-    )
-    assert "a ran since you looked" in text
-    assert (exited, scene.state("a")) == (1, JobState.DEAD)
 
 
 # --- exit statuses ---------------------------------------------------------------------------

@@ -200,6 +200,18 @@ def test_where_a_table_has_no_room_no_column_gives_all_of_it() -> None:
     assert line == "01a216ee-1782  SendT…  the-invo…  xxxxx…"
 
 
+@pytest.mark.parametrize("died", [True, False])
+def test_show_leads_to_the_crash_first_where_the_job_ended_with_its_runner(
+    horus: Horus, scene: Scene, died: bool
+) -> None:
+    if died:
+        scene.kill("a")
+    else:
+        scene.fall("a")
+    told = horus("show", "a").stdout.splitlines()[-1]
+    assert told == f"Next: {horus.again} {'crash a; then ' if died else ''}retry a"
+
+
 def test_a_character_takes_the_columns_that_it_shows_and_drives_no_terminal() -> None:
     columns = (Column("NAME"), Column("N"))
     rows = table(columns, [("日本", "1"), ("e\u0301a", "2")], 80)

@@ -8,9 +8,9 @@ import pytest
 
 from horus_supervisor.lifecycle import Death, JobState
 from horus_supervisor.store import operations
-from tests.cli.test_errors import in_terminal
 from tests.support.horus import Horus, Scene
 from tests.support.store import HOUR_MS, empty
+from tests.support.terminal import in_terminal
 
 
 def test_a_paused_queue_starts_nothing_until_it_is_resumed(horus: Horus, scene: Scene) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from horus_supervisor.lifecycle import JobState
-from tests.cli.test_errors import in_terminal
 from tests.support.horus import COMMAND, Horus, Scene, environment
+from tests.support.terminal import in_terminal
 
 JOBS = """
 import os, select, signal, sys

@@ -18,11 +18,11 @@ from horus_supervisor.lifecycle import JobState
 from horus_supervisor.messages import Identity
 from horus_supervisor.runner import foreground
 from horus_supervisor.store import operations
-from tests.cli.test_errors import in_terminal
 from tests.service.apps import crashing, testjobs
 from tests.support import processes
 from tests.support.horus import COMMAND, Horus, Scene, environment
 from tests.support.service import ROOT
+from tests.support.terminal import in_terminal
 from tests.support.waiting import wait_until
 
 Work = Callable[..., str]
