@@ -18,18 +18,11 @@ from horus_supervisor.crash_record import CrashRecord, crash_id, how, tell_fate
 from horus_supervisor.events import Event
 from horus_supervisor.lifecycle import Cause, Death
 from horus_supervisor.logs import Logger, shorten
-from horus_supervisor.messages import Born, Died, Gone, Recorded
+from horus_supervisor.messages import LEFT_STALE, Born, Died, Gone, Recorded
 from horus_supervisor.scoreboard import NOBODY_KNOWS, Row
 from horus_supervisor.supervisor import children, core_dump
 from horus_supervisor.supervisor.crew import Crew
-from horus_supervisor.supervisor.diagnose import (
-    Ended,
-    death,
-    diagnose,
-    left_in_order,
-    left_stale,
-    left_unheard,
-)
+from horus_supervisor.supervisor.diagnose import Ended, death, diagnose, left_with
 from horus_supervisor.supervisor.oom import OomWatch
 from horus_supervisor.supervisor.orphans import Orphans
 from horus_supervisor.supervisor.programs import Programs
@@ -95,7 +88,8 @@ class Deaths:
             or row.jobs_done > 0
             or time.monotonic_ns() - life.asked_ns > _YOUNG_S * 1e9
         )
-        if left_in_order(reaped.status, row, life.incarnation):
+        left = left_with(reaped.status, row, life.incarnation)
+        if left == 0:
             self._programs.keeper.tell(Gone(slot=seat.slot, incarnation=life.incarnation))
             self._tell_exit(seat, life, pid, row.jobs_done)
             return asked
@@ -112,8 +106,7 @@ class Deaths:
             at_ns=time.monotonic_ns(),
             born_ns=life.asked_ns,
             killed_for=life.killed_for,
-            interrupted=(life.killed and life.killed_for is None)
-            or left_unheard(reaped.status, row, life.incarnation),
+            interrupted=(life.killed and life.killed_for is None) or left is not None,
             oom_kills=oom_kills,
             others=others,
             stacks=stacks,
@@ -121,10 +114,10 @@ class Deaths:
             app_version=life.app_version,
             **_traces(life, pid, reaped.status),
         )
-        self._record(ended, row, life)
+        self._record(ended, row, life, stale=left == LEFT_STALE)
         if ended.interrupted:  # no crash, and its end all the same
             self._tell_exit(seat, life, pid, row.jobs_done)
-        return asked if left_stale(reaped.status, row, life.incarnation) else ended.interrupted
+        return asked if left == LEFT_STALE else ended.interrupted
 
     def _tell_exit(self, seat: Seat, life: Life, pid: int, jobs_done: int) -> None:
         self._crew.log.info(  # behind what it said itself; only a death goes before all lines
@@ -136,22 +129,20 @@ class Deaths:
             uptime_s=round((time.monotonic_ns() - life.asked_ns) / 1e9, 3),
         )
 
-    def _record(self, ended: Ended, row: Row, life: Life) -> None:
+    def _record(self, ended: Ended, row: Row, life: Life, *, stale: bool) -> None:
         identity = life.identity
         record = diagnose(ended, row, identity)
-        fate = death(ended, record.cause)
         if not ended.interrupted:
             known = {name: value for name, value in record.fields().items() if value is not None}
             del known["timestamp"]  # the line has its own
             self.log.error(Event.RUNNER_CRASHED, how=how(record), **known)
-        stale = left_stale(ended.status, row, ended.incarnation)
         readable = row.incarnation == ended.incarnation and not stale
         died = Died(
             slot=ended.slot,
             incarnation=ended.incarnation,
             supervisor=identity.supervisor,
             executing=row.executing_seq if readable else NOBODY_KNOWS,
-            death=fate,
+            death=death(ended, record.cause),
             record=msgspec.Raw(bounded(record)),
             hold_after=life.group.hold_after,
             code=life.code,

@@ -62,25 +62,14 @@ def in_reading_order(stacks: str) -> str:
     return "\n\n".join(parts)
 
 
-def left_in_order(status: int, row: Row, incarnation: int) -> bool:
-    """Tell whether the runner went of its own accord, everything handed in."""
-    return _has_left(status, 0, row, incarnation)
+def left_with(status: int, row: Row, incarnation: int) -> int | None:
+    """Tell the exit status of a runner that went of its own accord; None of one that died.
 
-
-def left_unheard(status: int, row: Row, incarnation: int) -> bool:
-    """Tell whether it went of its own accord without telling Redis, which has to be done yet."""
-    unheard = _has_left(status, LEFT_UNHEARD, row, incarnation)
-    return unheard or left_stale(status, row, incarnation)
-
-
-def left_stale(status: int, row: Row, incarnation: int) -> bool:
-    """Tell whether it went as Redis has lost what it had told it."""
-    return _has_left(status, LEFT_STALE, row, incarnation)
-
-
-def _has_left(status: int, code: int, row: Row, incarnation: int) -> bool:
-    exited = os.WIFEXITED(status) and os.WEXITSTATUS(status) == code
-    return exited and row.phase == Phase.LEFT and row.incarnation == incarnation
+    0: everything handed in. ``LEFT_UNHEARD``, ``LEFT_STALE``: that has to be told yet.
+    """
+    left = row.phase == Phase.LEFT and row.incarnation == incarnation and os.WIFEXITED(status)
+    code = os.WEXITSTATUS(status)
+    return code if left and code in (0, LEFT_UNHEARD, LEFT_STALE) else None
 
 
 def death(ended: Ended, cause: Cause) -> Death:

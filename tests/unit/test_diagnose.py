@@ -22,7 +22,7 @@ from horus_supervisor.supervisor.diagnose import (
     death,
     diagnose,
     in_reading_order,
-    left_in_order,
+    left_with,
 )
 
 ME = Identity(service="shop", host="h1", supervisor="abc", level="info")
@@ -163,8 +163,9 @@ def test_what_a_death_means_for_the_job_follows_from_its_cause(
 LEFT = replace(IDLE, phase=Phase.LEFT)
 
 
-def test_a_runner_that_handed_everything_in_left_in_order() -> None:
-    assert left_in_order(exited(0), LEFT, 9)
+@pytest.mark.parametrize("code", [0, messages.LEFT_UNHEARD, messages.LEFT_STALE])
+def test_a_runner_that_left_tells_by_its_status_what_is_to_be_told_yet(code: int) -> None:
+    assert left_with(exited(code), LEFT, 9) == code
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ def test_a_runner_that_handed_everything_in_left_in_order() -> None:
     ids=["in mid-job", "while idle", "with a status", "by a signal", "the row is another's"],
 )
 def test_any_other_end_is_a_crash(status: int, row: Row, incarnation: int) -> None:
-    assert not left_in_order(status, row, incarnation)
+    assert left_with(status, row, incarnation) is None
 
 
 # --- the job in flight -------------------------------------------------------------------------
