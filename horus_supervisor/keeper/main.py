@@ -33,7 +33,6 @@ from horus_supervisor.lifecycle import Cause, Death
 from horus_supervisor.messages import Born, Close, Died, Facts, Gone, KeeperBoot, Recorded
 from horus_supervisor.scoreboard import Scoreboard
 from horus_supervisor.store import operations, pending, server
-from horus_supervisor.store.clients import kill_clients
 from horus_supervisor.store.operation import load_script
 from horus_supervisor.store.rows import Slot
 
@@ -312,11 +311,8 @@ class Keeper:
             )
             word, lost = self._ask(operation)
             if word == "ok":
-                kill_clients(self.reach.wire, f"horus:{row.supervisor}:")
                 names = _names(row.supervisor, row.facts)
-                for job in lost:
-                    told = (names.get(job.slot), host, row.supervisor)
-                    rites.tell_lost(self._log, job, *told, Cause.HOST_LOST)
+                rites.see_off(self.reach, row.supervisor, lost, names, host, Cause.HOST_LOST)
 
 
 def main(channel_fd: int, board_fd: int, log_fd: int, *_held: int) -> None:

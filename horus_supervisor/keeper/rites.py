@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -21,12 +21,11 @@ from horus_supervisor.keeper.charges import Charges
 from horus_supervisor.keeper.reach import Reach
 from horus_supervisor.keeper.records import forgotten, lost_record
 from horus_supervisor.lifecycle import Cause, Death, Disposition
-from horus_supervisor.logs import Logger, Sink
+from horus_supervisor.logs import Sink
 from horus_supervisor.messages import Born, Died
 from horus_supervisor.scoreboard import NOBODY_KNOWS, SLOTS, Row
 from horus_supervisor.store import operations, pending
 from horus_supervisor.store.clients import kill_clients
-from horus_supervisor.store.operation import Operation
 from horus_supervisor.store.rows import CrashReply, Settled, Slot
 
 
@@ -171,7 +170,7 @@ def settle(reach: Reach, supervisor: str, testament: Testament, *, dead: bool = 
     for path in calls:
         hand_in(reach, path)
     for death in testament.deaths:
-        _tell_death(reach.log, death, deliver(reach, death))
+        _tell_death(reach, death, deliver(reach, death))
     if dead:
         _retire(reach, supervisor, testament)
     halves = reach.spool.glob(f"{supervisor}.*{pending.SCRATCH}")  # whoever wrote them is dead
@@ -193,26 +192,23 @@ def _retire(reach: Reach, supervisor: str, testament: Testament) -> None:
     )
     word, lost = reach.ask(operation)
     if word == "ok" and testament.death == Death.LOST:
-        kill_clients(reach.wire, f"horus:{supervisor}:")
         names = {k.slot: msgspec.json.decode(k.record, type=CrashRecord).runner for k in known}
-        for job in lost:
-            told = (names.get(job.slot), host, supervisor)
-            tell_lost(reach.log, job, *told, Cause.SUPERVISOR_LOST)
+        see_off(reach, supervisor, lost, names, host, Cause.SUPERVISOR_LOST)
 
 
 def deliver(reach: Reach, death: Died) -> CrashReply:
     """Hand in a death. They come in order: where Redis waits for an earlier one, it has lost it."""
-    reply = reach.ask(_death_of(reach.namespace, death))
+    reply = _crash(reach, death)
     if reply.word != "wait":
         return reply
     earlier = forgotten(death, reply.earlier)
-    _tell_death(reach.log, earlier, reach.ask(_death_of(reach.namespace, earlier)))
-    return reach.ask(_death_of(reach.namespace, death))
+    _tell_death(reach, earlier, _crash(reach, earlier))
+    return _crash(reach, death)
 
 
-def _death_of(namespace: str, died: Died) -> Operation[CrashReply]:
-    return operations.crash(
-        namespace,
+def _crash(reach: Reach, died: Died) -> CrashReply:
+    call = operations.crash(
+        reach.namespace,
         Slot(died.supervisor, died.slot, died.incarnation),
         died.executing,
         died.death,
@@ -220,14 +216,15 @@ def _death_of(namespace: str, died: Died) -> Operation[CrashReply]:
         hold_after=died.hold_after,
         code=died.code,
     )
+    return reach.ask(call)
 
 
-def _tell_death(log: Logger, death: Died, reply: CrashReply) -> None:
+def _tell_death(reach: Reach, death: Died, reply: CrashReply) -> None:
     """Log what became of the job of a death that the supervisor can't tell."""
     if reply.word in ("ok", "again"):
         record = msgspec.json.decode(death.record, type=CrashRecord)
         job = (reply.job_id, reply.queue, reply.attempt)
-        tell_fate(log, death.death, record, reply.disposition, *job)
+        tell_fate(reach.log, death.death, record, reply.disposition, *job)
 
 
 def leave_line(spool: Path, supervisor: str, line: bytes) -> None:
@@ -261,21 +258,28 @@ def hand_in(reach: Reach, path: Path) -> None:
     reach.ask(call)
 
 
-def tell_lost(
-    log: Logger, job: Settled, runner: str | None, host: str, supervisor: str, cause: Cause
+def see_off(
+    reach: Reach,
+    supervisor: str,
+    jobs: Iterable[Settled],
+    names: Mapping[str, str | None],
+    host: str,
+    cause: Cause,
 ) -> None:
-    """Log what became of a job whose supervisor is gone; ``runner`` where its name is known."""
-    facts = {
-        "job_id": job.job_id,
-        "job": job.job,
-        "queue": job.queue,
-        "attempt": job.attempt,
-    }
-    facts |= {"runner": runner} if runner else {}
+    """Close the connections of a supervisor that is gone; log what became of its jobs.
+
+    ``names``: slot -> runner, as far as they are known.
+    """
+    kill_clients(reach.wire, f"horus:{supervisor}:")
     who = "the supervisor died" if cause == Cause.SUPERVISOR_LOST else f"host {host} was lost"
-    where = f"{job.job} ran on {runner}" if runner else f"{job.job} ran"
-    text = f"{who} while {where}; the job is {job.disposition}"
-    lost = {"cause": cause, "lost_host": host, "lost_supervisor": supervisor, "message": text}
-    log.error(Event.JOB_CRASHED, disposition=job.disposition, **facts, **lost)
-    if job.disposition in (Disposition.EXHAUSTED, Disposition.QUARANTINED):
-        log.error(Event.JOB_DEAD, reason=job.disposition, **facts)
+    lost = {"cause": cause, "lost_host": host, "lost_supervisor": supervisor}
+    for job in jobs:
+        runner = names.get(job.slot)
+        facts = {"job_id": job.job_id, "job": job.job, "queue": job.queue, "attempt": job.attempt}
+        facts |= {"runner": runner} if runner else {}
+        where = f"{job.job} ran on {runner}" if runner else f"{job.job} ran"
+        text = f"{who} while {where}; the job is {job.disposition}"
+        told = {**facts, **lost, "message": text}
+        reach.log.error(Event.JOB_CRASHED, disposition=job.disposition, **told)
+        if job.disposition in (Disposition.EXHAUSTED, Disposition.QUARANTINED):
+            reach.log.error(Event.JOB_DEAD, reason=job.disposition, **facts)
