@@ -309,6 +309,11 @@ def in_colour(fd: int) -> bool:
     return os.isatty(fd) and not plain
 
 
+def console_lines(lines: bytes, *, color: bool) -> bytes:
+    """Write JSON lines for a person, each as ``console_line`` does."""
+    return b"".join(console_line(line, color=color) for line in lines.splitlines())
+
+
 def console_line(line: bytes, *, color: bool) -> bytes:
     """Write a JSON line for a person: time, level, event, message, what is not in the message.
 

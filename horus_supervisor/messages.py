@@ -6,6 +6,7 @@ over a stream of JSON lines. A runner's are among what it prints, and in how it 
 
 from __future__ import annotations
 
+import os
 import re
 
 import msgspec
@@ -26,6 +27,11 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     supervisor: str
     level: str
     args: bool = False
+
+    def signature(self) -> dict[str, str | int]:
+        """Give the fields of every line that this process writes."""
+        who = {"service": self.service, "host": self.host, "supervisor": self.supervisor}
+        return {**who, "pid": os.getpid()}
 
 
 MARK = "HORUS_RUNNER"

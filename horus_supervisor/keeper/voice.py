@@ -32,12 +32,7 @@ class Voice:
         *,
         console: bool = False,
     ) -> None:
-        base = {
-            "service": identity.service,
-            "host": identity.host,
-            "supervisor": identity.supervisor,
-            "pid": os.getpid(),
-        }
+        base = identity.signature()
         self.log = logs.bind(self.say, base, identity.level)
         self._renderer = logs.Renderer(base)
         self._fd = fd
@@ -61,9 +56,7 @@ class Voice:
         self._dropped = 0
         self._line, self._written = told + line, 0
         if self._console:
-            color = logs.in_colour(self._fd)
-            lines = self._line.splitlines()
-            self._line = b"".join(logs.console_line(one, color=color) for one in lines)
+            self._line = logs.console_lines(self._line, color=logs.in_colour(self._fd))
         self._write_on()
 
     def finish(self) -> None:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import Any
 
 from horus_supervisor import logs
 from horus_supervisor.messages import Identity
@@ -22,14 +21,7 @@ class Voice:
         self._console = console
         self._colour = console and logs.in_colour(fd)
         self._lines: list[bytes] = []
-        self._base: dict[str, Any] = {
-            "service": identity.service,
-            "host": identity.host,
-            "supervisor": identity.supervisor,
-            "pid": os.getpid(),
-            "runner": runner,
-            "group": group,
-        }
+        self._base = {**identity.signature(), "runner": runner, "group": group}
         self._level = identity.level
         self._tells_info = identity.level in ("debug", "info")
         self.debug = identity.level == "debug"
@@ -81,7 +73,6 @@ class Voice:
     def write(self, text: bytes) -> None:
         """Write whole lines; waits while the supervisor has no room."""
         if self._console:
-            lines = text.splitlines()
-            text = b"".join(logs.console_line(line, color=self._colour) for line in lines)
+            text = logs.console_lines(text, color=self._colour)
         while (written := os.write(self.fd, text)) < len(text):
             text = text[written:]

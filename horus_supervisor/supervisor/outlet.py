@@ -18,7 +18,7 @@ import stat
 from collections import deque
 from collections.abc import Callable
 
-from horus_supervisor.logs import console_line, in_colour
+from horus_supervisor.logs import console_lines, in_colour
 
 BUFFER_BYTES = 4 * 1024 * 1024
 
@@ -78,7 +78,7 @@ class Outlet:
         if self.closed or not lines:
             return
         if self._console:
-            lines = b"".join(console_line(line, color=self._color) for line in lines.splitlines())
+            lines = console_lines(lines, color=self._color)
         queue.append(lines)
         self._size += len(lines)
 

@@ -88,8 +88,7 @@ class Supervisor:
 
     def _name_ourselves(self) -> None:
         self.identity = me = boots.identity(self.config)
-        who = {"service": me.service, "host": me.host, "supervisor": me.supervisor}
-        base = {**who, "pid": os.getpid()}
+        base = me.signature()
         self._log = logs.bind(self._outlet.put, base, me.level)
         self._log_first = logs.bind(self._outlet.put_first, base, me.level)
 
