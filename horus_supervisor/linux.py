@@ -139,15 +139,6 @@ def private_memory_bytes(pid: int | str = "self") -> int:
     return total
 
 
-def resident_bytes() -> int:
-    """Tell our resident size, shared pages included: 15 microseconds. proc_pid_statm(5)."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
-    except OSError:
-        return 0
-
-
 def oom_kills() -> int:
     """Tell how many processes of our cgroup the kernel killed for memory. cgroups(7), v2 and v1.
 

@@ -8,16 +8,15 @@ write to a page that was shared since the fork makes it private, and nothing lar
 
 from __future__ import annotations
 
-import resource
+import os
 import time
 
 from horus_supervisor.config.units import whole_mebibytes
-from horus_supervisor.linux import private_memory_bytes, resident_bytes
+from horus_supervisor.linux import private_memory_bytes
+from horus_supervisor.proc import memory_use
 
 _LOOK_ANYWAY_S = 10.0
 """Pages that a job's child shared with us become private at its end, and that no count shows."""
-
-_PAGE = resource.getpagesize()
 
 
 class MemoryLimit:
@@ -30,7 +29,8 @@ class MemoryLimit:
 
     def past(self) -> str | None:
         """Say that the limit is passed, and by how much; else None. 20 microseconds, mostly."""
-        grown = (_faults() - self._faults) * _PAGE + max(resident_bytes() - self._resident, 0)
+        faulted, resident = memory_use(os.getpid()) or (0, 0)
+        grown = faulted - self._faulted + max(resident - self._resident, 0)
         if grown < self._room and time.monotonic() < self._look_by:
             return None
         private = private_memory_bytes() - self._before
@@ -42,11 +42,5 @@ class MemoryLimit:
     def _note(self, room: int) -> None:
         """Remember what has to happen before the limit can be passed."""
         self._room = room
-        self._faults = _faults()
-        self._resident = resident_bytes()
+        self._faulted, self._resident = memory_use(os.getpid()) or (0, 0)
         self._look_by = time.monotonic() + _LOOK_ANYWAY_S
-
-
-def _faults() -> int:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_minflt + usage.ru_majflt
