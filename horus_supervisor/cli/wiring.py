@@ -96,9 +96,9 @@ class Store:
 
     def clients(self) -> list[dict[str, str]]:
         """List Redis's clients, a dict each. Raises: ``RedisRefused`` as it is."""
-        from horus_supervisor.store.clients import connected
+        from horus_supervisor.store import server
 
-        return connected(self._wire)
+        return server.clients(self._wire)
 
     def info(self) -> dict[str, str]:
         """Read Redis's INFO. Raises: ``RedisRefused`` as it is."""

@@ -24,8 +24,7 @@ from horus_supervisor.lifecycle import Cause, Death, Disposition
 from horus_supervisor.logs import Sink
 from horus_supervisor.messages import Born, Died
 from horus_supervisor.scoreboard import NOBODY_KNOWS, SLOTS, Row
-from horus_supervisor.store import operations, pending
-from horus_supervisor.store.clients import kill_clients
+from horus_supervisor.store import operations, pending, server
 from horus_supervisor.store.rows import CrashReply, Settled, Slot
 
 
@@ -270,7 +269,7 @@ def see_off(
 
     ``names``: slot -> runner, as far as they are known.
     """
-    kill_clients(reach.wire, f"horus:{supervisor}:")
+    server.kill_clients(reach.wire, f"horus:{supervisor}:")
     who = "the supervisor died" if cause == Cause.SUPERVISOR_LOST else f"host {host} was lost"
     lost = {"cause": cause, "lost_host": host, "lost_supervisor": supervisor}
     for job in jobs:

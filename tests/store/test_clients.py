@@ -6,7 +6,7 @@ import pytest
 
 from horus_supervisor.address import parse_url
 from horus_supervisor.errors import ReplyLost
-from horus_supervisor.store.clients import connected, kill_clients
+from horus_supervisor.store.server import clients, kill_clients
 from horus_supervisor.store.wire import Wire
 from tests.support.drivers import operation
 from tests.support.redis_server import RedisServer
@@ -33,7 +33,7 @@ def test_clients_are_killed_by_the_beginning_of_their_name(
     blocked.lpush(f"{{{namespace}}}:wake:q", "token")
     assert other.receive_reply()[1] == b"token"
     assert kill_clients(ours, f"{namespace}-a/") == 0
-    names = {client["name"] for client in connected(ours)}
+    names = {client["name"] for client in clients(ours)}
     assert {f"{namespace}-b/0", f"{namespace}-b/1"} <= names
     ours.close()
     other.close()
