@@ -55,7 +55,7 @@ _WAITING = (
 )
 
 
-def main(file: str, *, as_json: bool) -> int:
+def main(file: str, as_json: bool) -> int:
     """Check a file. Exit status: 0 it would run, 2 it has mistakes, 130 interrupted."""
     output.open_streams()
     try:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from horus_supervisor import linux
+from horus_supervisor import fresh, linux
 from horus_supervisor.errors import PayloadError
 from horus_supervisor.imports import blame, leavings
 from horus_supervisor.job import codec, definition, on_crash  # noqa: F401  # a template has it
@@ -107,12 +107,12 @@ def try_imports(ask: Ask) -> tuple[list[Broken], Done]:
 def _ask_child(ask: Ask) -> tuple[list[Broken], Done | None, Broken | None]:
     """Run one child: what was broken, what was found, or which module ended it."""
     ours, its = socket.socketpair()
-    code = (
-        f"import sys; sys.path.append({str(blame.PACKAGE.parent)!r}); from {__name__} import main; "
-    )
-    command = [sys.executable, "-u", "-P", "-c", f"{code}main({its.fileno()})"]
     child = subprocess.Popen(
-        command, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL, stdout=2, process_group=0
+        fresh.command(__name__, its.fileno()),
+        pass_fds=[its.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=2,
+        process_group=0,
     )
     its.close()
     broken: list[Broken] = []

@@ -14,12 +14,11 @@ from pathlib import Path
 
 from horus_supervisor.errors import HorusError
 
-PACKAGE = Path(__file__).resolve().parents[1]
-
 _MOST_FRAMES = 20
 _MOST_LETTERS = 2000
 
-_MACHINERY = ("<frozen ", "<string>", f"{PACKAGE}{os.sep}", importlib.__file__)
+_US = Path(__file__).resolve().parents[1]
+_MACHINERY = ("<frozen ", "<string>", f"{_US}{os.sep}", importlib.__file__)
 """Where frames come from that say nothing of the job module."""
 
 _INSTALLED = f"{os.sep}site-packages{os.sep}"

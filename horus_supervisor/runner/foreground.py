@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import horus_supervisor
-from horus_supervisor import linux, messages
+from horus_supervisor import fresh, linux, messages
 from horus_supervisor.address import Address
 from horus_supervisor.channel import Channel
 from horus_supervisor.client import Client
@@ -274,16 +274,10 @@ class _Keeper:
 
     def __init__(self, boot: KeeperBoot, board: Scoreboard) -> None:
         ours, theirs = socket.socketpair()
-        root = str(Path(__file__).resolve().parents[2])
-        code = (
-            f"import sys; sys.path.append({root!r}); "
-            "from horus_supervisor.keeper.main import main; "
-            f"main({theirs.fileno()}, {board.fd}, 2)"
-        )
         fds = (theirs.fileno(), board.fd)
         # by way of a shell: a Python that this one starts is held by its debugger until someone
         # debugs it, too (debugpy and PyCharm know one by the name of its program)
-        python = [sys.executable, "-u", "-P", "-c", code]
+        python = fresh.command("horus_supervisor.keeper.main", *fds, 2)
         self._process = subprocess.Popen(
             ["/bin/sh", "-c", 'exec "$@"', "sh", *python], pass_fds=fds, start_new_session=True
         )

@@ -13,11 +13,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import msgspec
 
-from horus_supervisor import linux
+from horus_supervisor import fresh, linux
 
 FIRST_FD = 100
 """Descriptors that a program gets are numbered from here, or from above what they are here."""
@@ -40,11 +39,8 @@ def start_program(
 
     It leads its own process group, reads nothing, and writes to ``output_fd``. Raises ``OSError``.
     """
-    root = str(Path(__file__).resolve().parents[2])
     first = max(FIRST_FD, *(fd + 1 for fd in fds))  # no copy may hit one not copied yet
     numbers = [first + at for at in range(len(fds))]
-    call = ", ".join(repr(value) for value in (*numbers, *arguments))
-    code = f"import sys; sys.path.append({root!r}); from {module} import main; main({call})"
     actions: list[tuple[object, ...]] = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_DUP2, output_fd, 1),
@@ -53,7 +49,7 @@ def start_program(
     ]
     return os.posix_spawn(
         sys.executable,
-        [sys.executable, "-u", "-P", "-c", code],
+        fresh.command(module, *numbers, *arguments),
         os.environ,
         file_actions=actions,
         setpgroup=0,

@@ -16,10 +16,10 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import NoReturn, TextIO
 
+from horus_supervisor import fresh
 from horus_supervisor.supervisor.children import FIRST_FD
 
 _OURS: list[ModuleType] = []
@@ -65,7 +65,7 @@ def _look_fresh(module: str) -> None:
     sys.modules["__main__"] = ModuleType("__main__")
     if not sys.flags.safe_path:
         del sys.path[:1]  # the folder of our program, or the working folder
-    sys.path.append(str(Path(__file__).resolve().parents[2]))  # run from a checkout: where we are
+    sys.path.append(fresh.HOME)
 
 
 def _forget_signals() -> None:

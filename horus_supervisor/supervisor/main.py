@@ -118,12 +118,9 @@ def serve(config: Config, watch: Watch, log_format: str | None) -> int:
 
 def become_check(file: Path, as_json: bool) -> NoReturn:
     """Become the program that checks a file: it asks Redis and has job code imported."""
-    from pathlib import Path
+    from horus_supervisor import fresh
 
-    root = str(Path(__file__).resolve().parents[2])
-    code = f"import sys; sys.path.append({root!r}); from horus_supervisor.cli.check import main; "
-    call = f"sys.exit(main({str(file)!r}, as_json={as_json}))"
-    os.execv(sys.executable, [sys.executable, "-P", "-c", code + call])
+    os.execv(sys.executable, fresh.command("horus_supervisor.cli.check", str(file), as_json))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ FLOORS = {
     2: "store",
     1: "job config crash_record scoreboard backoff logs events messages channel embedded"
     " ids address imports",
-    0: "badge linux proc lifecycle clock errors stacks",
+    0: "badge fresh linux proc lifecycle clock errors stacks",
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split()}
 
