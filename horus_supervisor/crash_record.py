@@ -16,7 +16,7 @@ from horus_supervisor.lifecycle import Cause, Death, Disposition
 from horus_supervisor.logs import Logger
 
 
-class CrashRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+class CrashRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One death of a runner. Sizes in bytes, times RFC 3339 in UTC; null where it doesn't apply."""
 
     crash_id: str

@@ -187,8 +187,6 @@ class Registered(Message, frozen=True):
 class Expelled(Message, frozen=True):
     """Redis doesn't know this supervisor (emptied) or gave its jobs away (lease): take a new id."""
 
-    supervisor: str
-
 
 class RedisLost(Message, frozen=True):
     """Redis does not answer."""
@@ -204,8 +202,6 @@ class RedisRefusedUs(Message, frozen=True):
 
 class Held(Message, frozen=True):
     """A class is held back from now on: it brings down no more runners."""
-
-    job: str
 
 
 class Recorded(Message, frozen=True):

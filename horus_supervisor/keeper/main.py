@@ -220,7 +220,7 @@ class Keeper:
         self.reach.registered = False
         with contextlib.suppress(OSError):
             rites.open_file(self.reach, self._me).unlink()  # Redis has closed it
-        self._channel.send(messages.Expelled(supervisor=self._me))
+        self._channel.send(messages.Expelled())
         while not (self._channel.closed or self._closing):
             self._listen(1.0)  # the supervisor ends us; an emptied Redis would take the id again
 
@@ -267,7 +267,7 @@ class Keeper:
         for name in told.held:
             if name not in self._held:
                 self._log.error(Event.CRASH_LOOP, job=name, message=_HELD.format(name=name))
-                self._channel.send(messages.Held(job=name))
+                self._channel.send(messages.Held())
             self._let_go(name)
         self._held = set(told.held)
 
