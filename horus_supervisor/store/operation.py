@@ -68,15 +68,13 @@ def _piece(path: Path) -> str:
 class Operation(NamedTuple, Generic[T]):
     """One script call: what to send, how to read the reply. No I/O.
 
-    ``prefix`` becomes KEYS[1], ``args`` become ARGV; ``job_id`` is the job that the call is about,
-    where it is about one, for messages; ``series`` the series that it was made by.
+    ``prefix`` becomes KEYS[1], ``args`` become ARGV; ``series`` is the one that it was made by.
     """
 
     script: Script
     prefix: str
     args: tuple[str | bytes | int, ...]
     parse: Callable[[Reply], T]
-    job_id: str | None = None
     series: Series[T] | None = None
 
     def read(self, reply: Reply) -> T:
@@ -104,6 +102,6 @@ class Series(Generic[T]):
 
     def call(self, number: int) -> Operation[T]:
         """Make the call with this number."""
-        script, prefix, _, parse, job_id, _ = self._example
+        script, prefix, _, parse, _ = self._example
         args = (*self.before, number, *self.after)
-        return Operation(script, prefix, args, parse, job_id, self)
+        return Operation(script, prefix, args, parse, self)

@@ -95,17 +95,8 @@ def enqueue(
             "" if at is None else at,
             "!" * on_crash + ",".join(tags),
         )
-    return Operation(
-        load_script("enqueue"),
-        prefix(namespace),
-        (job_id, queue, *when, *limits, name, payload, *extra),
-        _read_created,
-        job_id,
-    )
-
-
-def _read_created(reply: Reply) -> bool:
-    return bool(reply[0] == b"created")
+    args = (job_id, queue, *when, *limits, name, payload, *extra)
+    return _call("enqueue", namespace, args, lambda reply: bool(reply[0] == b"created"))
 
 
 def state(namespace: str, job_id: str) -> Operation[JobState]:

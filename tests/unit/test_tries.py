@@ -198,7 +198,7 @@ def test_a_question_that_is_refused_says_so() -> None:
 def test_what_is_answered_is_not_sent_again() -> None:
     created, runs = sent(2 * CHUNK, made, breaks(LOST), known)
     assert created == [True] * CHUNK + [None] * CHUNK
-    assert [run.calls[0].job_id for run in runs] == ["id-0", f"id-{CHUNK}", f"id-{CHUNK}"]
+    assert [run.calls[0].args[0] for run in runs] == ["id-0", f"id-{CHUNK}", f"id-{CHUNK}"]
 
 
 def test_a_reply_that_says_not_now_has_only_the_rest_sent_again() -> None:
