@@ -87,15 +87,8 @@ def enqueue(
     """
     when = ("" if delay_ms is None else delay_ms, "" if due_ms is None else due_ms)
     limits = (max_attempts, max_crashes or "", timeout_ms or "")
-    extra: Args = ()
-    if tags or on_crash or expires_after_ms is not None or expires_ms is not None:
-        after, at = expires_after_ms, expires_ms
-        extra = (
-            "" if after is None else after,
-            "" if at is None else at,
-            "!" * on_crash + ",".join(tags),
-        )
-    args = (job_id, queue, *when, *limits, name, payload, *extra)
+    extra = (expires_after_ms or "", expires_ms or "", "!" * on_crash + ",".join(tags))
+    args = (job_id, queue, *when, *limits, name, payload, *(extra if any(extra) else ()))
     return _call("enqueue", namespace, args, lambda reply: bool(reply[0] == b"created"))
 
 
