@@ -118,7 +118,7 @@ class AsyncClient:
     async def enqueue_many(
         self, jobs: Iterable[Job], *, queue: str | None = None, ids: Sequence[str] | None = None
     ) -> list[AsyncJobHandle]:
-        """Put jobs on their queues, 2,000 in a round trip; their handles in the same order.
+        """Put jobs on their queues, up to 2,000 in a round trip; their handles in the same order.
 
         All are checked before the first is sent: one bad job sends none. Parameters: ``queue``
         instead of the classes'; ``ids``, one for each job. Every round trip has the client's

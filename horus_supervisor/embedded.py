@@ -1,6 +1,6 @@
 """The private Redis of ``embedded:DIR``: its folder, its socket, how its server is started.
 
-Starts nothing and connects to nothing: the supervisor runs the command, the drivers connect to the
+Starts nothing and connects to nothing: the guard runs the command, the drivers connect to the
 socket. Append-only file, no TCP port, a socket that only its owner can open. Paths of any length
 work: the server runs *in* its folder and binds a relative name, and clients go through
 ``short_socket_path``.

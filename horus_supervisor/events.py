@@ -1,4 +1,4 @@
-"""Every event that Horus logs: its level and its sentence. Data; the reference is made from it."""
+"""Every event that Horus logs, and its sentence. Data; the reference is made from it."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """What the kernel keeps of a process beside its state: limits, niceness, policy, processors.
 
 A job that lowers one would slow or kill the next. Asking for them all after each job costs 12
-microseconds, as much again as all else that is put back: so the calls that change them are noticed
-in a template, and its runners ask only then. Not seen is what C code changes, as elsewhere. A
-process that is not ours (``start_runner``) keeps its calls as they are, and asks after each job.
+microseconds, nearly twice as much as all else that is put back: so the calls that change them are
+noticed in a template, and its runners ask only then. Not seen is what C code changes, as elsewhere.
+A process that is not ours (``start_runner``) keeps its calls as they are, and asks after each job.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """redis-py's connections, with and without asyncio: which class, and how it is made.
 
-Opens nothing. Imports redis late: it costs 0.1 s and 19 MiB.
+Opens nothing. Imports redis late: it costs 0.1 s and 17 MB.
 """
 
 from __future__ import annotations
