@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 from horus_supervisor import linux, messages
 from horus_supervisor.events import Event
-from horus_supervisor.logs import Logger
 from horus_supervisor.supervisor import children
 from horus_supervisor.supervisor.crew import Crew
 from horus_supervisor.supervisor.deaths import Deaths
@@ -27,10 +26,8 @@ class Births:
         crew: Crew,
         deaths: Deaths,
         programs: Programs,
-        log: Logger,
         bury: Callable[[Seat, int, children.Reaped], None],
     ) -> None:
-        self.log = log
         self._crew = crew
         self._deaths = deaths
         self._programs = programs
@@ -67,7 +64,7 @@ class Births:
         )
         code = {"app_version": seat.life.app_version, "generation": seat.life.template.generation}
         about = {"runner": runner, "group": group, "pid": pid, "queues": queues}
-        self.log.info(Event.RUNNER_STARTED, **about, **code)
+        self._crew.ways.log.info(Event.RUNNER_STARTED, **about, **code)
         if reaped := self._strangers.pop(pid, None):
             self._bury(seat, pid, reaped)
 

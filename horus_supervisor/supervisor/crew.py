@@ -15,16 +15,14 @@ from horus_supervisor import linux, proc
 from horus_supervisor.config.schema import GroupConfig
 from horus_supervisor.events import Event
 from horus_supervisor.lifecycle import Cause
-from horus_supervisor.logs import Logger
 from horus_supervisor.messages import Identity, Spawn
 from horus_supervisor.scoreboard import SLOTS, Control, Phase, Row, Scoreboard
 from horus_supervisor.supervisor import children, growth, killing
 from horus_supervisor.supervisor.diagnose import in_reading_order
 from horus_supervisor.supervisor.growth import Growth
-from horus_supervisor.supervisor.inbox import Inbox
-from horus_supervisor.supervisor.outlet import Outlet
 from horus_supervisor.supervisor.output import PIPE_BYTES, LinePipe, OutputPipe, make_pipe
 from horus_supervisor.supervisor.plan import Action, Do, SeatSeen
+from horus_supervisor.supervisor.program import Ways
 from horus_supervisor.supervisor.programs import Template
 from horus_supervisor.supervisor.seat import Life, Seat
 
@@ -46,9 +44,7 @@ class Crew:
     """All seats, and the lives in them."""
 
     board: Scoreboard
-    inbox: Inbox
-    outlet: Outlet
-    log: Logger
+    ways: Ways
     request: Callable[[int, Spawn, list[int]], Template | None]
     """Asks the template of a generation; None: it can't be asked now."""
     seats: dict[str, Seat] = field(default_factory=dict)
@@ -115,10 +111,10 @@ class Crew:
         if life.killed:
             if killing.outlives_it(life, pid, now):
                 doing = proc.doing(pid)
-                self.log.error(Event.RUNNER_UNKILLABLE, doing=doing, **self._about(seat))
+                self.ways.log.error(Event.RUNNER_UNKILLABLE, doing=doing, **self._about(seat))
             return False
         beats, phase = self.board.beats(seat.slot), self.board.phase(seat.slot)
-        excused = self.outlet.full or self.board.redis_is_away
+        excused = self.ways.outlet.full or self.board.redis_is_away
         return life.pulse.look(beats, phase, now, excused=excused)
 
     # --- applying ------------------------------------------------------------------------------
@@ -157,7 +153,7 @@ class Crew:
         killed = killing.kill(life, seat.slot, self.board, cause, now)
         if killed and cause == Cause.STUCK:
             silent_s = round(life.pulse.silent_s)
-            self.log.error(Event.RUNNER_STUCK, silent_s=silent_s, **self._about(seat))
+            self.ways.log.error(Event.RUNNER_STUCK, silent_s=silent_s, **self._about(seat))
 
     def _spawn(self, seat: Seat, now: float, identity: Identity) -> None:
         if now < self._spawn_from or now == self._refused_at:
@@ -177,10 +173,11 @@ class Crew:
             asked = self._ask(seat, now, identity, ours, [*theirs, ours[-1]])
         except OSError as error:  # no descriptors left, or no memory
             self._spawn_from = now + _FAULT_S
-            self.log.error(Event.SUPERVISOR_STARVED, error=f"no runner can be asked for: {error}")
+            text = f"no runner can be asked for: {error}"
+            self.ways.log.error(Event.SUPERVISOR_STARVED, error=text)
         finally:
             for fd in theirs if asked else theirs + ours:
-                self.inbox.forget(fd)
+                self.ways.inbox.forget(fd)
                 os.close(fd)
 
     def _ask(
@@ -189,13 +186,14 @@ class Crew:
         """Ask the template for a runner and seat it; False where it has no room, or is gone."""
         incarnation = self._lives[seat.slot] = self._lives.get(seat.slot, 0) + 1
         self.board.clear(seat.slot, incarnation)
-        group, me = seat.group, {"slot": seat.slot, "incarnation": incarnation}
+        group, ways = seat.group, self.ways
+        me = {"slot": seat.slot, "incarnation": incarnation}
         spec = Spawn(runner=seat.runner, group=group, identity=identity, **me)
         log_r, out_r, stacks = ours
-        output = OutputPipe(out_r, self.outlet, self.log, lambda: self._about(seat))
-        lines = LinePipe(log_r, self.outlet, output.say)
-        self.inbox.watch_pipe(lines)  # first, as the kernel may have no room for that: epoll_ctl(2)
-        self.inbox.watch_pipe(output)
+        output = OutputPipe(out_r, ways.outlet, ways.log, lambda: self._about(seat))
+        lines = LinePipe(log_r, ways.outlet, output.say)
+        ways.inbox.watch_pipe(lines)  # first, as the kernel may have no room for that: epoll_ctl(2)
+        ways.inbox.watch_pipe(output)
         if (template := self.request(seat.generation, spec, theirs)) is None:
             self._refused_at = now
             return False
@@ -335,7 +333,7 @@ class Crew:
 
     def _close(self, life: Life) -> None:
         for pipe in (life.lines, life.output):
-            self.inbox.forget(pipe.fd)
+            self.ways.inbox.forget(pipe.fd)
             pipe.close()
         os.close(life.stacks_fd)
 

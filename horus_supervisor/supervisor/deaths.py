@@ -17,7 +17,7 @@ from horus_supervisor.clock import rfc3339
 from horus_supervisor.crash_record import CrashRecord, crash_id, how, tell_fate
 from horus_supervisor.events import Event
 from horus_supervisor.lifecycle import Cause, Death
-from horus_supervisor.logs import Logger, shorten
+from horus_supervisor.logs import shorten
 from horus_supervisor.messages import LEFT_STALE, Born, Died, Gone, Recorded
 from horus_supervisor.scoreboard import NOBODY_KNOWS, Row
 from horus_supervisor.supervisor import children, core_dump
@@ -50,8 +50,8 @@ def in_words(status: int) -> str:
 class Deaths:
     """The deaths that Redis may not know of yet, and the runners that the keeper was told of."""
 
-    def __init__(self, crew: Crew, programs: Programs, log: Logger) -> None:
-        self.log = log
+    def __init__(self, crew: Crew, programs: Programs) -> None:
+        self._ways = programs.ways
         self._crew = crew
         self._programs = programs
         self._alive: dict[tuple[int, int], Born] = {}
@@ -82,7 +82,7 @@ class Deaths:
         reaped = reaped or children.reap(pid)
         row = self._crew.bury(seat)
         self._alive.pop((seat.slot, life.incarnation), None)
-        self._orphans.end(self.log, life.identity.supervisor)
+        self._orphans.end(life.identity.supervisor)
         asked = (
             life.draining
             or row.jobs_done > 0
@@ -120,7 +120,7 @@ class Deaths:
         return asked if left == LEFT_STALE else ended.interrupted
 
     def _tell_exit(self, seat: Seat, life: Life, pid: int, jobs_done: int) -> None:
-        self._crew.log.info(  # behind what it said itself; only a death goes before all lines
+        self._ways.log.info(  # behind what it said itself; only a death goes before all lines
             Event.RUNNER_EXITED,
             runner=seat.runner,
             group=seat.group.name,
@@ -135,7 +135,7 @@ class Deaths:
         if not ended.interrupted:
             known = {name: value for name, value in record.fields().items() if value is not None}
             del known["timestamp"]  # the line has its own
-            self.log.error(Event.RUNNER_CRASHED, how=how(record), **known)
+            self._ways.first.error(Event.RUNNER_CRASHED, how=how(record), **known)
         readable = row.incarnation == ended.incarnation and not stale
         died = Died(
             slot=ended.slot,
@@ -184,12 +184,12 @@ class Deaths:
         died, record = entry
         if message.word in ("ok", "again"):
             job = (message.job_id, message.queue, message.attempt)
-            tell_fate(self.log, died.death, record, message.disposition, *job)
+            tell_fate(self._ways.first, died.death, record, message.disposition, *job)
 
     def look(self, now: float) -> None:
         """Keep the memory of the kernel's counter fresh; see to what jobs left behind."""
         self._oom.look(now)
-        self._orphans.look(now, self.log)
+        self._orphans.look(now)
 
     def _oom_of(self, status: int) -> tuple[int, int]:
         """Tell how many kills for memory the kernel counted, and how many deaths may be meant."""

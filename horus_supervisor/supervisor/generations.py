@@ -16,7 +16,6 @@ import msgspec
 
 from horus_supervisor import linux, messages
 from horus_supervisor.events import Event, counted
-from horus_supervisor.logs import Logger
 from horus_supervisor.supervisor import children
 from horus_supervisor.supervisor.plan import STACK_WITHIN_S
 from horus_supervisor.supervisor.programs import Programs, Template
@@ -48,8 +47,8 @@ class Reload:
 class Generations:
     """The templates, and the reload that goes on, if any. Starts none of them itself."""
 
-    def __init__(self, programs: Programs, boot: messages.Boot, log: Logger) -> None:
-        self.log = log
+    def __init__(self, programs: Programs, boot: messages.Boot) -> None:
+        self._ways = programs.ways
         self._programs = programs
         self._reload: Reload | None = None
         self._next: tuple[messages.Boot, float] | None = None  # a SIGHUP during a roll
@@ -59,7 +58,7 @@ class Generations:
 
     def _add(self, boot: messages.Boot) -> Template:
         self._last += 1
-        template = Template(generation=self._last, boot=boot)
+        template = Template(ways=self._ways, generation=self._last, boot=boot)
         self._programs.templates.append(template)
         return template
 
@@ -109,14 +108,14 @@ class Generations:
         at = self._reload
         if at and at.rolling:
             self._next = boot, within_s
-            self.log.info(Event.RELOAD_LATER)
+            self._ways.log.info(Event.RELOAD_LATER)
             return
         if at:
             self._retire(at.template)
         template, self.refused = self._add(boot), None
         self._reload = Reload(template, now, now + within_s)
         modules = ", ".join(boot.imports)
-        self.log.info(Event.RELOAD_BEGUN, modules=modules, generation=template.generation)
+        self._ways.log.info(Event.RELOAD_BEGUN, modules=modules, generation=template.generation)
 
     def imported(self, template: Template, ready: messages.TemplateReady) -> None:
         """Note that a template can fork: with code that is new, the roll begins."""
@@ -131,9 +130,9 @@ class Generations:
             told["failures"] = template.failures
             told["message"] += f", after {counted(template.failures, 'failure', 'failures')}"
         template.failures, template.told = 0, ""
-        self.log.info(Event.TEMPLATE_READY, jobs=len(names), job_names=names, **told)
+        self._ways.log.info(Event.TEMPLATE_READY, jobs=len(names), job_names=names, **told)
         for module, what in left.items():
-            self.log.warning(Event.TEMPLATE_UNSAFE, module=module, left=what)
+            self._ways.log.warning(Event.TEMPLATE_UNSAFE, module=module, left=what)
         if self._is_new(template):
             assert self._reload
             self._reload.rolling = True
@@ -159,7 +158,7 @@ class Generations:
             facts["traceback"] = _BELOW_IT.sub("", stack)
         template.told = error
         about = {"error": error, "generation": template.generation}
-        self.log.error(Event.TEMPLATE_FAILED, **about, **facts)
+        self._ways.log.error(Event.TEMPLATE_FAILED, **about, **facts)
         return error
 
     def ended(self, template: Template, how: str, tail: list[str], now: float) -> bool:
@@ -216,7 +215,7 @@ class Generations:
         at = self._reload
         assert at is not None
         new = {"generation": template.generation, "app_version": template.app_version}
-        self.log.error(Event.RELOAD_FAILED, error=why.error, **new, **facts)
+        self._ways.log.error(Event.RELOAD_FAILED, error=why.error, **new, **facts)
         self._retire(template)
         self.refused = why
         at.failed = True
@@ -266,13 +265,13 @@ class Generations:
             return
         took_s = round(now - at.begun_at, 3)
         if at.failed:
-            self.log.info(Event.RELOAD_UNDONE, took_s=took_s)
+            self._ways.log.info(Event.RELOAD_UNDONE, took_s=took_s)
             self._reload = None
         elif all(seat.runner in at.taken for seat in seats):
             before, self.in_force = self.in_force, at.template
             self._retire(before)
             new = {"generation": at.template.generation, "app_version": at.template.app_version}
-            self.log.info(Event.RELOAD_DONE, runners=len(seats), took_s=took_s, **new)
+            self._ways.log.info(Event.RELOAD_DONE, runners=len(seats), took_s=took_s, **new)
             self._reload = None
 
     def _is_mixed(self, seat: Seat) -> bool:
@@ -287,4 +286,4 @@ class Generations:
         if life.template is at.template and life.served and seat.runner not in at.taken:
             at.taken.add(seat.runner)
             facts = {"rolled": len(at.taken), "runners": runners}
-            self.log.info(Event.RELOAD_ROLLED, runner=seat.runner, **facts)
+            self._ways.log.info(Event.RELOAD_ROLLED, runner=seat.runner, **facts)

@@ -15,9 +15,8 @@ from horus_supervisor.channel import Channel
 from horus_supervisor.events import Event
 from horus_supervisor.supervisor import children
 from horus_supervisor.supervisor.credit import Credit
-from horus_supervisor.supervisor.inbox import Inbox
 from horus_supervisor.supervisor.output import PIPE_BYTES, LinePipe, make_pipe
-from horus_supervisor.supervisor.program import Program, Ways
+from horus_supervisor.supervisor.program import Program
 from horus_supervisor.supervisor.silence import Silence, patience_s
 
 
@@ -25,7 +24,6 @@ from horus_supervisor.supervisor.silence import Silence, patience_s
 class Keeper(Program):
     """The keeper: a channel both ways, and a pipe of log lines."""
 
-    ways: Ways
     name: str = "keeper"
     module: str = "horus_supervisor.keeper.main"
     credit: Credit = field(default_factory=lambda: Credit(2))
@@ -47,7 +45,7 @@ class Keeper(Program):
             log_r, log_w = make_pipe(PIPE_BYTES)
             undo.callback(os.close, log_r)
             try:
-                output = self.fork(self.ways, [theirs.fileno(), board_fd, log_w, *held])
+                output = self.fork([theirs.fileno(), board_fd, log_w, *held])
             finally:
                 os.close(log_w)
             undo.pop_all()
@@ -100,17 +98,17 @@ class Keeper(Program):
             self.ways.log.error(Event.CHILD_STUCK, silent_s=round(silent_s, 1), **about)
             children.send_signal(self.pid, signal.SIGKILL)
 
-    def let_go(self, inbox: Inbox) -> list[str]:
+    def let_go(self) -> list[str]:
         """Hear what it said last, on every way; give the last lines that it wrote."""
         if self.lines:
             self.lines.drain(last=True)
-            inbox.forget(self.lines.fd)
+            self.ways.inbox.forget(self.lines.fd)
             self.lines.close()
-        tail = Program.let_go(self, inbox)  # ``super`` knows no class with slots
+        tail = Program.let_go(self)  # ``super`` knows no class with slots
         self.lines = None
         if self.channel and self.hears:
             self.hears()
-            inbox.forget(self.channel.fileno())
+            self.ways.inbox.forget(self.channel.fileno())
             self.channel.close()
             self.channel = None
         return tail

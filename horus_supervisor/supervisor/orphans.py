@@ -16,7 +16,6 @@ from collections.abc import Callable
 
 from horus_supervisor import badge, linux, proc
 from horus_supervisor.events import Event
-from horus_supervisor.logs import Logger
 from horus_supervisor.messages import MARK, mark
 from horus_supervisor.supervisor import children
 from horus_supervisor.supervisor.crew import Crew
@@ -33,13 +32,13 @@ class Orphans:
         self._ours: set[str] = set()  # ids that we have had
         self._looked_at = 0.0
 
-    def look(self, now: float, log: Logger) -> None:
+    def look(self, now: float) -> None:
         """Kill those whose runner is gone, now and then."""
         if now - self._looked_at >= LOOK_EVERY_S:
             self._looked_at = now
-            self.end(log)
+            self.end()
 
-    def end(self, log: Logger, *ours: str) -> None:
+    def end(self, *ours: str) -> None:
         """Kill those whose runner is gone; ``ours``: ids of supervisors that we were."""
         lives = [(s.life.identity, s) for s in self._crew.seats.values() if s.life]
         self._ours.update(ours, (me.supervisor for me, _ in lives))
@@ -52,7 +51,7 @@ class Orphans:
         for pid in adopted:
             marked = self._mark_of(pid)
             if marked and marked not in alive:
-                self._kill(pid, marked, log)
+                self._kill(pid, marked)
 
     def _mark_of(self, pid: int) -> str | None:
         for marked in (proc.variable(pid, MARK), badge.of(pid)):
@@ -60,9 +59,10 @@ class Orphans:
                 return marked
         return None
 
-    def _kill(self, pid: int, marked: str, log: Logger) -> None:
+    def _kill(self, pid: int, marked: str) -> None:
         """Kill a child of ours: its pid can't be another's before we reap it."""
-        log.warning(Event.ORPHAN_ENDED, pid=pid, name=proc.name(pid), left_by=marked)
+        told = {"pid": pid, "name": proc.name(pid), "left_by": marked}
+        self._crew.ways.first.warning(Event.ORPHAN_ENDED, **told)
         if os.getpgid(pid) == pid:
             linux.kill_group(pid)
         children.send_signal(pid, signal.SIGKILL)

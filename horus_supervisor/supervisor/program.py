@@ -20,11 +20,15 @@ PROGRAM_TAIL_LINES = 100
 
 @dataclass(slots=True)
 class Ways:
-    """Where the words of programs go. ``log`` changes with the supervisor's id."""
+    """Where words come from, and go. Both logs change with the supervisor's id: take none of them.
+
+    What ``first`` says goes before all lines that wait.
+    """
 
     inbox: Inbox
     outlet: Outlet
     log: Logger
+    first: Logger
 
 
 @dataclass(slots=True)
@@ -34,6 +38,7 @@ class Program:
     name: str
     module: str
     credit: Credit
+    ways: Ways
     pid: int | None = None
     ready_at: float = 0.0
     dismissed: bool = False  # it ends because we want another
@@ -44,11 +49,11 @@ class Program:
         """Whether its process lives (or was not reaped yet)."""
         return self.pid is not None
 
-    def fork(self, ways: Ways, fds: list[int]) -> OutputPipe:
+    def fork(self, fds: list[int]) -> OutputPipe:
         """Start it by a fork: it is some MB smaller so, and there at once. Raises ``OSError``."""
-        return self.start(ways, lambda out: fork.fork_program(self.module, fds, out))
+        return self.start(lambda out: fork.fork_program(self.module, fds, out))
 
-    def start(self, ways: Ways, start: Callable[[int], int]) -> OutputPipe:
+    def start(self, start: Callable[[int], int]) -> OutputPipe:
         """Start it, given the descriptor of what it writes. Raises ``OSError``."""
         out_r, out_w = make_pipe()
         try:
@@ -58,7 +63,7 @@ class Program:
             raise
         finally:
             os.close(out_w)
-        about = {"child": self.name, "pid": self.pid}
+        about, ways = {"child": self.name, "pid": self.pid}, self.ways
         self.output = output = OutputPipe(
             out_r, ways.outlet, ways.log, lambda: about, PROGRAM_TAIL_LINES
         )
@@ -71,13 +76,13 @@ class Program:
         if self.pid:
             children.send_signal(self.pid, signal.SIGKILL)
 
-    def let_go(self, inbox: Inbox) -> list[str]:
+    def let_go(self) -> list[str]:
         """Hear what it said last, its process being gone; give the last lines that it wrote."""
         self.pid = None
         output, self.output = self.output, None
         if output is None:
             return []
         output.drain(last=True)
-        inbox.forget(output.fd)
+        self.ways.inbox.forget(output.fd)
         output.close()
         return list(output.tail)

@@ -16,12 +16,9 @@ from typing import Any
 
 from horus_supervisor import linux, messages
 from horus_supervisor.events import Event
-from horus_supervisor.logs import Logger
 from horus_supervisor.supervisor import children
 from horus_supervisor.supervisor.credit import Credit
-from horus_supervisor.supervisor.inbox import Inbox
 from horus_supervisor.supervisor.keeper import Keeper
-from horus_supervisor.supervisor.outlet import Outlet
 from horus_supervisor.supervisor.program import Program, Ways
 
 GUARD_GOODBYE_S = 12.0
@@ -63,12 +60,12 @@ class Template(Program):
             return False
         return True
 
-    def let_go(self, inbox: Inbox) -> list[str]:
+    def let_go(self) -> list[str]:
         """Hear what it said last, on its socket too; give the last lines that it wrote."""
-        tail = Program.let_go(self, inbox)  # ``super`` knows no class with slots
+        tail = Program.let_go(self)  # ``super`` knows no class with slots
         if self.socket and self.hear:
             self.hear()
-            inbox.forget(self.socket.fileno())
+            self.ways.inbox.forget(self.socket.fileno())
             self.socket.close()
             self.socket = self.hear = self.importing_since = None
         return tail
@@ -90,11 +87,11 @@ def _send(sock: socket.socket, message: messages.ToTemplate, fds: list[int]) -> 
 class Programs:
     """Templates, keeper and guard, as far as starting and ending them goes."""
 
-    def __init__(self, inbox: Inbox, outlet: Outlet, log: Logger) -> None:
-        self.ways = Ways(inbox, outlet, log)
+    def __init__(self, ways: Ways) -> None:
+        self.ways = ways
         self.templates: list[Template] = []
-        self.keeper = Keeper(ways=self.ways)
-        self.guard = Program("embedded redis", "horus_supervisor.guard", Credit(2))
+        self.keeper = Keeper(ways=ways)
+        self.guard = Program("embedded redis", "horus_supervisor.guard", Credit(2), ways)
 
     def all(self) -> list[Program]:
         """Give all of them, those too that do not run."""
@@ -116,7 +113,7 @@ class Programs:
         ours.setblocking(False)
         with theirs, contextlib.ExitStack() as undo:
             undo.enter_context(ours)
-            template.fork(self.ways, [theirs.fileno(), board_fd, lock_fd])
+            template.fork([theirs.fileno(), board_fd, lock_fd])
             undo.pop_all()
         template.socket = ours
         template.importing_since, template.told_slow = time.monotonic(), False
@@ -159,7 +156,7 @@ class Programs:
     def start_guard(self, folder: str, fds: list[int]) -> None:
         """Start the embedded Redis under its guard; ``fds``: lifeline, lock, the folder's lock."""
         start, module = children.start_program, self.guard.module
-        self.guard.start(self.ways, lambda out: start(module, (folder,), fds, out))
+        self.guard.start(lambda out: start(module, (folder,), fds, out))
 
     def ask_to_leave(self) -> None:
         """All runners are gone: the keeper is to hand in the rest, and everyone to leave."""

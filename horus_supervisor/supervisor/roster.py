@@ -44,7 +44,7 @@ def snapshot(crew: Crew) -> None:
     for seat in crew.seats.values():
         row = crew.board.read(seat.slot)
         flying = {"job_id": row.job_id, "job": row.job} if row.executing_seq else {}
-        crew.log.info(Event.SNAPSHOT, **_tell(seat, row), jobs_done=row.jobs_done, **flying)
+        crew.ways.log.info(Event.SNAPSHOT, **_tell(seat, row), jobs_done=row.jobs_done, **flying)
 
 
 def _tell(seat: Seat, row: Row) -> dict[str, object]:

@@ -26,7 +26,7 @@ from horus_supervisor.supervisor.inbox import Inbox
 from horus_supervisor.supervisor.lock import Held
 from horus_supervisor.supervisor.outlet import Outlet
 from horus_supervisor.supervisor.plan import Do, Wanted, plan
-from horus_supervisor.supervisor.program import Program
+from horus_supervisor.supervisor.program import Program, Ways
 from horus_supervisor.supervisor.programs import Programs, Template
 from horus_supervisor.supervisor.reload import Settings, Watch
 from horus_supervisor.supervisor.seat import Seat
@@ -63,14 +63,13 @@ class Supervisor:
         self._board = Scoreboard(linux.memory_file("horus-scoreboard", BYTES))
         self._inbox = Inbox()
         self._outlet = Outlet(1, console=log_format == "console")
-        self._name_ourselves()
-        self._programs = Programs(self._inbox, self._outlet, self._log)
-        self._generations = Generations(self._programs, boots.template(config), self._log)
-        ask = self._generations.ask
-        self._crew = Crew(self._board, self._inbox, self._outlet, self._log, ask)
-        self._deaths = deaths.Deaths(self._crew, self._programs, self._log_first)
-        owners = self._crew, self._deaths, self._programs
-        self._births = Births(*owners, self._log, self._bury_runner)
+        self.identity = boots.identity(config)
+        self._ways = Ways(self._inbox, self._outlet, *self._logs())
+        self._programs = Programs(self._ways)
+        self._generations = Generations(self._programs, boots.template(config))
+        self._crew = Crew(self._board, self._ways, self._generations.ask)
+        self._deaths = deaths.Deaths(self._crew, self._programs)
+        self._births = Births(self._crew, self._deaths, self._programs, self._bury_runner)
         self._credits = Credits()
         self._leftovers = deaths.left_open(config.supervisor.spool)
         self._lifeline = None if held.folder_fd is None else os.pipe()
@@ -86,26 +85,24 @@ class Supervisor:
         """The settings in force."""
         return self._settings.config
 
-    def _name_ourselves(self) -> None:
-        self.identity = me = boots.identity(self.config)
-        base = me.signature()
-        self._log = logs.bind(self._outlet.put, base, me.level)
-        self._log_first = logs.bind(self._outlet.put_first, base, me.level)
+    def _logs(self) -> list[logs.Logger]:
+        me, sinks = self.identity, (self._outlet.put, self._outlet.put_first)
+        return [logs.bind(sink, me.signature(), me.level) for sink in sinks]
 
     # --- the loop ------------------------------------------------------------------------------
 
     def run(self) -> int:
         """Turn until asked to stop and childless; tell the exit status."""
         about = {"version": __version__, "config": str(self.config.file), **boots.rights()}
-        self._log.info(Event.SUPERVISOR_STARTED, **about)
+        self._ways.log.info(Event.SUPERVISOR_STARTED, **about)
         if os.geteuid() == 0:
-            self._log.warning(Event.SUPERVISOR_AS_ROOT)
+            self._ways.log.warning(Event.SUPERVISOR_AS_ROOT)
         try:
             self._try_turn([])  # programs first: they take longest
             while not self._over():
                 self._try_turn(self._inbox.wait(self._turn_s(), bulk=not self._outlet.full))
             if not self._failed:
-                self._log.info(Event.SUPERVISOR_STOPPED)
+                self._ways.log.info(Event.SUPERVISOR_STOPPED)
         finally:
             self._say_the_rest()
         return 1 if self._failed else 0
@@ -117,7 +114,7 @@ class Supervisor:
         except Exception:
             if self._faults.charge(self._clock.monotonic()):
                 raise
-            self._log_first.error(Event.SUPERVISOR_FAULT, exc_info=True)
+            self._ways.first.error(Event.SUPERVISOR_FAULT, exc_info=True)
 
     def turn(self, arrived: list[Callable[[], object]]) -> None:
         """Hear, reap, plan, apply, tell."""
@@ -178,8 +175,8 @@ class Supervisor:
         )
 
     def _look_at_file(self, now: float, *, at_once: bool = False) -> bool:
-        code = self._generations.boot
-        if taken := not self._stop and self._settings.look(now, self._log, code, at_once=at_once):
+        code, log = self._generations.boot, self._ways.log
+        if taken := not self._stop and self._settings.look(now, log, code, at_once=at_once):
             self._facts_due.soon()
         return taken
 
@@ -200,7 +197,7 @@ class Supervisor:
         if self._stop is None:
             self._stop = Stop(now + timeout_s)
             self._standing.stop_begins()
-            self._log.info(Event.SUPERVISOR_STOPPING, signal=why, shutdown_timeout_s=timeout_s)
+            self._ways.log.info(Event.SUPERVISOR_STOPPING, signal=why, shutdown_timeout_s=timeout_s)
         else:
             self._stop.interrupt_at = min(self._stop.interrupt_at, now)
 
@@ -230,7 +227,7 @@ class Supervisor:
         seat.ready_at = now + wait_s if wait_s else 0.0
         if wait_s:
             about = {"group": seat.group.name, "runner": seat.runner}
-            self._log.error(Event.CRASH_LOOP, **about, delay_s=round(wait_s, 1))
+            self._ways.log.error(Event.CRASH_LOOP, **about, delay_s=round(wait_s, 1))
 
     def _charge(self, group: GroupConfig, now: float) -> float:
         runners = next((g.runners for g in self.config.groups if g.name == group.name), 1)
@@ -239,7 +236,7 @@ class Supervisor:
     def _bury_program(self, program: Program, pid: int, now: float) -> None:
         linux.kill_group(pid)  # before its pid may be another's
         reaped = children.reap(pid)
-        tail = program.let_go(self._inbox)
+        tail = program.let_go()
         how = deaths.in_words(reaped.status)
         if program is self._programs.keeper:
             self._registered = False
@@ -254,7 +251,7 @@ class Supervisor:
         if another and not self._stop:
             about = {"child": program.name, "pid": pid, "how": how, "output_tail": tail}
             wait_s = round(program.ready_at - now, 1)
-            self._log.error(Event.CHILD_EXITED, delay_s=wait_s, **about)
+            self._ways.log.error(Event.CHILD_EXITED, delay_s=wait_s, **about)
 
     # --- programs ------------------------------------------------------------------------------
 
@@ -279,7 +276,7 @@ class Supervisor:
         except OSError as error:  # no descriptors left, or no memory
             program.ready_at = now + max(1.0, program.credit.charge(now))
             text = f"the {program.name} process can't be started: {error}"
-            self._log.error(Event.SUPERVISOR_STARVED, error=text)
+            self._ways.log.error(Event.SUPERVISOR_STARVED, error=text)
 
     def _start_guard(self) -> None:
         assert self._lifeline is not None
@@ -328,7 +325,7 @@ class Supervisor:
                 if seat := self._births.failed(message, now):
                     seat.ready_at = now + max(0.1, self._charge(seat.group, now))
                 text = f"a runner could not be forked: {message.error}"
-                self._log.error(Event.SUPERVISOR_STARVED, error=text)
+                self._ways.log.error(Event.SUPERVISOR_STARVED, error=text)
 
     def _hear_keeper(self, message: messages.FromKeeper) -> None:
         match message:
@@ -352,10 +349,8 @@ class Supervisor:
 
     def _start_anew(self) -> None:
         """Redis closed or forgot our id: take a new one; runners of the old one leave."""
-        self._name_ourselves()
-        self._programs.ways.log = self._crew.log = self._births.log = self._log
-        self._generations.log = self._log
-        self._deaths.log = self._log_first
+        self.identity = boots.identity(self.config)
+        self._ways.log, self._ways.first = self._logs()
         self._registered = False
         self._programs.keeper.dismiss()
 
@@ -376,12 +371,12 @@ class Supervisor:
             refused=self._generations.refused,
             log_full=self._outlet.full,
         )
-        if self._standing.look(seen, self.identity.supervisor, self._log, now):
+        if self._standing.look(seen, self.identity.supervisor, self._ways.log, now):
             self._facts_due.soon()
         if not self._programs.keeper.lags and self._facts_due.look(now):
             self._programs.keeper.tell(messages.Facts(facts=self._facts()))
         if count := self._outlet.take_dropped():
-            self._log.error(Event.LOG_DROPPED, count=count)
+            self._ways.log.error(Event.LOG_DROPPED, count=count)
         self._outlet.flush()
         self._watch_outlet()
 

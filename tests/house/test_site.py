@@ -54,8 +54,8 @@ def test_every_name_on_the_python_page_is_imported_from_where_it_says() -> None:
 
 def test_every_child_of_the_supervisor_is_named_where_its_events_are() -> None:
     nothing: Any = None
-    programs = Programs(nothing, nothing, nothing)
-    programs.templates.append(Template(generation=1, boot=nothing))
+    programs = Programs(nothing)
+    programs.templates.append(Template(ways=nothing, generation=1, boot=nothing))
     children = {f"`{child.name}`" for child in programs.all()}
     assert set(re.findall("`[a-z ]+`", events.MEANING["child"])) == children
 

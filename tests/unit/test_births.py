@@ -19,6 +19,7 @@ from horus_supervisor.supervisor.deaths import Deaths
 from horus_supervisor.supervisor.inbox import HEARD, Inbox
 from horus_supervisor.supervisor.outlet import BUFFER_BYTES, Outlet
 from horus_supervisor.supervisor.plan import Action, Do
+from horus_supervisor.supervisor.program import Ways
 from horus_supervisor.supervisor.programs import Programs, Template
 from horus_supervisor.supervisor.seat import Seat
 from tests.support.descriptors import open_descriptors
@@ -41,11 +42,12 @@ class House:
         inbox, outlet = Inbox(), Outlet(null)
         self.lines: list[bytes] = []
         log = logs.bind(self.lines.append, {})
-        self.crew = Crew(self.board, inbox, outlet, log, self._request)
-        self.programs = Programs(inbox, outlet, log)
-        self.deaths = Deaths(self.crew, self.programs, log)
-        self.births = Births(self.crew, self.deaths, self.programs, log, self._bury)
-        self.template = Template(generation=1, boot=BOOT)
+        self.ways = Ways(inbox, outlet, log, log)
+        self.crew = Crew(self.board, self.ways, self._request)
+        self.programs = Programs(self.ways)
+        self.deaths = Deaths(self.crew, self.programs)
+        self.births = Births(self.crew, self.deaths, self.programs, self._bury)
+        self.template = Template(ways=self.ways, generation=1, boot=BOOT)
         self.crew.seat({"q/1": GROUP}, 1)
 
     def _request(self, generation: int, spec: messages.Spawn, fds: list[int]) -> Template | None:
@@ -94,7 +96,7 @@ def house() -> Iterator[House]:
         if house.seat.life:
             house.crew.bury(house.seat)
         house.let_go()
-        house.crew.outlet.close()
+        house.ways.outlet.close()
         os.close(house.board.fd)
     signal.set_wakeup_fd(-1)
     for number, handler in before.items():
@@ -202,7 +204,7 @@ def test_a_runner_whose_template_died_before_it_told_is_found_by_its_row(
 
 
 def test_another_templates_end_leaves_its_runners_to_it(house: House, runner: int) -> None:
-    house.births.template_ended(Template(generation=2, boot=BOOT), 20.0)
+    house.births.template_ended(Template(ways=house.ways, generation=2, boot=BOOT), 20.0)
     house.write_pid(runner)
     house.births.look()
     assert house.crew.by_pid == {}
@@ -312,16 +314,16 @@ def test_a_runner_that_an_outage_or_a_full_log_holds_up_is_not_silent(
     house.births.hear(house.told(runner))
     SlotWriter(house.board, house.seat.slot).phase(Phase.FINISHING, 1)
     house.board.redis_away(away)
-    house.crew.outlet.put(b"\n" * full)
+    house.ways.outlet.put(b"\n" * full)
     looks = [house.crew.seen(float(now)) for now in range(30)]
     assert looks[-1][0].silent_s == (0 if away or full else 29)
 
 
 def test_pipes_at_their_end_keep_the_loop_awake_no_longer(house: House) -> None:
     house.let_go()
-    for handle in house.crew.inbox.wait(5.0):
+    for handle in house.ways.inbox.wait(5.0):
         handle()
-    assert house.crew.inbox.wait(0.0) == []
+    assert house.ways.inbox.wait(0.0) == []
     assert house.seat.life, "its writer may live on"
 
 

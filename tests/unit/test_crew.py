@@ -11,7 +11,7 @@ from tests.unit.test_plan import GROUP
 
 def test_an_empty_seat_takes_new_settings_and_one_that_is_taken_keeps_its_own() -> None:
     nothing: Any = None
-    crew = Crew(nothing, nothing, nothing, nothing, nothing)
+    crew = Crew(nothing, nothing, nothing)
     edited = replace(GROUP, max_jobs=7)
     for wanted in (GROUP, edited):
         crew.seat({"q/1": wanted}, 1)
@@ -24,7 +24,7 @@ def test_an_empty_seat_takes_new_settings_and_one_that_is_taken_keeps_its_own() 
 
 def test_more_seats_than_slots_wait_for_one() -> None:
     nothing: Any = None
-    crew = Crew(nothing, nothing, nothing, nothing, nothing)
+    crew = Crew(nothing, nothing, nothing)
     del crew._free[1:]
     crew.seat({"q/1": GROUP, "q/2": GROUP}, 1)
     assert list(crew.seats) == ["q/1"]

@@ -21,8 +21,10 @@ US: dict[str, Any] = {"supervisor": "a", "host": "h", "runner": "q/1", "group": 
 def test_what_became_of_the_job_is_told_once_whichever_keeper_brings_the_answer(word: str) -> None:
     lines: list[bytes] = []
     crew: Any = None
-    programs: Any = SimpleNamespace(by_pid=None, keeper=SimpleNamespace(tell=lambda _: None))
-    deaths = Deaths(crew, programs, logs.bind(lines.append, {}))
+    ways = SimpleNamespace(first=logs.bind(lines.append, {}))
+    keeper = SimpleNamespace(tell=lambda _: None)
+    programs: Any = SimpleNamespace(by_pid=None, keeper=keeper, ways=ways)
+    deaths = Deaths(crew, programs)
     record = CrashRecord(crash_id="c", timestamp="t", pid=1, cause=Cause.SIGNAL, **US)
     raw = msgspec.Raw(messages.encode(record))
     died = messages.Died(

@@ -20,8 +20,9 @@ READY = messages.TemplateReady(jobs=[], threads=1, took_s=0.1, app_version="2", 
 
 @pytest.fixture
 def generations() -> Generations:
-    programs: Any = SimpleNamespace(templates=[])
-    return Generations(programs, BOOT, logs.bind(lambda _: None, {}))
+    ways = SimpleNamespace(log=logs.bind(lambda _: None, {}))
+    programs: Any = SimpleNamespace(templates=[], ways=ways)
+    return Generations(programs, BOOT)
 
 
 def begun(generations: Generations, now: float = 0.0) -> Template:

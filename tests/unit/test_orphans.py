@@ -24,18 +24,18 @@ def left_by(supervisor: str, script: str, stdout: int) -> int:
 def test_what_is_found_at_a_look_is_ended_with_its_group_if_it_is_ours() -> None:
     lines: list[bytes] = []
     log = logs.bind(lines.append, {})
-    crew: Any = SimpleNamespace(seats={}, by_pid={})
+    crew: Any = SimpleNamespace(seats={}, by_pid={}, ways=SimpleNamespace(first=log))
     orphans = Orphans(crew, lambda _: None)
-    orphans.end(log, "ours")
+    orphans.end("ours")
     reading, writing = os.pipe()
     ours = left_by("ours", "sleep 600 & echo; exec sleep 601", writing)
     theirs = left_by("theirs", "exec sleep 600", 2)
     os.close(writing)
     with open(reading, "rb", buffering=0) as held:
         assert held.read(1) == b"\n"
-        orphans.look(LOOK_EVERY_S - 0.1, log)
+        orphans.look(LOOK_EVERY_S - 0.1)
         assert lines == []
-        orphans.look(LOOK_EVERY_S, log)
+        orphans.look(LOOK_EVERY_S)
         os.set_blocking(reading, False)
         wait_until(lambda: held.read() == b"", "whoever holds the pipe is gone")
     assert [json.loads(line)["pid"] for line in lines] == [ours]

@@ -18,6 +18,7 @@ from horus_supervisor.messages import Facts, Gone, RedisLost, TemplateFailed, To
 from horus_supervisor.supervisor import children, fork
 from horus_supervisor.supervisor.inbox import HEARD, Inbox
 from horus_supervisor.supervisor.outlet import Outlet
+from horus_supervisor.supervisor.program import Ways
 from horus_supervisor.supervisor.programs import Programs, Template
 from tests.support.descriptors import open_descriptors
 
@@ -51,7 +52,7 @@ class Told:
     def __init__(self, inbox: Inbox, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
         self.inbox = inbox
         self.programs = programs
-        self.template = Template(generation=1, boot=BOOT)
+        self.template = Template(ways=programs.ways, generation=1, boot=BOOT)
         programs.templates.append(self.template)
         self.heard: list[Any] = []
         self.theirs: list[int] = []
@@ -86,10 +87,11 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
     before = {number: signal.getsignal(number) for number in HEARD}
     with open(os.devnull, "w") as null:
         inbox, outlet = Inbox(), Outlet(null.fileno())
-        told = Told(inbox, Programs(inbox, outlet, logs.bind(outlet.put, {})), monkeypatch)
+        log = logs.bind(outlet.put, {})
+        told = Told(inbox, Programs(Ways(inbox, outlet, log, log)), monkeypatch)
         yield told
         for program in (told.template, told.programs.keeper):
-            program.let_go(told.programs.ways.inbox)
+            program.let_go()
         told.close()
         outlet.close()
     signal.set_wakeup_fd(-1)
@@ -131,7 +133,7 @@ def test_what_a_keeper_said_before_its_end_is_heard(told: Told) -> None:
     keeper = told.start_keeper(keeper_boot({}))
     keeper.send(RedisLost(error="last"))
     keeper.close()
-    told.programs.keeper.let_go(told.programs.ways.inbox)
+    told.programs.keeper.let_go()
     assert told.heard == [RedisLost(error="last")]
     told.programs.keeper.tell(Gone(slot=1, incarnation=1))
 
@@ -161,7 +163,7 @@ def test_why_a_template_failed_is_heard_though_its_death_was_told_first(told: To
     template = told.start_template()
     template.send(messages.encode(TemplateFailed(error="no module")))
     template.close()
-    told.template.let_go(told.programs.ways.inbox)
+    told.template.let_go()
     assert told.heard == [TemplateFailed(error="no module")]
     assert told.template.socket is None
 

@@ -13,6 +13,7 @@ import pytest
 from horus_supervisor import logs, messages
 from horus_supervisor.supervisor.credit import Credit, Credits
 from horus_supervisor.supervisor.outlet import Outlet
+from horus_supervisor.supervisor.program import Ways
 from horus_supervisor.supervisor.service import Supervisor
 from horus_supervisor.supervisor.standing import Standing
 from tests.support.outlets import fill, outlet, reader
@@ -44,7 +45,8 @@ class Faulty(Supervisor):
         self.clock = Clock()
         self._clock = self.clock
         self._faults = Credit(3)
-        self._log_first = logs.bind(self.lines.append, {})
+        log, nothing = logs.bind(self.lines.append, {}), cast("Any", None)
+        self._ways = Ways(nothing, nothing, log, log)
 
     def turn(self, arrived: list[Callable[[], object]]) -> None:
         raise KeyError("seat")
@@ -95,7 +97,7 @@ def test_a_fork_that_fails_is_charged_as_a_death_is() -> None:
     supervisor._births = SimpleNamespace(  # type: ignore[assignment]
         checked=lambda told: told, failed=lambda *_: seat
     )
-    supervisor._credits, supervisor._log = Credits(), supervisor._log_first
+    supervisor._credits = Credits()
     failed, waits = messages.SpawnFailed(slot=1, incarnation=1, error="no memory"), []
     for _ in range(5):
         supervisor._hear_template(cast("Template", None), failed)
