@@ -161,9 +161,6 @@ def _for_empty(
 def _for_runner(
     seat: SeatSeen, group: GroupConfig | None, wanted: Wanted, now: float
 ) -> Iterator[Action]:
-    if seat.awaited_since is not None and now - seat.awaited_since > SPAWN_WITHIN_S:
-        yield Action(Do.KILL, seat.runner, Cause.STUCK)
-        return
     if _is_late(seat, wanted, now):
         yield Action(Do.KILL, seat.runner, Cause.STUCK)
         return
@@ -189,13 +186,12 @@ def _for_runner(
 
 
 def _is_late(seat: SeatSeen, wanted: Wanted, now: float) -> bool:
-    """Whether the wanted code keeps a runner from its first claim, and so the roll from an end."""
-    young = seat.pid is not None and not seat.served and seat.code == wanted.generation
-    return (
-        young
-        and not (wanted.proven or wanted.stopping)
-        and now - seat.born_at > wanted.claim_within_s
-    )
+    """Whether it was not born in time, or the wanted code keeps it, and the roll, from a claim."""
+    if seat.awaited_since is not None:
+        return now - seat.awaited_since > SPAWN_WITHIN_S
+    if seat.served or seat.code != wanted.generation or wanted.proven or wanted.stopping:
+        return False
+    return now - seat.born_at > wanted.claim_within_s
 
 
 def _for_overdue(seat: SeatSeen, now: float) -> Action:
