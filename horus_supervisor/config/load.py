@@ -91,8 +91,8 @@ def _before_it_breaks_off(text: str, error: ConfigError) -> dict[str, object]:
 
 
 def _may_concern_redis(wrong: _Wrong) -> bool:
-    names = {key.name for key in keys.REDIS}
-    return wrong.at[0] == "redis" or wrong.at[-1] in names or wrong.nearest == "redis"
+    named = wrong.at[-1] in _names(keys.REDIS)
+    return wrong.at[0] == "redis" or named or wrong.nearest == "redis"
 
 
 def _read(path: Path, *, pipes: bool = False) -> str:
@@ -378,6 +378,6 @@ def _dotted(at: Place) -> str:
 
 def _no_number(name: str, value: dict[str, object]) -> str:
     """Say what to write instead of a table under ``[queues]``."""
-    if value and next(iter(value)) not in {key.name for key in keys.GROUP}:
+    if value and next(iter(value)) not in _names(keys.GROUP):
         return with_a_dot(name, value)
     return f"allowed is a number of runners; a group with settings of its own is [groups.{name}]"
