@@ -24,13 +24,22 @@ class Count(click.IntRange):
 Typed = str | tuple[str, ...] | None
 
 
-def queue(_: click.Context, option: click.Parameter, value: Typed) -> Typed:
-    """Refuse what can't be a queue's name: a callback of click's, for one and for several."""
-    for name in (value,) if isinstance(value, str) else value or ():
-        if not valid_queue_name(name):
-            allowed = f"a queue's name is {QUEUE_NAMES}"
-            raise usage(f"{option.opts[-1]} {name!r}: {allowed}")
-    return value
+def _checked(
+    valid: Callable[[object], bool], allowed: str
+) -> Callable[[click.Context, click.Parameter, Typed], Typed]:
+    """Make a callback of click's that refuses other words, for one and for several."""
+
+    def check(_: click.Context, option: click.Parameter, value: Typed) -> Typed:
+        for name in (value,) if isinstance(value, str) else value or ():
+            if not valid(name):
+                raise usage(f"{option.opts[-1]} {name!r}: {allowed}")
+        return value
+
+    return check
+
+
+queue = _checked(valid_queue_name, f"a queue's name is {QUEUE_NAMES}")
+tag = _checked(valid_tag, f"a tag is {TAGS}")
 
 
 def queue_option(*name: str, help: str, multiple: bool = False) -> Callable[[Any], Any]:
@@ -45,12 +54,3 @@ def queue_option(*name: str, help: str, multiple: bool = False) -> Callable[[Any
         shell_complete=completing.queues,
         help=help,
     )
-
-
-def tag(_: click.Context, option: click.Parameter, value: Typed) -> Typed:
-    """Refuse what can't be a tag; as ``queue``."""
-    for name in (value,) if isinstance(value, str) else value or ():
-        if not valid_tag(name):
-            allowed = f"a tag is {TAGS}"
-            raise usage(f"{option.opts[-1]} {name!r}: {allowed}")
-    return value
