@@ -34,15 +34,15 @@ class AlreadyRunning(HorusError):
     """Another service holds this folder."""
 
 
-def take_folder(folder: Path, wait_s: float = WAIT_S) -> int:
+def take_folder(folder: Path) -> int:
     """Take an embedded Redis's folder for this service; give the descriptor that holds it.
 
-    Raises ``HorusError`` naming the holder after ``wait_s`` seconds, or where the folder won't do
+    Raises ``HorusError`` naming the holder after ``WAIT_S`` seconds, or where the folder won't do
     or no server is there to be started in it.
     """
     embedded.check_for_server()
     embedded.prepare_folder(folder)
-    until = time.monotonic() + wait_s
+    until = time.monotonic() + WAIT_S
     while True:
         try:
             return embedded.lock_folder(folder)
