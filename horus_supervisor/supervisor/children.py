@@ -97,37 +97,27 @@ def reap(pid: int) -> Reaped:
 
 def is_ours(pid: int) -> bool:
     """Tell whether a process is a child of ours that was not reaped yet; it may have ended."""
-    if not 1 < pid < _PID_MAX:
-        return False
-    try:
-        _look(pid)
-    except ChildProcessError:
-        return False
-    return True
+    return 1 < pid < _PID_MAX and _look(pid)[0]
 
 
 def has_ended(pid: int) -> bool:
     """Tell whether a child has ended, reaped or not."""
-    try:
-        return _look(pid) is not None
-    except ChildProcessError:
-        return True
-
-
-def _look(pid: int) -> os.waitid_result | None:
-    """Tell how a child ended, without reaping it. Raises ``ChildProcessError``."""
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    there, end = _look(pid)
+    return end is not None or not there
 
 
 def killed(pid: int) -> bool:
     """Tell whether a child has ended by SIGKILL and was not reaped yet."""
+    _, end = _look(pid)
+    return end is not None and (end.si_code, end.si_status) == (os.CLD_KILLED, signal.SIGKILL)
+
+
+def _look(pid: int) -> tuple[bool, os.waitid_result | None]:
+    """Tell whether that is a child not reaped yet, and how it ended, if it has; reaps none."""
     try:
-        found = _look(pid)
+        return True, os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
-        return False
-    return (
-        found is not None and found.si_status == signal.SIGKILL and found.si_code == os.CLD_KILLED
-    )
+        return False, None
 
 
 def send_signal(pid: int, number: int) -> bool:
