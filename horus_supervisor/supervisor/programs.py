@@ -1,6 +1,6 @@
 """The programs beside the runners: templates, keeper, and the embedded Redis's guard.
 
-Starts each, listens to it, starts it again by the one policy. Owns their sockets and pipes.
+Each is started, listened to and let go of here; when it is started again, ``service`` says.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Template(Program):
     name: str = "template"
     module: str = "horus_supervisor.template"
     credit: Credit = field(default_factory=lambda: Credit(2))
-    socket: socket.socket | None = None
-    hear: Callable[[], None] | None = None
+    control: socket.socket | None = None
+    hears: Callable[[], None] | None = None
     importing_since: float | None = None
     told_slow: bool = False
     why: tuple[str, str] | None = None  # reason and stack, as its import that failed told them
@@ -50,12 +50,55 @@ class Template(Program):
     code: str = ""
     jobs: list[str] | None = None
 
+    def begin(self, fds: list[int], hear: Callable[[Any], None]) -> None:
+        """Start it and ask it to import its code; ``fds``: scoreboard, lock. Raises ``OSError``."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        with theirs, contextlib.ExitStack() as undo:
+            undo.enter_context(ours)
+            self.fork([theirs.fileno(), *fds])
+            undo.pop_all()
+        self.control = ours
+        self.importing_since, self.told_slow = time.monotonic(), False
+        self.hears = lambda: self._hear(ours, hear)
+        self.ways.inbox.watch(ours.fileno(), self.hears, soon=False)
+        try:
+            _send(ours, self.boot, [])
+        except BrokenPipeError:
+            pass  # it has ended already
+        except OSError as error:  # for want of memory: it would wait for these words for ever
+            text = f"a template can't be told what to import: {error}"
+            self.ways.log.error(Event.SUPERVISOR_STARVED, error=text)
+            children.send_signal(self.pid or 0, signal.SIGKILL)
+
+    def _hear(self, sock: socket.socket, hear: Callable[[Any], None]) -> None:
+        while True:
+            try:
+                data = sock.recv(_MESSAGE_MAX)
+            except BlockingIOError:
+                return
+            except ConnectionResetError:  # it left words of ours unread; its own come after
+                continue
+            if not data:  # its end is told by the kernel, when it is reaped
+                break
+            self.importing_since = None
+            hear(messages.from_template.decode(data))
+        self.ways.inbox.forget(sock.fileno())
+
+    def look(self, now: float) -> None:
+        """Say once that it imports for long: until it is done it forks no runner."""
+        since = self.importing_since
+        if since and not self.told_slow and now - since >= SLOW_IMPORT_S:
+            self.told_slow = True
+            modules = ", ".join(self.boot.imports)
+            self.ways.log.warning(Event.TEMPLATE_SLOW, modules=modules, waited_s=SLOW_IMPORT_S)
+
     def ask(self, spec: messages.Spawn, fds: list[int]) -> bool:
         """Ask for a runner, with its descriptors; False where it is not there or has no room."""
-        if not self.ready or self.socket is None:
+        if not self.ready or self.control is None:
             return False
         try:
-            _send(self.socket, spec, fds)
+            _send(self.control, spec, fds)
         except OSError:
             return False
         return True
@@ -63,11 +106,11 @@ class Template(Program):
     def let_go(self) -> list[str]:
         """Hear what it said last, on its socket too; give the last lines that it wrote."""
         tail = Program.let_go(self)  # ``super`` knows no class with slots
-        if self.socket and self.hear:
-            self.hear()
-            self.ways.inbox.forget(self.socket.fileno())
-            self.socket.close()
-            self.socket = self.hear = self.importing_since = None
+        if self.control and self.hears:
+            self.hears()
+            self.ways.inbox.forget(self.control.fileno())
+            self.control.close()
+            self.control = self.hears = self.importing_since = None
         return tail
 
 
@@ -100,58 +143,6 @@ class Programs:
     def by_pid(self, pid: int) -> Program | None:
         """Find the program whose process that is."""
         return next((program for program in self.all() if program.pid == pid), None)
-
-    def start_template(
-        self,
-        template: Template,
-        board_fd: int,
-        lock_fd: int,
-        hear: Callable[[Template, Any], None],
-    ) -> None:
-        """Start a template and ask it to import its code. Raises ``OSError``."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        with theirs, contextlib.ExitStack() as undo:
-            undo.enter_context(ours)
-            template.fork([theirs.fileno(), board_fd, lock_fd])
-            undo.pop_all()
-        template.socket = ours
-        template.importing_since, template.told_slow = time.monotonic(), False
-        template.hear = lambda: self._hear_template(template, ours, hear)
-        self.ways.inbox.watch(ours.fileno(), template.hear, soon=False)
-        try:
-            _send(ours, template.boot, [])
-        except BrokenPipeError:
-            pass  # it has ended already
-        except OSError as error:  # for want of memory: it would wait for these words for ever
-            text = f"a template can't be told what to import: {error}"
-            self.ways.log.error(Event.SUPERVISOR_STARVED, error=text)
-            children.send_signal(template.pid or 0, signal.SIGKILL)
-
-    def _hear_template(
-        self, template: Template, sock: socket.socket, hear: Callable[[Template, Any], None]
-    ) -> None:
-        while True:
-            try:
-                data = sock.recv(_MESSAGE_MAX)
-            except BlockingIOError:
-                return
-            except ConnectionResetError:  # it left words of ours unread; its own come after
-                continue
-            if not data:  # its end is told by the kernel, when it is reaped
-                break
-            template.importing_since = None
-            hear(template, messages.from_template.decode(data))
-        self.ways.inbox.forget(sock.fileno())
-
-    def look_at_imports(self, now: float) -> None:
-        """Say once of a template that it imports for long: until it is done it forks no runner."""
-        for template in self.templates:
-            since = template.importing_since
-            if since and not template.told_slow and now - since >= SLOW_IMPORT_S:
-                template.told_slow = True
-                modules = ", ".join(template.boot.imports)
-                self.ways.log.warning(Event.TEMPLATE_SLOW, modules=modules, waited_s=SLOW_IMPORT_S)
 
     def start_guard(self, folder: str, fds: list[int]) -> None:
         """Start the embedded Redis under its guard; ``fds``: lifeline, lock, the folder's lock."""

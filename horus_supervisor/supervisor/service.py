@@ -258,7 +258,8 @@ class Supervisor:
     def _tend_programs(self, now: float) -> None:
         programs = self._programs
         programs.keeper.look(self._board.keeper_ticks, now)
-        programs.look_at_imports(now)
+        for template in programs.templates:
+            template.look(now)
         if self._stop and not self._crew.seats:
             self._say_goodbye(self._stop, now)
             return
@@ -285,7 +286,8 @@ class Supervisor:
         self._programs.start_guard(str(self.config.redis.address.folder), fds)
 
     def _start_template(self, template: Template) -> None:
-        self._programs.start_template(template, self._board.fd, self._lock_fd, self._hear_template)
+        hear = functools.partial(self._hear_template, template)
+        template.begin([self._board.fd, self._lock_fd], hear)
 
     def _start_keeper(self) -> None:
         fds = [self._board.fd, self._lock_fd, *(self._lifeline[1:] if self._lifeline else ())]

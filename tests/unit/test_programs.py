@@ -68,7 +68,7 @@ class Told:
         return Channel(socket.socket(fileno=self.theirs.pop(0)), messages.to_keeper)
 
     def start_template(self) -> socket.socket:
-        self.programs.start_template(self.template, 0, 0, lambda _, said: self.heard.append(said))
+        self.template.begin([0, 0], self.heard.append)
         return socket.socket(fileno=self.theirs.pop(0))
 
     def turn(self, wait_s: float = 0.0) -> int:
@@ -165,7 +165,7 @@ def test_why_a_template_failed_is_heard_though_its_death_was_told_first(told: To
     template.close()
     told.template.let_go()
     assert told.heard == [TemplateFailed(error="no module")]
-    assert told.template.socket is None
+    assert told.template.control is None
 
 
 class Starved(socket.socket):
@@ -213,6 +213,6 @@ def test_a_program_that_can_not_be_started_leaves_no_descriptor_open(
     with pytest.raises(OSError, match="no memory"):
         told.programs.keeper.begin(keeper_boot({}), [0, 0], told.heard.append)
     with pytest.raises(OSError, match="no memory"):
-        told.programs.start_template(told.template, 0, 0, lambda *_: None)
+        told.template.begin([0, 0], told.heard.append)
     assert open_descriptors() == before
     assert not any(program.running for program in told.programs.all())
