@@ -40,8 +40,7 @@ class Template(Program):
     credit: Credit = field(default_factory=lambda: Credit(2))
     control: socket.socket | None = None
     hears: Callable[[], None] | None = None
-    importing_since: float | None = None
-    told_slow: bool = False
+    importing_since: float | None = None  # until it is done, or told to be slow
     why: tuple[str, str] | None = None  # reason and stack, as its import that failed told them
     failures: int = 0  # imports in a row that failed
     told: str = ""  # for this reason; its stack was told then
@@ -59,7 +58,7 @@ class Template(Program):
             self.fork([theirs.fileno(), *fds])
             undo.pop_all()
         self.control = ours
-        self.importing_since, self.told_slow = time.monotonic(), False
+        self.importing_since = time.monotonic()
         self.hears = lambda: self._hear(ours, hear)
         self.ways.inbox.watch(ours.fileno(), self.hears, soon=False)
         try:
@@ -88,8 +87,8 @@ class Template(Program):
     def look(self, now: float) -> None:
         """Say once that it imports for long: until it is done it forks no runner."""
         since = self.importing_since
-        if since and not self.told_slow and now - since >= SLOW_IMPORT_S:
-            self.told_slow = True
+        if since is not None and now - since >= SLOW_IMPORT_S:
+            self.importing_since = None
             modules = ", ".join(self.boot.imports)
             self.ways.log.warning(Event.TEMPLATE_SLOW, modules=modules, waited_s=SLOW_IMPORT_S)
 
