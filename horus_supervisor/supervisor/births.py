@@ -124,7 +124,7 @@ class Births:
         """Free the seat for another runner; Redis hears that this one is gone."""
         if seat.life:
             self._deaths.unborn(seat, seat.life)
-            self._crew.stillborn(seat)
+            self._crew.bury(seat)
 
 
 def _leave_untold(life: Life, now: float) -> None:

@@ -290,12 +290,6 @@ class Crew:
                 children.send_signal(pid, linux.WAKE_SIGNAL)
         return seat
 
-    def stillborn(self, seat: Seat) -> None:
-        """Note that no runner came of a request."""
-        if seat.life:
-            self._close(seat.life)
-            seat.life = None
-
     def find_unborn(self, slot: int, incarnation: int) -> Seat | None:
         """Find the seat that waits for this very runner."""
         for seat in self.unborn():
@@ -322,20 +316,17 @@ class Crew:
         return stacks if len(stacks) <= _STACKS_MAX else stacks[:_STACKS_MAX] + "\n  [...]"
 
     def bury(self, seat: Seat) -> Row:
-        """Empty a seat whose runner was reaped; give its last row."""
-        assert seat.life is not None
-        if seat.life.pid:
-            self.by_pid.pop(seat.life.pid, None)
-        row = self.board.read(seat.slot)
-        self._close(seat.life)
-        seat.life = None
-        return row
-
-    def _close(self, life: Life) -> None:
+        """Empty a seat whose runner was reaped, or never came; give its last row."""
+        life = seat.life
+        assert life is not None
+        if life.pid:
+            self.by_pid.pop(life.pid, None)
         for pipe in (life.lines, life.output):
             self.ways.inbox.forget(pipe.fd)
             pipe.close()
         os.close(life.stacks_fd)
+        seat.life = None
+        return self.board.read(seat.slot)
 
 
 def _empty(fd: int) -> None:

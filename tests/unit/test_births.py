@@ -294,7 +294,7 @@ def test_a_template_that_works_through_others_is_not_silent(house: House) -> Non
 
 
 def test_a_runner_is_of_the_code_that_it_was_forked_with(house: House, runner: int) -> None:
-    house.crew.stillborn(house.seat)
+    house.crew.bury(house.seat)
     house.template.code = "old"
     house.ask(11.0)
     assert house.crew.code() == "", "none lives"
