@@ -107,7 +107,6 @@ def serve(
             spool=spool,
             max_payload_bytes=client.max_payload_bytes,
             until_empty=until_empty,
-            alone=True,
             own_timer=threading.current_thread() is threading.main_thread(),
         )
         stack.callback(runner.close)

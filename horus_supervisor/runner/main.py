@@ -57,7 +57,6 @@ class Runner:
         max_payload_bytes: int,
         stacks_fd: int | None = None,
         until_empty: bool = False,
-        alone: bool = False,
         own_timer: bool = False,
     ) -> None:
         self._namespace = namespace
@@ -70,7 +69,7 @@ class Runner:
         self._max_payload = max_payload_bytes
         self._stacks_fd = stacks_fd
         self._until_empty = until_empty
-        self._alone = alone  # no supervisor starts a successor, or ends what waits for long
+        self._alone = stacks_fd is None  # no supervisor starts a successor, or ends what waits
         self._own_timer = own_timer  # nor watches the deadline, so this process does
         self._me = Slot(spec.identity.supervisor, spec.slot, spec.incarnation)
         self._pid = os.getpid()

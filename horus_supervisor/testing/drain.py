@@ -178,7 +178,6 @@ def _run(identity: Identity, client: Client, queues: Sequence[str], wire: Wire, 
             spool=Path(os.devnull),
             max_payload_bytes=client.max_payload_bytes,
             until_empty=True,
-            alone=True,
             own_timer=_in_main_thread(),
         )
         _run_to_the_end(runner, board)
