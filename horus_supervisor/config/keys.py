@@ -14,7 +14,7 @@ from horus_supervisor.config.values import (
     Flag,
     Kind,
     Modules,
-    Name,
+    Namespace,
     OrNone,
     RedisUrl,
     SecretFile,
@@ -67,7 +67,7 @@ REDIS = (
         "a file with the URL in it, read at start, relative to this file; instead of url",
         secret=True,
     ),
-    _key("namespace", Name(extra=":"), "horus", "services and clients of one namespace share jobs"),
+    _key("namespace", Namespace(), "horus", "services and clients of one namespace share jobs"),
 )
 
 SUPERVISOR = (

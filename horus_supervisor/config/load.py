@@ -28,9 +28,9 @@ from horus_supervisor.config.schema import (
 )
 from horus_supervisor.config.units import format_size
 from horus_supervisor.config.url_file import read_url
-from horus_supervisor.config.values import WrongValue, is_name, show, with_a_dot
+from horus_supervisor.config.values import WrongValue, show, with_a_dot
 from horus_supervisor.errors import ConfigError, Mistake
-from horus_supervisor.ids import QUEUE_NAMES
+from horus_supervisor.ids import QUEUE_NAMES, valid_queue_name
 
 if TYPE_CHECKING:
     from horus_supervisor.config.lines import Lines
@@ -327,7 +327,7 @@ class _Reading:
         return {}
 
     def _name(self, at: tuple[str, str], what: str) -> bool:
-        if is_name(at[-1]):
+        if valid_queue_name(at[-1]):
             return True
         self.wrong(at, f"{show(at[-1])} is no name for a {what}: allowed are {QUEUE_NAMES}")
         return False

@@ -24,7 +24,7 @@ from horus_supervisor.config.units import (
     parse_duration,
     parse_size,
 )
-from horus_supervisor.ids import QUEUE_NAMES, valid_queue_name
+from horus_supervisor.ids import NAMESPACES, QUEUE_NAMES, valid_namespace, valid_queue_name
 
 T = TypeVar("T")
 
@@ -85,15 +85,14 @@ class Text(msgspec.Struct, frozen=True):
         return value
 
 
-class Name(msgspec.Struct, frozen=True):
-    """A string of the characters that names are made of; ``extra`` are more of them."""
+class Namespace(msgspec.Struct, frozen=True):
+    """A string of the characters that namespaces are made of."""
 
-    extra: str = ""
     word: str = "string"
 
     def read(self, value: object) -> str:
-        if not isinstance(value, str) or not is_name(value, self.extra):
-            raise WrongValue(f"allowed are {QUEUE_NAMES}{f' {self.extra}' if self.extra else ''}")
+        if not isinstance(value, str) or not valid_namespace(value):
+            raise WrongValue(f"allowed are {NAMESPACES}")
         return value
 
 
@@ -251,7 +250,7 @@ class Served(msgspec.Struct, frozen=True):
         return tuple(names), tuple(weights)
 
     def _queue(self, at: str | int, name: object) -> str:
-        if not isinstance(name, str) or not is_name(name):
+        if not isinstance(name, str) or not valid_queue_name(name):
             raise WrongValue(f"{show(name)} is no name for a queue: allowed are {QUEUE_NAMES}", at)
         return name
 
@@ -309,11 +308,6 @@ class SecretFile(msgspec.Struct, frozen=True):
         if isinstance(value, str) and "://" in value:
             raise WrongValue("allowed is the path of a file; a URL goes into redis.url")
         return Text().read(value)
-
-
-def is_name(text: str, extra: str = "") -> bool:
-    """Tell whether a queue, a group or a namespace may be called so: all as queues are."""
-    return valid_queue_name(text.translate(dict.fromkeys(map(ord, extra), "_")))
 
 
 def read_each(
