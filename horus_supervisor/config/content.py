@@ -1,4 +1,7 @@
-"""What stands in a file, whatever somebody put in its place: nobody is kept waiting by it."""
+"""What stands in a file, whatever somebody put in its place; and what its paths mean.
+
+Nobody is kept waiting by it.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +39,16 @@ def is_missing(path: Path) -> bool:
     except OSError as error:
         return isinstance(error, FileNotFoundError | NotADirectoryError)
     return False
+
+
+def beside(file: Path, path: str) -> Path:
+    """Tell what a file means by a path: a relative one begins in its folder."""
+    return Path(os.path.abspath(file.absolute().parent / Path(path).expanduser()))
+
+
+def state_dir(file: Path, named: object) -> Path:
+    """Tell a file's state folder: what it has for it, or NAME.state beside NAME.toml."""
+    return beside(file, named if isinstance(named, str) else f"{file.stem}.state")
 
 
 def _to_its_end(fd: int) -> bytes:

@@ -6,7 +6,6 @@ Walks the parsed TOML against the table of ``keys``. Reads nothing but the file 
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from collections.abc import Iterable
@@ -17,7 +16,7 @@ import msgspec
 
 from horus_supervisor.address import is_utf8, parse_url
 from horus_supervisor.config import keys
-from horus_supervisor.config.content import content
+from horus_supervisor.config.content import beside, content, state_dir
 from horus_supervisor.config.keys import REQUIRED, Key
 from horus_supervisor.config.schema import (
     Config,
@@ -150,7 +149,7 @@ def imports_of(file: Path) -> tuple[list[str], list[str]]:
     values = _Reading(file, document).table("supervisor", keys.SUPERVISOR)
     if values["imports"] is None or values["path"] is None or not is_utf8(str(file.absolute())):
         return [], []
-    return list(values["imports"]), [str(_absolute(folder, file)) for folder in values["path"]]
+    return list(values["imports"]), [str(beside(file, folder)) for folder in values["path"]]
 
 
 class _Wrong(msgspec.Struct, frozen=True):
@@ -203,7 +202,7 @@ class _Reading:
         if "url" in given and "url_file" in given:
             self.wrong(("redis", "url_file"), "url is there too: keep one of them")
         elif secret is not None:
-            values["url_file"] = _absolute(secret, self._file)
+            values["url_file"] = beside(self._file, secret)
             try:
                 values["url"] = read_url(values["url_file"])
             except WrongValue as error:
@@ -361,13 +360,9 @@ def _inside(value: object, at: Place) -> object:
 
 
 def _supervisor(values: Values, file: Path) -> SupervisorConfig:
-    path = tuple(_absolute(folder, file) for folder in values["path"])
-    state_dir = _absolute(values["state_dir"] or f"{file.stem}.state", file)
-    return SupervisorConfig(**{**values, "path": path, "state_dir": state_dir})
-
-
-def _absolute(path: str, file: Path) -> Path:
-    return Path(os.path.abspath(file.absolute().parent / Path(path).expanduser()))
+    path = tuple(beside(file, folder) for folder in values["path"])
+    folder = state_dir(file, values["state_dir"])
+    return SupervisorConfig(**{**values, "path": path, "state_dir": folder})
 
 
 def _dotted(at: Place) -> str:

@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from horus_supervisor.config.content import content
+from horus_supervisor.config import content
 from horus_supervisor.embedded import is_held
 from horus_supervisor.supervisor import status
 
@@ -66,12 +66,11 @@ def state_dir(file: Path) -> Path:
 
     Raises ``OSError``.
     """
-    text = content(file).decode("utf-8-sig", "replace")
+    text = content.content(file).decode("utf-8-sig", "replace")
     named: Any = None
     try:
         named = tomllib.loads(text).get("supervisor", {}).get("state_dir")
     except (ValueError, AttributeError, RecursionError):
         if found := _STATE_DIR.search(text):
             named = found[2]
-    path = Path(named if isinstance(named, str) else f"{file.stem}.state").expanduser()
-    return Path(os.path.abspath(file.absolute().parent / path))
+    return content.state_dir(file, named)
