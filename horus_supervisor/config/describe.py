@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from horus_supervisor.config.schema import Config, GroupConfig
@@ -24,27 +25,16 @@ def would_run(config: Config) -> dict[str, Any]:
 
 
 def _group(group: GroupConfig) -> dict[str, Any]:
+    """Tell all that holds for a group, but for the values of its variables, which may be secret."""
+    settings = asdict(group)
+    weights = zip(settings.pop("queues"), settings.pop("weights"), strict=True)
     return {
-        "group": group.name,
-        "runners": group.runners,
-        "order": group.order,
-        "queues": [
-            {"queue": queue, "weight": weight}
-            for queue, weight in zip(group.queues, group.weights, strict=True)
-        ],
-        "job_timeout_s": group.job_timeout_s,
-        "kill_after_s": group.kill_after_s,
-        "max_jobs": group.max_jobs,
-        "max_memory_bytes": group.max_memory,
-        "hard_memory_bytes": group.hard_memory,
-        "max_crashes": group.max_crashes,
-        "hold_after": group.hold_after,
-        "crash_delay_s": group.crash_delay_s,
-        "unknown_job_after_s": group.unknown_job_after_s,
-        "nice": group.nice,
-        "oom_score_adj": group.oom_score_adj,
-        "open_files": group.open_files,
-        "environment": [name for name, _ in group.environment],
+        "group": settings.pop("name"),
+        "queues": [{"queue": queue, "weight": weight} for queue, weight in weights],
+        "max_memory_bytes": settings.pop("max_memory"),
+        "hard_memory_bytes": settings.pop("hard_memory"),
+        "environment": [name for name, _ in settings.pop("environment")],
+        **settings,
     }
 
 
