@@ -47,13 +47,10 @@ def work(
     from horus_supervisor.runner.settings import set_variables
 
     faulthandler.enable(2)  # no supervisor is there to tell where we died
-    config = place.config
-    limits = config.limits_for(wanted) if config else None
-    if limits:
-        set_variables(limits.environment)
+    if place.config:
+        set_variables(place.config.limits_for(wanted).environment)
     with errors_in_words(place), output.kept_clear(asked.json), _client(place) as client:
-        log = config.log if config else None
-        executed = serve(client, wanted, until_empty=until_empty, limits=limits, log=log)
+        executed = serve(client, wanted, until_empty=until_empty, config=place.config)
     if asked.json:
         output.print_json(work={"executed": executed})
     else:

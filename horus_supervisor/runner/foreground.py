@@ -27,7 +27,7 @@ from horus_supervisor.address import Address
 from horus_supervisor.channel import Channel
 from horus_supervisor.client import Client
 from horus_supervisor.clock import rfc3339
-from horus_supervisor.config.schema import GroupConfig, LogConfig
+from horus_supervisor.config.schema import Config, GroupConfig, LogConfig
 from horus_supervisor.errors import HorusError
 from horus_supervisor.ids import QUEUE_NAMES, valid_queue_name
 from horus_supervisor.job import definition, hooks, on_crash  # noqa: F401  # for its job class
@@ -79,16 +79,13 @@ def start_runner(
 
 
 def serve(
-    client: Client,
-    queues: Sequence[str],
-    *,
-    until_empty: bool,
-    limits: GroupConfig | None = None,
-    log: LogConfig | None = None,
+    client: Client, queues: Sequence[str], *, until_empty: bool, config: Config | None = None
 ) -> int:
     """Serve queues as ``start_runner`` does, with the limits, weights and log that a file says."""
+    config = config or usual()
     address, namespace = client.connection.address, client.namespace
-    identity, console = _identity(log), _for_people(log)
+    identity = _identity(config.log)
+    console = config.log.format == "console" if config.log.format else os.isatty(2)
     with contextlib.ExitStack() as stack:
         board = stack.enter_context(own_board())
         wire = Wire(address, timeout_s=5.0, name=f"horus:{identity.supervisor}:0.1")
@@ -99,7 +96,7 @@ def serve(
         keeper = _Keeper(boot, board)
         stack.callback(keeper.close)
         runner = Runner(
-            spec(identity, queues, limits),
+            spec(identity, queues, config.limits_for(queues)),
             namespace,
             wire,
             own_slot(board),
@@ -114,18 +111,22 @@ def serve(
         return _run(runner, board, keeper)
 
 
-def _identity(log: LogConfig | None) -> Identity:
+def usual() -> Config:
+    """Give what an empty file says, but no timeout save the jobs' own."""
+    from horus_supervisor.config.load import parse  # not needed where a file was read
+
+    config = parse("", Path("/config.toml"))
+    return replace(config, defaults=replace(config.defaults, job_timeout_s=None))
+
+
+def _identity(log: LogConfig) -> Identity:
     return Identity(
-        service=log.service if log else "horus",
+        service=log.service,
         host=socket.gethostname(),
         supervisor=secrets.token_hex(6),
-        level=log.level if log else "info",
-        args=log is not None and log.args,
+        level=log.level,
+        args=log.args,
     )
-
-
-def _for_people(log: LogConfig | None) -> bool:
-    return log.format == "console" if log and log.format else os.isatty(2)
 
 
 @contextlib.contextmanager
@@ -147,9 +148,8 @@ def own_slot(board: Scoreboard) -> SlotWriter:
     return slot
 
 
-def spec(identity: Identity, queues: Sequence[str], limits: GroupConfig | None) -> Spawn:
-    """Tell what this runner is; ``limits`` None: as ``start_runner`` has them."""
-    limits = limits or _usual_limits()
+def spec(identity: Identity, queues: Sequence[str], limits: GroupConfig) -> Spawn:
+    """Tell what this runner is."""
     weights = dict(zip(limits.queues, limits.weights, strict=True))
     group = replace(
         limits,
@@ -160,13 +160,6 @@ def spec(identity: Identity, queues: Sequence[str], limits: GroupConfig | None) 
         max_memory=None,
     )
     return Spawn(slot=0, incarnation=1, runner="work/1", group=group, identity=identity)
-
-
-def _usual_limits() -> GroupConfig:
-    """Give those of an empty file, but no timeout."""
-    from horus_supervisor.config.load import parse  # not needed where a file was read
-
-    return replace(parse("", Path("/config.toml")).defaults, job_timeout_s=None)
 
 
 def _run(runner: Runner, board: Scoreboard, keeper: _Keeper) -> int:

@@ -29,7 +29,7 @@ from horus_supervisor.job.codec import decode
 from horus_supervisor.job.definition import Job, find
 from horus_supervisor.lifecycle import Death, JobState
 from horus_supervisor.messages import Identity
-from horus_supervisor.runner.foreground import own_board, own_slot, spec
+from horus_supervisor.runner.foreground import own_board, own_slot, spec, usual
 from horus_supervisor.runner.main import Runner
 from horus_supervisor.runner.voice import Voice
 from horus_supervisor.scoreboard import Control, Scoreboard
@@ -167,10 +167,10 @@ def _registered(client: Client, wire: Wire) -> Iterator[str]:
 
 def _run(identity: Identity, client: Client, queues: Sequence[str], wire: Wire, ear: Voice) -> None:
     with own_board() as board, _signals_kept() as left_s:
-        usual = spec(identity, queues, None)
-        group = replace(usual.group, max_jobs=MOST // 10, job_timeout_s=left_s or None)
+        plain = spec(identity, queues, usual().defaults)
+        group = replace(plain.group, max_jobs=MOST // 10, job_timeout_s=left_s or None)
         runner = Runner(
-            msgspec.structs.replace(usual, group=group),
+            msgspec.structs.replace(plain, group=group),
             client.namespace,
             wire,
             own_slot(board),

@@ -163,7 +163,7 @@ def test_a_runner_in_the_foreground_chooses_among_queues_as_the_group_of_the_fil
 
 def test_without_limits_a_runner_in_the_foreground_has_no_timeout() -> None:
     identity = Identity(service="s", host="h", supervisor="x", level="info")
-    group = foreground.spec(identity, ["q"], None).group
+    group = foreground.spec(identity, ["q"], foreground.usual().defaults).group
     assert (group.job_timeout_s, group.kill_after_s) == (None, 5.0)
 
 
