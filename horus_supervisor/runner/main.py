@@ -196,6 +196,7 @@ class Runner:
         )
         began_ns = time.monotonic_ns()
         self.guard.timeout_s = timeout_s or 0.0
+        self._tell.started(claimed, packed, job_class)
         self._note_start(claimed, packed, began_ns, timeout_s)
         run = guarded(job_class, packed.payload, self._max_payload, self.guard)
         if os.getpid() != self._pid:
@@ -224,7 +225,6 @@ class Runner:
         attempt, fence = packed.attempts + 1, packed.fence + 1
         ask = (claimed, self._tell, self._leaving)
         current.set_current(functools.partial(about.current_job, *ask))
-        self._tell.started(claimed, packed)
         job = f"{claimed.job_id}\0{packed.name}\0{claimed.queue}".encode()
         printing.expect(job, attempt)
         self._slot.executing(

@@ -14,7 +14,8 @@ from msgspec.json import encode
 
 from horus_supervisor.clock import rfc3339
 from horus_supervisor.events import Event
-from horus_supervisor.job import codec, definition
+from horus_supervisor.job import codec
+from horus_supervisor.job.definition import Job
 from horus_supervisor.logs import Form, Logger
 from horus_supervisor.runner.voice import Voice
 from horus_supervisor.store.rows import Claimed, Expired, Packed
@@ -60,12 +61,11 @@ class Teller:
         """Make the logger that the job itself uses; its lines are written at once."""
         return self._jobs_own.bind(**self.fields(claimed))
 
-    def started(self, claimed: Claimed, packed: Packed) -> None:
+    def started(self, claimed: Claimed, packed: Packed, job_class: type[Job]) -> None:
         """Say that ``execute`` begins, and which fields of newer code the class here lacks."""
         if self._voice.debug:
             self._voice.direct.debug(Event.JOB_STARTED, **self.fields(claimed))
-        job_class = definition.find(packed.name)
-        if job_class and (names := codec.unknown_fields(job_class, packed.payload)):
+        if names := codec.unknown_fields(job_class, packed.payload):
             told = {**self.fields(claimed), "fields": ", ".join(names)}
             self._voice.direct.warning(Event.JOB_UNKNOWN_FIELDS, **told)
 
