@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import click
 
-from horus_supervisor.store.operation import Operation
-
-if TYPE_CHECKING:
-    from horus_supervisor.cli.wiring import Store
+from horus_supervisor.cli.asked import Asked
+from horus_supervisor.cli.wiring import Store, locate
+from horus_supervisor.store import operations
 
 WITHIN_S = 0.2
 """Longer than this nobody waits behind a key: connecting and each answer take no more."""
@@ -37,9 +35,6 @@ def _offering(ask: Callable[[Store, str], set[str]]) -> Complete:
 @contextlib.contextmanager
 def _store(ctx: click.Context) -> Iterator[Store]:
     """Open the store that the words before the verb name; click has run no callback yet."""
-    from horus_supervisor.cli.asked import Asked
-    from horus_supervisor.cli.wiring import Store, locate
-
     words = ctx.find_root().params
     asked = Asked(words.get("config"), words.get("url"), words.get("namespace"), False)
     with contextlib.closing(Store(locate(asked, whole=False), WITHIN_S)) as store:
@@ -47,8 +42,6 @@ def _store(ctx: click.Context) -> Iterator[Store]:
 
 
 def _queues(store: Store, _: str) -> set[str]:
-    from horus_supervisor.store import operations
-
     groups = store.place.config.groups if store.place.config else ()
     found = {queue for group in groups for queue in group.queues}
     with contextlib.suppress(Exception):  # the file's are better than none
@@ -58,15 +51,10 @@ def _queues(store: Store, _: str) -> set[str]:
 
 
 def _ids(store: Store, beginning: str) -> tuple[list[str], list[str]]:
-    from horus_supervisor.store import operations
-
-    call: Operation[tuple[list[str], list[str]]] = operations.resolve(store.namespace, beginning)
-    return store.run(call)
+    return store.run(operations.resolve(store.namespace, beginning))
 
 
 def _held(store: Store, _: str) -> set[str]:
-    from horus_supervisor.store import operations
-
     return {*store.run(operations.overview(store.namespace)).held}
 
 
