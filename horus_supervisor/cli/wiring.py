@@ -24,6 +24,8 @@ from horus_supervisor.errors import (
     ServiceNotRunning,
 )
 from horus_supervisor.ids import NAMESPACES, valid_namespace
+from horus_supervisor.store import server
+from horus_supervisor.store.wire import Wire
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,8 +49,6 @@ class Store:
     """
 
     def __init__(self, place: Place, timeout_s: float | None = None) -> None:
-        from horus_supervisor.store.wire import Wire
-
         self.place = place
         self.namespace = place.namespace
         self._wire = Wire(place.address, timeout_s=timeout_s or TIMEOUT_S)
@@ -83,8 +83,6 @@ class Store:
         return created
 
     def _try(self, step: Run) -> Sequence[Any] | HorusError:
-        from horus_supervisor.store.wire import Wire
-
         wire = Wire(self.place.address, timeout_s=step.within_s, check_version=True)
         with contextlib.closing(wire):
             try:
@@ -96,20 +94,14 @@ class Store:
 
     def clients(self) -> list[dict[str, str]]:
         """List Redis's clients, a dict each. Raises: ``RedisRefused`` as it is."""
-        from horus_supervisor.store import server
-
         return server.clients(self._wire)
 
     def info(self) -> dict[str, str]:
         """Read Redis's INFO. Raises: ``RedisRefused`` as it is."""
-        from horus_supervisor.store import server
-
         return server.info(self._wire)
 
     def now_s(self) -> float:
         """Tell Redis's clock."""
-        from horus_supervisor.store import server
-
         return server.now_s(self._wire)
 
     def close(self) -> None:
