@@ -104,7 +104,7 @@ class Runner:
                 if turn.claimed:
                     turn = self._work(turn.claimed)
                 elif self._leaving() or (self._until_empty and not turn.more):
-                    self._release(started=False)
+                    self._release()
                 elif turn.more:
                     turn = self._ask(self._claim(self._order, woken=True))
                 else:
@@ -131,13 +131,13 @@ class Runner:
 
     def _work(self, claimed: Claimed) -> Turn:
         if self._leaving():
-            self._release(started=False)
+            self._release()
         if not self._done:
             self._household.note()
         ending, meanwhile = self._attempt(claimed)
         if ending is None:
             self._household.restore()
-            self._release(started=True, claimed=claimed)
+            self._release(claimed)
         return self._hand_in(claimed, ending, meanwhile)
 
     def _hand_in(
@@ -157,7 +157,7 @@ class Runner:
             self._calm(claimed)
         self._voice.flush()
         if self._recycle:
-            self._release(started=False)  # what was claimed meanwhile is for another runner
+            self._release()  # what was claimed meanwhile is for another runner
         if not turn.claimed:
             self._slot.phase(Phase.IDLE, time.monotonic_ns())
         return turn
@@ -269,12 +269,12 @@ class Runner:
         """How many jobs this runner has executed."""
         return self._done
 
-    def _release(self, *, started: bool, claimed: Claimed | None = None) -> NoReturn:
+    def _release(self, interrupted: Claimed | None = None) -> NoReturn:
         self._seq += 1
-        release = self._endings.released(started=started)
-        word = self._ask(release(self._seq, self._order), release if started else None)
-        if claimed:
-            self._tell.interrupted(claimed, word)
+        release = self._endings.released(started=interrupted is not None)
+        word = self._ask(release(self._seq, self._order), release if interrupted else None)
+        if interrupted:
+            self._tell.interrupted(interrupted, word)
         raise Left(word)
 
     # --- talking to Redis ----------------------------------------------------------------------
