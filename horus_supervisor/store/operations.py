@@ -50,10 +50,8 @@ def wake_key(namespace: str, queue: str) -> str:
     return f"{prefix(namespace)}wake:{queue}"
 
 
-def _call(
-    name: str, namespace: str, args: Sequence[str | bytes | int], parse: Callable[[Reply], Any]
-) -> Operation[Any]:
-    return Operation(load_script(name), prefix(namespace), tuple(args), parse)
+def _call(name: str, namespace: str, args: Args, parse: Callable[[Reply], Any]) -> Operation[Any]:
+    return Operation(load_script(name), prefix(namespace), args, parse)
 
 
 def _word(reply: Reply) -> str:
