@@ -25,17 +25,14 @@ def conservation(overview: Overview) -> Iterator[Finding]:
                 f"{row.enqueued:,} enqueued, {over:,} over, {waiting:,} waiting,"
                 f" {running:,} running, {row.dead:,} dead"
             )
-            what = f"{row.queue}: {count(abs(missing), 'job')} {_gone(missing)} ({parts})"
+            how = "missing" if missing > 0 else "too many"
+            what = f"{row.queue}: {count(abs(missing), 'job')} {how} ({parts})"
             why = "jobs were lost or doubled: by a failover, by hand, or by us: then tell us"
             yield error("sum", what, why, f"horus jobs --queue {row.queue}")
     if not wrong:
         total = sum(row.enqueued for row in overview.queues)
         queues = count(len(overview.queues), "queue")
         yield ok("sum", f"{count(total, 'job')} in {queues}: each is in one place")
-
-
-def _gone(missing: int) -> str:
-    return "missing" if missing > 0 else "too many"
 
 
 def unserved(house: House) -> Iterator[Finding]:

@@ -33,7 +33,8 @@ class Process(msgspec.Struct, frozen=True):
 
 def look() -> Process:
     """See how this process is."""
-    return Process(frozenset(threading.enumerate()), frozenset(_sockets()), dict(_handlers()))
+    handlers: dict[int, object] = {n: signal.getsignal(n) for n in signal.valid_signals()}
+    return Process(frozenset(threading.enumerate()), frozenset(_sockets()), handlers)
 
 
 def left_since(before: Process) -> str:
@@ -67,11 +68,6 @@ def _sockets() -> Iterator[_Socket]:
             status = os.fstat(int(name))
             if stat.S_ISSOCK(status.st_mode):
                 yield int(name), status.st_ino
-
-
-def _handlers() -> Iterator[tuple[int, object]]:
-    for number in signal.valid_signals():
-        yield number, signal.getsignal(number)
 
 
 def _peer(fd: int) -> str:

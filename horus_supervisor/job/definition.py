@@ -355,13 +355,7 @@ def _check_fields(cls: type[Job]) -> None:
         for field in dataclasses.fields(cls):
             if field.name in _CALLED:
                 raise CannotTravel(f"{cls.__qualname__}.{field.name}: a job has a method so called")
-            _examine(examination, cls, field)
+            with contextlib.suppress(Unresolved):  # the codec asks again
+                examination.field(cls, field)
     except CannotTravel as error:
         raise JobDefinitionError(f"{cls.__module__}.{error}") from None
-
-
-def _examine(examination: Examination, cls: type[Job], field: dataclasses.Field[Any]) -> None:
-    try:
-        examination.field(cls, field)
-    except Unresolved:
-        return  # the codec asks again
