@@ -74,7 +74,7 @@ class Runner:
         self._me = Slot(spec.identity.supervisor, spec.slot, spec.incarnation)
         self._pid = os.getpid()
         self._seq = 0
-        self._done = 0
+        self.jobs_done = 0
         self.put_out = ""  # what Redis did, where it ended by that alone
         group = spec.group
         self._group_timeout_s = group.job_timeout_s
@@ -114,7 +114,7 @@ class Runner:
             self._slot.phase(Phase.LEFT, time.monotonic_ns())
             self.put_out = "" if self._leaving() else left.closed
             reason = None if self._leaving() else self._recycle
-            return leaving.tell(left, self._voice, reason, self._done)
+            return leaving.tell(left, self._voice, reason, self.jobs_done)
 
     def _join(self) -> None:
         wait_s, waited_s = 0.002, 0.0
@@ -132,7 +132,7 @@ class Runner:
     def _work(self, claimed: Claimed) -> Turn:
         if self._leaving():
             self._release()
-        if not self._done:
+        if not self.jobs_done:
             self._household.note()
         ending, meanwhile = self._attempt(claimed)
         if ending is None:
@@ -203,10 +203,10 @@ class Runner:
             end_child(run.error)
         duration_s = (time.monotonic_ns() - began_ns) / 1e9
         ending = self._ending(claimed, run, timeout_s)
-        self._done += 1
-        self._slot.finishing(self._done)
+        self.jobs_done += 1
+        self._slot.finishing(self.jobs_done)
         current.set_current(None)
-        self._recycle = self._span.over(self._done, duration_s)
+        self._recycle = self._span.over(self.jobs_done, duration_s)
         if run.error is None:
             return ending, lambda: self._succeeded(claimed, packed, duration_s)
         return ending, None if ending is None else self._failed
@@ -264,11 +264,6 @@ class Runner:
         self._household.close()
         self._slot.close()
 
-    @property
-    def jobs_done(self) -> int:
-        """How many jobs this runner has executed."""
-        return self._done
-
     def _release(self, interrupted: Claimed | None = None) -> NoReturn:
         self._seq += 1
         release = self._endings.released(started=interrupted is not None)
@@ -311,7 +306,7 @@ class Runner:
                 reply = self._wire.receive(operation)
             except errors.HorusError as error:
                 bound = self._household.unbind() if ending else None
-                if self._done and self._away.ours_alone and not self._alone:
+                if self.jobs_done and self._away.ours_alone and not self._alone:
                     bound = bound or CUT_OFF  # a fresh runner is not, or waits as this one did
                 self._recycle = bound or self._recycle
                 if (bound or self._leaving()) and self._is_kept(ending):
