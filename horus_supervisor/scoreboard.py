@@ -163,10 +163,6 @@ class Scoreboard:
         """Tell a slot's phase, if it is one: job code may write anything. Cheap: one word."""
         return self._words[(slot + 1) * _WORDS + _PHASE]
 
-    def executing(self, slot: int) -> bool:
-        """Whether a slot's runner is in ``execute``. Cheap: one word."""
-        return self.phase(slot) == Phase.EXECUTING
-
     def beats(self, slot: int) -> int:
         """Signs of life that a slot's runner has made outside of jobs. Cheap: one word."""
         return self._words[(slot + 1) * _WORDS + _BEATS]

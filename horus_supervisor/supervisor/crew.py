@@ -78,8 +78,9 @@ class Crew:
             return SeatSeen(seat.runner, seat.group, seat.generation, ready_at=seat.ready_at)
         life.served = life.served or self._serves(seat.slot)
         life.born_at = life.born_at or (now if life.pid else 0.0)
+        phase = self.board.phase(seat.slot)
         overdue = self.board.executing_past(seat.slot, now_ns) if life.pid else 0
-        poke = life.pid is not None and self._feel(seat, life, life.pid, now)
+        poke = life.pid is not None and self._feel(seat, life, life.pid, phase, now)
         if overdue != life.overdue_seq or not (overdue or life.pulse.silent_s):
             if life.dumped_at:
                 _empty(life.stacks_fd)  # it went on in the end: its stack is no crash's
@@ -94,26 +95,26 @@ class Crew:
             born_at=life.born_at,
             served=life.served,
             awaited_since=life.awaited_since if life.pid is None else None,
-            executing=self.board.executing(seat.slot),
+            executing=phase == Phase.EXECUTING,
             draining=life.draining,
             interrupted_at=life.interrupted_at,
             overdue_since=life.overdue_since,
             dumped_at=life.dumped_at,
             stack_left=life.dumped_at is not None and os.fstat(life.stacks_fd).st_size > 0,
-            idle=self.board.phase(seat.slot) == Phase.IDLE,
+            idle=phase == Phase.IDLE,
             silent_s=life.pulse.silent_s,
             to_be_poked=poke,
             too_large=life.growth is not None and life.growth.past is not None,
             killed=life.killed,
         )
 
-    def _feel(self, seat: Seat, life: Life, pid: int, now: float) -> bool:
+    def _feel(self, seat: Seat, life: Life, pid: int, phase: int, now: float) -> bool:
         if life.killed:
             if killing.outlives_it(life, pid, now):
                 doing = proc.doing(pid)
                 self.ways.log.error(Event.RUNNER_UNKILLABLE, doing=doing, **self._about(seat))
             return False
-        beats, phase = self.board.beats(seat.slot), self.board.phase(seat.slot)
+        beats = self.board.beats(seat.slot)
         excused = self.ways.outlet.full or self.board.redis_is_away
         return life.pulse.look(beats, phase, now, excused=excused)
 
@@ -265,7 +266,7 @@ class Crew:
             seat.life is None
             or seat.life.pid is None
             or seat.life.draining
-            or self.board.executing(seat.slot)
+            or self.board.phase(seat.slot) == Phase.EXECUTING
             for seat in self.seats.values()
         )
 
