@@ -1,4 +1,4 @@
-"""What ``/proc`` tells of another process. Answers may be old; who is gone has none.
+"""What ``/proc`` tells of a process, ours or another. Answers may be old; who is gone has none.
 
 Never decides anything: callers say what it means. proc(5) and its pages have the formats.
 """
