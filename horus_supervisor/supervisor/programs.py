@@ -21,8 +21,6 @@ from horus_supervisor.supervisor.credit import Credit
 from horus_supervisor.supervisor.keeper import Keeper
 from horus_supervisor.supervisor.program import Program, Ways
 
-GUARD_GOODBYE_S = 12.0
-
 SLOW_IMPORT_S = 5.0
 
 _MESSAGE_MAX = 1 << 18
@@ -147,20 +145,3 @@ class Programs:
         """Start the embedded Redis under its guard; ``fds``: lifeline, lock, the folder's lock."""
         start, module = children.start_program, self.guard.module
         self.guard.start(lambda out: start(module, (folder,), fds, out))
-
-    def ask_to_leave(self) -> None:
-        """All runners are gone: the keeper is to hand in the rest, and everyone to leave."""
-        self.keeper.tell(messages.Close())
-        for template in self.templates:
-            template.dismiss()
-
-    def say_goodbye(self, since_s: float, *, late: bool) -> None:
-        """End a keeper that is ``late``, and Redis last. Called again and again.
-
-        ``since_s``: seconds since all were asked to leave.
-        """
-        if self.keeper.pid and late:
-            children.send_signal(self.keeper.pid, signal.SIGKILL)
-        if self.guard.pid and not self.keeper.running:
-            hangs = since_s > GUARD_GOODBYE_S
-            children.send_signal(self.guard.pid, signal.SIGKILL if hangs else signal.SIGTERM)

@@ -31,7 +31,7 @@ from horus_supervisor.supervisor.programs import Programs, Template
 from horus_supervisor.supervisor.reload import Settings, Watch
 from horus_supervisor.supervisor.seat import Seat
 from horus_supervisor.supervisor.standing import Seen, Standing
-from horus_supervisor.supervisor.stop import Stop
+from horus_supervisor.supervisor.stop import GUARD_GOODBYE_S, Stop
 
 TURN_S = 0.25
 """Longest wait of the loop while jobs run: how late a timeout may be noticed."""
@@ -151,11 +151,8 @@ class Supervisor:
         return TURN_S if busy else IDLE_TURN_S
 
     def _over(self) -> bool:
-        return (
-            self._stop is not None
-            and not self._crew.seats
-            and not any(program.running for program in self._programs.all())
-        )
+        running = any(program.running for program in self._programs.all())
+        return self._stop is not None and not (self._crew.seats or running)
 
     # --- what is wanted ------------------------------------------------------------------------
 
@@ -299,15 +296,22 @@ class Supervisor:
             self._programs.keeper.tell(messages.Close())
 
     def _say_goodbye(self, stop: Stop, now: float) -> None:
-        """All runners are gone. A keeper that died with something to hand in is replaced first."""
+        """All runners are gone: the keeper, or another one, hands in the rest; Redis ends last."""
+        keeper, guard = self._programs.keeper, self._programs.guard
         if stop.begin_goodbye(now):
-            self._programs.ask_to_leave()
+            keeper.tell(messages.Close())
+            for template in self._programs.templates:
+                template.dismiss()
         owing = self._was_registered and not stop.closed
-        if owing and stop.keepers and not self._programs.keeper.running:
+        if owing and stop.keepers and not keeper.running:
             stop.another_keeper(now)
-            self._programs.keeper.ready_at = now
-            self._start(self._programs.keeper, self._start_keeper, now)
-        self._programs.say_goodbye(now - stop.goodbye_at, late=now > stop.keeper_by)
+            keeper.ready_at = now
+            self._start(keeper, self._start_keeper, now)
+        if keeper.pid and now > stop.keeper_by:
+            children.send_signal(keeper.pid, signal.SIGKILL)
+        if guard.pid and not keeper.running:
+            hangs = now - stop.goodbye_at > GUARD_GOODBYE_S
+            children.send_signal(guard.pid, signal.SIGKILL if hangs else signal.SIGTERM)
 
     def _hear_template(self, template: Template, message: messages.FromTemplate) -> None:
         now = self._clock.monotonic()

@@ -10,6 +10,9 @@ KEEPER_GOODBYE_S = 4.0
 LAST_KEEPER_GOODBYE_S = 1.0
 """The same for one that follows a keeper that hung: who waits for our end has little left."""
 
+GUARD_GOODBYE_S = 12.0
+"""Seconds from the runners' end to the embedded Redis's, which has the keeper's words to write."""
+
 
 class Stop(msgspec.Struct):
     """A stop that was asked for. Times are monotonic seconds."""
