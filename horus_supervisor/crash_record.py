@@ -12,7 +12,7 @@ import msgspec
 
 from horus_supervisor.events import Event
 from horus_supervisor.ids import sha1_hex
-from horus_supervisor.lifecycle import Cause, Death, Disposition
+from horus_supervisor.lifecycle import Cause, Death, Disposition, Fate
 from horus_supervisor.logs import Logger
 
 
@@ -72,19 +72,15 @@ def how(record: CrashRecord) -> str:
     return f"exited with {record.exit_code}"
 
 
-def tell_fate(
-    log: Logger,
-    death: Death,
-    record: CrashRecord,
-    disposition: Disposition,
-    job_id: str | None,
-    queue: str | None,
-    attempt: int,
-) -> None:
-    """Log what became of the job of a dead runner, as ``crash`` answered it."""
+def tell_fate(log: Logger, death: Death, record: CrashRecord, fate: Fate) -> None:
+    """Log what became of the job of a dead runner, if Redis has its death."""
+    if fate.word not in ("ok", "again"):
+        return
+    disposition, job_id = fate.disposition, fate.job_id
     job: dict[str, object] = dict.fromkeys(("job_id", "job", "queue", "attempt"))
     if job_id:
-        job = {"job_id": job_id, "job": record.job, "queue": queue, "attempt": attempt}
+        known = {"queue": fate.queue, "attempt": fate.attempt}
+        job = {"job_id": job_id, "job": record.job, **known}
     facts: dict[str, object] = {
         "runner": record.runner,
         "group": record.group,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+import msgspec
+
 
 class JobState(StrEnum):
     """Where a job is, as a text: ``handle.status() == "dead"``. ``unknown``: nowhere (any more)."""
@@ -51,6 +53,20 @@ class Disposition(StrEnum):
     QUARANTINED = "quarantined"
     EXHAUSTED = "exhausted"
     NONE = "none"
+
+
+class Fate(msgspec.Struct, frozen=True):
+    """What became of a dead runner's job, as ``crash`` answers; none, but for ``ok`` and ``again``.
+
+    ``earlier``: for ``wait``, the life that has the slot.
+    """
+
+    word: str
+    disposition: Disposition = Disposition.NONE
+    job_id: str | None = None
+    queue: str | None = None
+    attempt: int = 0
+    earlier: int = 0
 
 
 DEATH_OF_CAUSE: dict[Cause, Death] = {

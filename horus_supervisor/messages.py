@@ -12,7 +12,7 @@ import re
 import msgspec
 
 from horus_supervisor.config.schema import GroupConfig
-from horus_supervisor.lifecycle import Death, Disposition
+from horus_supervisor.lifecycle import Death, Fate
 
 
 class Message(msgspec.Struct, frozen=True, tag_field="kind", tag=True, kw_only=True):
@@ -210,11 +210,7 @@ class Recorded(Message, frozen=True):
     slot: int
     incarnation: int
     supervisor: str
-    word: str
-    disposition: Disposition
-    job_id: str | None
-    queue: str | None
-    attempt: int
+    fate: Fate
 
 
 # --- runner -> supervisor ----------------------------------------------------------------------

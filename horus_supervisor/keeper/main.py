@@ -237,22 +237,18 @@ class Keeper:
             # where we may not look into the spool
             if os.path.exists(last_call):
                 rites.hand_in(self.reach, last_call)
-            reply = rites.deliver(self.reach, death)
+            fate = rites.deliver(self.reach, death)
             with contextlib.suppress(OSError):
                 last_call.unlink(missing_ok=True)
             self._deaths.popleft()
-            if reply.job_id:
+            if fate.job_id:
                 self._board.alarm()
             self._channel.send(
                 Recorded(
                     slot=death.slot,
                     incarnation=death.incarnation,
                     supervisor=death.supervisor,
-                    word=reply.word,
-                    disposition=reply.disposition,
-                    job_id=reply.job_id,
-                    queue=reply.queue,
-                    attempt=reply.attempt,
+                    fate=fate,
                 )
             )
 

@@ -20,12 +20,12 @@ from horus_supervisor.events import Event
 from horus_supervisor.keeper.charges import Charges
 from horus_supervisor.keeper.reach import Reach
 from horus_supervisor.keeper.records import forgotten, lost_record
-from horus_supervisor.lifecycle import Cause, Death, Disposition
+from horus_supervisor.lifecycle import Cause, Death, Disposition, Fate
 from horus_supervisor.logs import Sink
 from horus_supervisor.messages import Born, Died
 from horus_supervisor.scoreboard import NOBODY_KNOWS, SLOTS, Row
 from horus_supervisor.store import operations, pending, server
-from horus_supervisor.store.rows import CrashReply, Settled, Slot
+from horus_supervisor.store.rows import Settled, Slot
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -195,17 +195,17 @@ def _retire(reach: Reach, supervisor: str, testament: Testament) -> None:
         see_off(reach, supervisor, lost, names, host, Cause.SUPERVISOR_LOST)
 
 
-def deliver(reach: Reach, death: Died) -> CrashReply:
+def deliver(reach: Reach, death: Died) -> Fate:
     """Hand in a death. They come in order: where Redis waits for an earlier one, it has lost it."""
-    reply = _crash(reach, death)
-    if reply.word != "wait":
-        return reply
-    earlier = forgotten(death, reply.earlier)
+    fate = _crash(reach, death)
+    if fate.word != "wait":
+        return fate
+    earlier = forgotten(death, fate.earlier)
     _tell_death(reach, earlier, _crash(reach, earlier))
     return _crash(reach, death)
 
 
-def _crash(reach: Reach, died: Died) -> CrashReply:
+def _crash(reach: Reach, died: Died) -> Fate:
     call = operations.crash(
         reach.namespace,
         Slot(died.supervisor, died.slot, died.incarnation),
@@ -218,12 +218,10 @@ def _crash(reach: Reach, died: Died) -> CrashReply:
     return reach.ask(call)
 
 
-def _tell_death(reach: Reach, death: Died, reply: CrashReply) -> None:
+def _tell_death(reach: Reach, death: Died, fate: Fate) -> None:
     """Log what became of the job of a death that the supervisor can't tell."""
-    if reply.word in ("ok", "again"):
-        record = msgspec.json.decode(death.record, type=CrashRecord)
-        job = (reply.job_id, reply.queue, reply.attempt)
-        tell_fate(reach.log, death.death, record, reply.disposition, *job)
+    record = msgspec.json.decode(death.record, type=CrashRecord)
+    tell_fate(reach.log, death.death, record, fate)
 
 
 def leave_line(spool: Path, supervisor: str, line: bytes) -> None:

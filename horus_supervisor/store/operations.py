@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from horus_supervisor.lifecycle import KEEP_FINISHED_S, Death, Disposition, JobState
+from horus_supervisor.lifecycle import KEEP_FINISHED_S, Death, Disposition, Fate, JobState
 from horus_supervisor.store.operation import Operation, Reply, load_script
 from horus_supervisor.store.overview import Overview, SupervisorRow, read_overview, read_supervisors
 from horus_supervisor.store.rows import (
-    CrashReply,
     Found,
     Joined,
     Listed,
@@ -199,7 +198,7 @@ def crash(
     *,
     hold_after: int = 0,
     code: str = "",
-) -> Operation[CrashReply]:
+) -> Operation[Fate]:
     """Record a runner's death and move its job.
 
     ``executing`` is the seq of the claim whose job was in ``execute``, 0 for none, -1 where nobody
@@ -210,13 +209,12 @@ def crash(
     return _call("crash", namespace, args, _read_crash)
 
 
-def _read_crash(reply: Reply) -> CrashReply:
+def _read_crash(reply: Reply) -> Fate:
     word = _word(reply)
     if word not in ("ok", "again"):
-        earlier = int(reply[1]) if word == "wait" else 0
-        return CrashReply(word, Disposition.NONE, None, None, 0, earlier)
+        return Fate(word, earlier=int(reply[1]) if word == "wait" else 0)
     disposition, job_id, queue, attempt = (text(value) for value in reply[1:5])
-    return CrashReply(word, Disposition(disposition), job_id or None, queue or None, int(attempt))
+    return Fate(word, Disposition(disposition), job_id or None, queue or None, int(attempt))
 
 
 def retire(

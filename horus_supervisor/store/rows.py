@@ -110,17 +110,6 @@ class Joined(msgspec.Struct, frozen=True):
     """Their jobs are to be parked."""
 
 
-class CrashReply(msgspec.Struct, frozen=True):
-    """What became of a dead runner's job; for ``wait``, which earlier life has the slot."""
-
-    word: str
-    disposition: Disposition
-    job_id: str | None
-    queue: str | None
-    attempt: int
-    earlier: int = 0
-
-
 class Settled(msgspec.Struct, frozen=True):
     """What became of a job in a retired supervisor's slot."""
 

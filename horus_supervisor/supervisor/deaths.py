@@ -182,9 +182,7 @@ class Deaths:
         if entry is None:
             return
         died, record = entry
-        if message.word in ("ok", "again"):
-            job = (message.job_id, message.queue, message.attempt)
-            tell_fate(self._ways.first, died.death, record, message.disposition, *job)
+        tell_fate(self._ways.first, died.death, record, message.fate)
 
     def look(self, now: float) -> None:
         """Keep the memory of the kernel's counter fresh; see to what jobs left behind."""

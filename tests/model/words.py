@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from horus_supervisor.store.rows import Claimed, CrashReply, Joined, Stale, Turned
+from horus_supervisor.lifecycle import Fate
+from horus_supervisor.store.rows import Claimed, Joined, Stale, Turned
 
 Reply = Any
 
@@ -22,7 +23,7 @@ def plain(reply: Any) -> Reply:
             return (done.partition(":")[0],)
         case Turned(done, Claimed() as job):
             return done.partition(":")[0], job.job_id, job.queue, job.attempt, job.fence
-        case CrashReply(word, disposition, job_id, queue, attempt, _):
+        case Fate(word, disposition, job_id, queue, attempt, _):
             return word, str(disposition), job_id, queue, attempt
         case (word, list(lost)):
             return word, sorted((c.slot, str(c.disposition), c.job_id, c.attempt) for c in lost)

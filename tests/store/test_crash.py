@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from horus_supervisor import crash_record
-from horus_supervisor.lifecycle import Death, Disposition, JobState
+from horus_supervisor.lifecycle import Death, Disposition, Fate, JobState
 from horus_supervisor.store import operations
-from horus_supervisor.store.rows import CrashReply, Slot
+from horus_supervisor.store.rows import Slot
 from tests.support.store import QUEUE, STALE, Store, claimed, empty
 
 NOTHING = (Disposition.NONE, None, None, 0)
@@ -22,7 +22,7 @@ def slot(store: Store) -> Slot:
     return slot
 
 
-def repeated(store: Store, slot: Slot, executing: int, death: Death = Death.CRASHED) -> CrashReply:
+def repeated(store: Store, slot: Slot, executing: int, death: Death = Death.CRASHED) -> Fate:
     """Record a death twice: the same answer but for ``again``, nothing changed by the second."""
     call = store.crash(slot, executing, death)
     first, second = store.repeated_once(call)
@@ -31,7 +31,7 @@ def repeated(store: Store, slot: Slot, executing: int, death: Death = Death.CRAS
     return first
 
 
-def fate(reply: CrashReply) -> tuple[Disposition, str | None, str | None, int]:
+def fate(reply: Fate) -> tuple[Disposition, str | None, str | None, int]:
     return reply.disposition, reply.job_id, reply.queue, reply.attempt
 
 

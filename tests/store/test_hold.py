@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from horus_supervisor.lifecycle import Death, JobState
+from horus_supervisor.lifecycle import Death, Fate, JobState
 from horus_supervisor.store import operations
 from horus_supervisor.store.operation import Operation
-from horus_supervisor.store.rows import CrashReply, Slot, Turned
+from horus_supervisor.store.rows import Slot, Turned
 from tests.support.store import QUEUE, Store, claimed, empty
 
 NAME = "shop.Mail"
@@ -13,7 +13,7 @@ NAME = "shop.Mail"
 
 def crash(
     store: Store, slot: Slot, death: Death = Death.CRASHED, hold_after: int = 2
-) -> Operation[CrashReply]:
+) -> Operation[Fate]:
     record = b'{"cause":"signal"}'
     return operations.crash(
         store.namespace, slot, 1, death, record, hold_after=hold_after, code="c1"

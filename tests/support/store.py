@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from horus_supervisor.lifecycle import Death, JobState
+from horus_supervisor.lifecycle import Death, Fate, JobState
 from horus_supervisor.store import operations
 from horus_supervisor.store.operation import Operation
 from horus_supervisor.store.rows import (
     Claimed,
-    CrashReply,
     Found,
     Settled,
     Slot,
@@ -154,7 +153,7 @@ class Store:
         executing: int = 1,
         death: Death = Death.CRASHED,
         record: bytes = b'{"cause":"signal"}',
-    ) -> Operation[CrashReply]:
+    ) -> Operation[Fate]:
         return operations.crash(self.namespace, slot, executing, death, record)
 
     def retire(

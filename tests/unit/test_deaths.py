@@ -11,7 +11,7 @@ import pytest
 
 from horus_supervisor import logs, messages
 from horus_supervisor.crash_record import CrashRecord
-from horus_supervisor.lifecycle import Cause, Death, Disposition
+from horus_supervisor.lifecycle import Cause, Death, Disposition, Fate
 from horus_supervisor.supervisor.deaths import Deaths
 
 US: dict[str, Any] = {"supervisor": "a", "host": "h", "runner": "q/1", "group": "q"}
@@ -32,6 +32,7 @@ def test_what_became_of_the_job_is_told_once_whichever_keeper_brings_the_answer(
     )
     deaths._hand_over(died, record)
     for _ in range(2):
-        deaths.recorded(messages.Recorded(0, 1, "a", word, Disposition.REQUEUED, "j", "q", 1))
+        fate = Fate(word, Disposition.REQUEUED, "j", "q", 1)
+        deaths.recorded(messages.Recorded(slot=0, incarnation=1, supervisor="a", fate=fate))
     assert [json.loads(line)["event"] for line in lines] == ["job.crashed"]
     assert deaths.all_again() == []
