@@ -117,13 +117,7 @@ def retry(asked: Asked, /, dry_run: bool, **choice: Any) -> int:
     """Give dead jobs a new life, from the first attempt on; a scheduled one runs now."""
     chosen = Chosen(**choice)
     chosen.check("retry")
-    with open_store(asked) as store:
-        targets, failed = _targets(store, chosen)
-        if not (targets or failed or asked.json):
-            return _nothing(store, chosen)
-        if dry_run:
-            return _foretell(asked, RETRY, targets, failed)
-        return _act(store, asked, RETRY, targets, failed)
+    return _carry_out(asked, RETRY, chosen, dry_run=dry_run, ask=False)
 
 
 @click.command(epilog="Example: horus discard --all --queue reports")
@@ -137,22 +131,27 @@ def discard(asked: Asked, /, dry_run: bool, yes: bool, **choice: Any) -> int:
     chosen.check("discard")
     if not (yes or dry_run or sys.stdin.isatty()):
         raise usage("discard asks first, and here is no terminal to answer", "the same with --yes")
+    return _carry_out(asked, DISCARD, chosen, dry_run=dry_run, ask=not yes)
+
+
+def _carry_out(asked: Asked, act: Act, chosen: Chosen, *, dry_run: bool, ask: bool) -> int:
+    """Find the jobs, and do with them what was asked; the exit status."""
     with open_store(asked) as store:
         targets, failed = _targets(store, chosen)
         if not (targets or failed or asked.json):
             return _nothing(store, chosen)
         if dry_run:
-            return _foretell(asked, DISCARD, targets, failed)
-        if targets and not yes and not _sure(targets):
-            raise Failure("nothing was discarded", Exit.FAILED)
-        return _act(store, asked, DISCARD, targets, failed)
+            return _foretell(asked, act, targets, failed)
+        if ask and targets and not _sure(act, targets):
+            raise Failure(f"nothing was {act.past}", Exit.FAILED)
+        return _act(store, asked, act, targets, failed)
 
 
-def _sure(targets: list[Target]) -> bool:
+def _sure(act: Act, targets: list[Target]) -> bool:
     """Ask. A few are named in full: what was typed may be the beginning of another's id."""
     few = len(targets) <= 3
     which = ", ".join(t.job_id for t in targets) if few else count(len(targets), "job")
-    return click.confirm(f"Discard {output.clean(which)} for good?", err=True)
+    return click.confirm(f"{act.verb.capitalize()} {output.clean(which)} for good?", err=True)
 
 
 Failed = list[dict[str, str]]
