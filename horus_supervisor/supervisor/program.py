@@ -20,9 +20,9 @@ PROGRAM_TAIL_LINES = 100
 
 @dataclass(slots=True)
 class Ways:
-    """Where words come from, and go. Both logs change with the supervisor's id: take none of them.
+    """Where words come from, and go. ``first`` speaks before all lines that wait.
 
-    What ``first`` says goes before all lines that wait.
+    Both logs change with the supervisor's id; a pipe keeps the one that it was opened under.
     """
 
     inbox: Inbox
