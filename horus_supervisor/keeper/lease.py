@@ -42,7 +42,7 @@ class Observer:
         return late
 
 
-class Pulse:
+class Turning:
     """Whether the supervisor's loop still turns: no lease is renewed for one that stands still."""
 
     def __init__(self, patience_s: float) -> None:

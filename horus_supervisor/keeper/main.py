@@ -25,7 +25,7 @@ from horus_supervisor.channel import Channel
 from horus_supervisor.events import Event
 from horus_supervisor.keeper import rites
 from horus_supervisor.keeper.charges import Charges
-from horus_supervisor.keeper.lease import Observer, Pulse
+from horus_supervisor.keeper.lease import Observer, Turning
 from horus_supervisor.keeper.reach import Reach
 from horus_supervisor.keeper.records import lost_record
 from horus_supervisor.keeper.voice import Voice
@@ -88,7 +88,7 @@ class Keeper:
         self._held: set[str] = set()
         self._tried: set[tuple[str, str]] = set()
         self._observer = Observer()
-        self._pulse = Pulse(boot.lease_s / 2)
+        self._turning = Turning(boot.lease_s / 2)
         self._leftovers = list(boot.leftovers)
         beat_s = boot.lease_s / 6
         duties: tuple[tuple[Callable[[], object], float], ...] = (
@@ -283,7 +283,7 @@ class Keeper:
         self._ask(operations.rotate(self._namespace))
 
     def _beat(self) -> None:
-        if self._boot.ticking and not self._pulse.alive(self._board.ticks, time.monotonic()):
+        if self._boot.ticking and not self._turning.alive(self._board.ticks, time.monotonic()):
             return
         beat = operations.beat(self._namespace, self._me, self._facts_json())
         if self._ask(beat) == "no member":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from horus_supervisor.keeper.lease import Observer, Pulse
+from horus_supervisor.keeper.lease import Observer, Turning
 from horus_supervisor.store.overview import SupervisorRow
 
 
@@ -65,19 +65,19 @@ def test_an_outage_starts_the_observation_over() -> None:
 
 
 def test_a_loop_that_turns_is_alive() -> None:
-    pulse = Pulse(15)
-    assert all(pulse.alive(ticks, ticks * 14.0) for ticks in range(20))
+    turning = Turning(15)
+    assert all(turning.alive(ticks, ticks * 14.0) for ticks in range(20))
 
 
 def test_a_loop_that_stands_still_is_not_alive_until_it_turns_again() -> None:
-    pulse = Pulse(15)
-    assert pulse.alive(7, 100)
-    assert pulse.alive(7, 114)
-    assert not pulse.alive(7, 115)
-    assert pulse.alive(8, 200)
+    turning = Turning(15)
+    assert turning.alive(7, 100)
+    assert turning.alive(7, 114)
+    assert not turning.alive(7, 115)
+    assert turning.alive(8, 200)
 
 
 def test_a_loop_that_never_turned_is_given_its_time_once() -> None:
-    pulse = Pulse(15)
-    assert pulse.alive(0, 1000)
-    assert not pulse.alive(0, 1015)
+    turning = Turning(15)
+    assert turning.alive(0, 1000)
+    assert not turning.alive(0, 1015)
