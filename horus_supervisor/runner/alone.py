@@ -125,7 +125,7 @@ def _introduce(found: Found, job: Packed, guard: Guard) -> None:
     claimed = Claimed(found.job_id, job.queue, int(time.time() * 1000), before, line)
     identity = Identity(service="horus", host=socket.gethostname(), supervisor="-", level="debug")
     voice = Voice(2, identity, NAME, "run", console=os.isatty(2))
-    teller = Teller(voice, args=False, around=guard.held_off)
+    teller = Teller(voice, guard.held_off)
     current.set_current(functools.partial(about.current_job, claimed, teller, lambda: False))
 
 

@@ -64,7 +64,7 @@ class Runner:
         self._slot = slot
         self._voice = voice
         self.guard = Guard(slot)
-        self._tell = Teller(voice, args=spec.identity.args, around=self.guard.held_off)
+        self._tell = Teller(voice, self.guard.held_off)
         self._spool = spool
         self._max_payload = max_payload_bytes
         self._stacks_fd = stacks_fd

@@ -30,17 +30,15 @@ REFUSED = "PayloadError"
 
 
 class Teller:
-    """A runner's job lines. ``args``: whether job arguments may be told.
+    """A runner's job lines.
 
     ``around`` keeps what is raised into a job from the inside of a line that the job writes.
     """
 
-    def __init__(
-        self, voice: Voice, *, args: bool, around: Callable[[], AbstractContextManager[None]]
-    ) -> None:
+    def __init__(self, voice: Voice, around: Callable[[], AbstractContextManager[None]]) -> None:
         self._voice = voice
         self._around = around
-        self._args = args
+        self._args = voice.args
         self._facts: dict[str, str] = {}
         self._forms: dict[tuple[str, str], Form] = {}
 

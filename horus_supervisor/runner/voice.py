@@ -25,6 +25,7 @@ class Voice:
         self._level = identity.level
         self._tells_info = identity.level in ("debug", "info")
         self.debug = identity.level == "debug"
+        self.args = identity.args  # whether job arguments may be told
 
     @cached_property
     def log(self) -> logs.Logger:
