@@ -105,13 +105,13 @@ def memory_file(name: str, size: int = 0) -> int:
 def open_pidfd(pid: int) -> int | None:
     """Open a descriptor that is readable once the process has ended. pidfd_open(2).
 
-    None where it is gone already.
+    None where it is gone already, or where none is to be had: an old sandbox refuses the call.
     """
     if not LINUX:
         return None
     try:
         return os.pidfd_open(pid)
-    except ProcessLookupError:
+    except OSError:
         return None
 
 

@@ -38,6 +38,13 @@ def started(pid: int) -> tuple[int, int]:
     return sys.maxsize, pid
 
 
+def lives(pid: int) -> bool:
+    """Tell whether a process is there and has not ended."""
+    with contextlib.suppress(OSError):
+        return _stat(pid)[0] not in (b"Z", b"X")
+    return False
+
+
 def _stat(pid: int) -> list[bytes]:
     """Give the fields of ``/proc/PID/stat`` from the state on, which is the third."""
     fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY)  # a ``Path`` would take 50 microseconds

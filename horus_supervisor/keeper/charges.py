@@ -6,15 +6,18 @@ import os
 import select
 import time
 
-from horus_supervisor import linux
+from horus_supervisor import linux, proc
 from horus_supervisor.messages import Born, Died, Gone
 from horus_supervisor.scoreboard import Scoreboard
 
 DEAD_WITHIN_S = 0.8
 
+_LOOK_S = 0.005
+"""Between two looks at those without a descriptor."""
+
 
 class Charges:
-    """Living runners, each with a descriptor that stays its own. Owns the descriptors."""
+    """Living runners, each with a descriptor that stays its own, where there is one. Owns these."""
 
     def __init__(self) -> None:
         self._born: dict[tuple[int, int], Born] = {}
@@ -45,9 +48,12 @@ class Charges:
         poll = select.poll()
         for fd in self._pidfds.values():
             poll.register(fd, select.POLLIN)
+        watched = len(self._pidfds)
+        others = [born.pid for life, born in self._born.items() if life not in self._pidfds]
         until = time.monotonic() + DEAD_WITHIN_S
-        alive = len(self._pidfds)
-        while alive and (left_s := until - time.monotonic()) > 0:
-            for fd, _ in poll.poll(left_s * 1000):
+        while watched or (others := [pid for pid in others if proc.lives(pid)]):
+            if (left_s := until - time.monotonic()) <= 0:
+                return
+            for fd, _ in poll.poll((min(left_s, _LOOK_S) if others else left_s) * 1000):
                 poll.unregister(fd)
-                alive -= 1
+                watched -= 1
