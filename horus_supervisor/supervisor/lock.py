@@ -77,4 +77,8 @@ def take(state_dir: Path, wait_s: float = WAIT_S) -> int:
                 f"another service runs on {state_dir} ({who}); "
                 "stop it, or give this one a state_dir of its own"
             ) from None
+        except OSError as error:
+            os.close(fd)
+            why = f"state_dir {state_dir} can't be locked: {error.strerror}"
+            raise HorusError(why, remedy="give it a folder on a local disk") from None
         return fd

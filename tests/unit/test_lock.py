@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import functools
 import os
 import subprocess
@@ -92,6 +94,22 @@ def test_a_folder_that_can_not_be_made_is_named_with_its_key(tmp_path: Path) -> 
     for state_dir in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(HorusError, match=rf"^state_dir {state_dir} can't be used: \w+"):
             lock.take(state_dir)
+
+
+def test_a_folder_on_which_nothing_can_be_locked_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a network's file system whose server has no locks."""
+
+    def refuse(_fd: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    before = open_descriptors()
+    with pytest.raises(HorusError, match="can't be locked: No locks") as told:
+        lock.take(tmp_path)
+    assert str(tmp_path) in str(told.value)
+    assert open_descriptors() == before
 
 
 def test_a_successor_waits_well_longer_than_its_predecessors_redis_may_take_to_end() -> None:
