@@ -166,11 +166,10 @@ def import_jobs(boot: Boot) -> TemplateReady:
     for name in operations.OF_RUNNERS:
         operation.load_script(name)
     version = next((str(m.__version__) for m in modules if hasattr(m, "__version__")), None)
-    threads = len(os.listdir("/proc/self/task")) if linux.LINUX else 1
     took_s = round(time.monotonic() - began, 3)
     return TemplateReady(
         jobs=sorted(definition.registry().keys() - {ON_CRASH}),
-        threads=threads,
+        threads=linux.threads(),
         took_s=took_s,
         app_version=version,
         code=_code(),

@@ -7,6 +7,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,26 @@ def _lives(pid: int) -> bool:
 @pytest.mark.parametrize("pgid", [0, 1, -1])
 def test_a_group_that_is_everybody_is_never_signalled(pgid: int) -> None:
     assert not linux.kill_group(pgid, 0)
+
+
+def test_threads_are_counted_and_one_where_there_is_no_proc(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    over = threading.Event()
+    others = [threading.Thread(target=over.wait) for _ in range(2)]
+    before = linux.threads()
+    for other in others:
+        other.start()
+    assert linux.threads() == before + 2
+    over.set()
+    for other in others:
+        other.join()
+
+    def missing(path: str) -> list[str]:
+        raise FileNotFoundError(2, "No such file or directory", path)
+
+    monkeypatch.setattr(os, "listdir", missing)
+    assert linux.threads() == 1
 
 
 def test_memory_of_our_own_is_told() -> None:
