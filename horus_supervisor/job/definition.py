@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
+import types
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ MAX_ATTEMPTS = 12
 
 _CALLED = {"execute": (), "retry_in": ("attempt", "error"), "on_crash": ("crash",)}
 """Methods of a job that we call, and what with."""
+
+_UNDONE = (types.CoroutineType, types.AsyncGeneratorType, types.GeneratorType)
 
 _OPTIONS = ("queue", "name", "timeout", "max_attempts", "max_crashes")
 _INHERIT: Any = object()
@@ -288,6 +291,20 @@ def _check_method(cls: type[Job], name: str, given: tuple[str, ...]) -> None:
             needs = "; what a job needs is a field of it" if name == "execute" else ""
             told = f"{where}{signature} can't be called: {error}: {right}{needs}"
             raise JobDefinitionError(told) from None
+
+
+def refuse_undone(given_back: object) -> None:
+    """Refuse what a call of job code gave back where that has yet to be run, and nobody would.
+
+    A decorator may hide from the definition that what it wraps is async, or has a yield.
+    """
+    kind = type(given_back)
+    del given_back  # Python warns of a coroutine now, by name, and not when the error is gone
+    if kind in _UNDONE:
+        raise JobDefinitionError(
+            f"it was not run: calling it gave a {kind.__name__} back, which nobody would run: "
+            "write a plain one that calls asyncio.run()"
+        )
 
 
 def _check_values(cls: type[Job]) -> None:

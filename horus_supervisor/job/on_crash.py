@@ -12,7 +12,7 @@ import msgspec
 
 from horus_supervisor.job import definition
 from horus_supervisor.job.codec import decode
-from horus_supervisor.job.definition import Job
+from horus_supervisor.job.definition import Job, refuse_undone
 from horus_supervisor.lifecycle import ON_CRASH
 
 
@@ -36,4 +36,5 @@ class OnCrash(Job, name=ON_CRASH):
         known = ("crash_id", "disposition", "job_id", "job", "queue", "attempt")
         crash |= {name: getattr(self, name) for name in known}
         payload = self.payload.encode()
-        decode(job_class, payload, len(payload)).on_crash(crash)  # it was small enough to run
+        job = decode(job_class, payload, len(payload))  # it was small enough to run
+        refuse_undone(job.on_crash(crash))  # type: ignore[func-returns-value]  # so it says

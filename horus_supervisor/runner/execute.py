@@ -19,7 +19,7 @@ from horus_supervisor.backoff import retry_in_s
 from horus_supervisor.config.units import format_duration
 from horus_supervisor.errors import JobInterrupted, JobTimeout, Retry
 from horus_supervisor.job.codec import decode
-from horus_supervisor.job.definition import Job
+from horus_supervisor.job.definition import Job, refuse_undone
 from horus_supervisor.job.numbers import MAX_DELAY_S
 from horus_supervisor.runner import printing
 from horus_supervisor.scoreboard import Control, SlotWriter
@@ -90,7 +90,7 @@ def guarded(job_class: type[Job], payload: bytes, max_bytes: int, guard: Guard) 
             guard.armed = True
             guard.look()  # what was asked for before we were armed
             run.job = decode(job_class, payload, max_bytes)
-            run.job.execute()
+            refuse_undone(run.job.execute())
             guard.armed = False
         except BaseException as error:
             guard.armed = False

@@ -9,7 +9,7 @@ from horus_supervisor.enqueue import Enqueue
 from horus_supervisor.job import current
 from horus_supervisor.job.codec import decode
 from horus_supervisor.job.current import CurrentJob, LastAttempt
-from horus_supervisor.job.definition import Job
+from horus_supervisor.job.definition import Job, refuse_undone
 
 
 def tell(line: bytes) -> None:
@@ -39,4 +39,4 @@ def run(
         lambda: previous,
     )
     with current.running(lambda: described):
-        job.execute()
+        refuse_undone(job.execute())

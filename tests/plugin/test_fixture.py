@@ -14,6 +14,7 @@ import pytest
 from horus_supervisor import (
     Client,
     HorusError,
+    JobDefinitionError,
     LastAttempt,
     PayloadError,
     current_job,
@@ -40,6 +41,14 @@ def receipts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_run_raises_the_jobs_own_error(horus: Horus) -> None:
     with pytest.raises(ConnectionError, match="order 7: the bank is silent"):
         horus.run(Charge(7, answers_at=2))
+
+
+def test_run_refuses_a_job_that_a_decorator_kept_from_running(
+    horus: Horus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Receipt, "execute", lambda _: (step for step in "ab"))
+    with pytest.raises(JobDefinitionError, match="gave a generator back"):
+        horus.run(Receipt(7))
 
 
 def test_run_gives_the_job_what_came_through_json(
