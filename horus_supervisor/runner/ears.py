@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 from select import POLLIN, poll  # some imports take ``poll`` from the module: eventlet's patch
 
 
@@ -21,8 +20,11 @@ class Ears:
         self._ears, self._mouth = os.pipe()  # two sockets would be 12 pages more of each runner
         os.set_blocking(self._ears, False)
         os.set_blocking(self._mouth, False)
-        self._main = threading.current_thread() is threading.main_thread()
-        self._before = self.listen()
+        self._main = True
+        try:
+            self._before = self.listen()
+        except ValueError:  # not in the main thread, whatever a patched ``threading`` says
+            self._main = False
 
     def listen(self) -> int:
         """Have signals heard from now on; tells the descriptor that they were written to."""

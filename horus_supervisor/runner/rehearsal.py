@@ -7,6 +7,7 @@ above all: 0.6 MB less in each runner. Knows no network, no code of jobs, no row
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import faulthandler
 import os
@@ -60,12 +61,20 @@ _SPEC = Spawn(
 )
 
 
+def _own() -> tuple[object, ...]:
+    return socket.socket, _thread.start_new_thread
+
+
+_OWN = _own()
+"""Python's own: an import may put others there whose threads wait for each other (gevent)."""
+
+
 def rehearse(boot: Boot) -> int:
     """Run runners through some jobs that do nothing; tell how many jobs. On Linux only.
 
     This process has the last one's name and signal handlers afterwards, and ``/dev/null`` to read.
     """
-    if not linux.LINUX:
+    if not linux.LINUX or _own() != _OWN:
         return 0
 
     class Rehearsed(definition.Job, name=NAME):

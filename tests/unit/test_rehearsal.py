@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from horus_supervisor.runner import rehearsal
 
 CODE = """
@@ -84,5 +86,20 @@ def test_answers_that_do_not_fit_end_the_rehearsal() -> None:
         r"no = itertools.repeat(b'-ERR no\r\n')"
         "\nrehearsal._ANSWERS = itertools.chain(rehearsal._ANSWERS[:1], no)"
     )
+    assert told["done"] == 0
+    assert told["after"] == told["before"]
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        "import socket; socket.socket = type('Green', (socket.socket,), {})",
+        "import _thread; start = _thread.start_new_thread\n"
+        "_thread.start_new_thread = lambda *given: start(*given)",
+    ],
+)
+def test_where_sockets_or_threads_are_not_pythons_own_nothing_is_rehearsed(patch: str) -> None:
+    """As after ``gevent.monkey.patch_all()``: whoever plays Redis would wait for the runner."""
+    told = rehearsed(patch)
     assert told["done"] == 0
     assert told["after"] == told["before"]
