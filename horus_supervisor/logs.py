@@ -91,13 +91,15 @@ class Form:
 class Renderer:
     """structlog's last processor: fields to a line. ``base`` is encoded once; a line's own win.
 
+    Where it is ``firm`` they don't: of a job's ``host=`` the line has its own host, and ``host_``.
     Never raises, whatever the fields are, and never gives more than ``MAX_LINE_BYTES``.
     """
 
-    def __init__(self, base: Mapping[str, Any]) -> None:
+    def __init__(self, base: Mapping[str, Any], *, firm: bool = False) -> None:
         short = len(_encode(base)) <= _BASE_MOST
         self._base = base if short else {name: _short(value) for name, value in base.items()}
         self._taken = frozenset((*self._base, *_HEAD))
+        self._kept = self._taken if firm else frozenset(_HEAD)
         self._tail = b"," + _encode(self._base)[1:-1] if base else b""
         self._stamp = _Stamp()
         self._kinds: dict[tuple[str, str], bytes] = {}  # of our events, each in its levels
@@ -158,9 +160,9 @@ class Renderer:
             return b"%b%b}\n" % (head, self._tail)
         if self._taken.isdisjoint(fields):
             return b"%b%b,%b\n" % (head, self._tail, _encode(fields)[1:])
-        rest = {**self._base, **fields}
-        rest.pop("message", None)
-        rest = {f"{k}_" if k in _HEAD else k: v for k, v in rest.items()}
+        own = ((name, value) for name, value in fields.items() if name != "message")
+        beside = {f"{name}_" if name in self._kept else name: value for name, value in own}
+        rest = {**self._base, **beside}
         return b"%b,%b\n" % (head, _encode(rest)[1:]) if rest else b"%b}\n" % head
 
     def _kind(self, level: str, event: str) -> bytes:
@@ -270,13 +272,16 @@ def _cut(value: Any, room: int) -> Any:
     return text
 
 
-def bind(sink: Sink, base: Mapping[str, Any], level: str = "info") -> Logger:
-    """Make a logger whose lines go to ``sink``, each with the fields of ``base``."""
+def bind(sink: Sink, base: Mapping[str, Any], level: str = "info", *, firm: bool = False) -> Logger:
+    """Make a logger whose lines go to ``sink``, each with the fields of ``base``.
+
+    ``firm``: for job code, which does not know what these are called, and may say ``host=``.
+    """
     return cast(
         Logger,
         structlog.wrap_logger(
             _SinkLogger(sink),
-            processors=[Renderer(base)],
+            processors=[Renderer(base, firm=firm)],
             wrapper_class=structlog.make_filtering_bound_logger(_LEVEL_NUMBERS[level]),
             context_class=dict,
             cache_logger_on_first_use=True,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from functools import cached_property
 from typing import Any
 
 from msgspec.json import encode
@@ -42,10 +41,6 @@ class Teller:
         self._facts: dict[str, str] = {}
         self._forms: dict[tuple[str, str], Form] = {}
 
-    @cached_property
-    def _jobs_own(self) -> Logger:
-        return self._voice.logger(self._around)
-
     def fields(self, claimed: Claimed) -> dict[str, Any]:
         """Give what every line of a job has."""
         name = claimed.job.name if claimed.job else None
@@ -57,7 +52,9 @@ class Teller:
 
     def log_of(self, claimed: Claimed) -> Logger:
         """Make the logger that the job itself uses; its lines are written at once."""
-        return self._jobs_own.bind(**self.fields(claimed))
+        fields = self.fields(claimed)
+        args = {"args": fields.pop("args")} if "args" in fields else {}
+        return self._voice.jobs_own(fields, self._around).bind(**args)
 
     def started(self, claimed: Claimed, packed: Packed, job_class: type[Job]) -> None:
         """Say that ``execute`` begins, and which fields of newer code the class here lacks."""

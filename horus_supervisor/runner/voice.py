@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 
@@ -37,14 +37,16 @@ class Voice:
         """Writes each line at once."""
         return logs.bind(self.write, self._base, self._level)
 
-    def logger(self, around: Callable[[], AbstractContextManager[None]]) -> logs.Logger:
-        """Make a logger that writes at once, each whole line within ``around()``."""
+    def jobs_own(
+        self, job: Mapping[str, Any], around: Callable[[], AbstractContextManager[None]]
+    ) -> logs.Logger:
+        """Make the logger of a job: it writes at once, each whole line within ``around()``."""
 
         def write(text: bytes) -> None:
             with around():
                 self.write(text)
 
-        return logs.bind(write, self._base, self._level)
+        return logs.bind(write, {**self._base, **job}, self._level, firm=True)
 
     def form(self, event: str, constant: dict[str, str], holes: dict[str, str]) -> logs.Form:
         """Prepare an ``info`` line, past structlog's proxies; ``keep`` takes what it gives."""

@@ -34,7 +34,7 @@ def run(
         order.queue,
         attempt,
         fence,
-        lambda: logs.bind(tell, fields, "debug"),
+        lambda: logs.bind(tell, fields, "debug", firm=True),
         lambda: stopping,
         lambda: previous,
     )

@@ -55,7 +55,7 @@ def test_a_line_that_a_job_writes_stays_whole_though_its_timeout_strikes_in_it(
         while chunk := os.read(reading, 4096):
             read.extend(chunk)
 
-    log = Voice(writing, IDENTITY, "q/1", "q").logger(late.held_off)
+    log = Voice(writing, IDENTITY, "q/1", "q").jobs_own({}, late.held_off)
     thread = threading.Thread(target=interrupt)
     thread.start()
     late.armed = True
