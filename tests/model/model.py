@@ -13,7 +13,7 @@ from typing import Any
 from horus_supervisor.lifecycle import Death
 from horus_supervisor.store.rows import Slot
 from tests.model.actors import NAME
-from tests.model.places import Job, Place, death_id, fate
+from tests.model.places import Job, Parked, Place, death_id, fate
 from tests.model.words import Reply
 
 WAITING = ("ready", "scheduled")
@@ -29,7 +29,7 @@ class Model:
         self.tokens: set[str] = set()
         self.crashing = 0
         self.held = False
-        self.parked: list[str] = []
+        self.parked = Parked()
         self.places: dict[str, Place] = {}
         self.deaths: dict[str, tuple[int, Reply]] = {}
         self.supervisors: dict[str, int] = {}
@@ -154,17 +154,16 @@ class Model:
         if not self.held and not self.parked:
             return "free", 0, False
         self.held, self.crashing = False, 0
-        mine = [i for i in self.parked if (job := self.jobs.get(i)) and job.parked]
-        moved, self.parked = list(dict.fromkeys(mine)), []
+        moved = self.parked.still(self.jobs)
         for job_id in moved:
             self._to_tail(job_id)
+        self.parked.clear()
         return "ok", len(moved), False
 
     def rotate(self) -> Reply:
         if not self.rotation_due:
             return "early"
-        self.rotation_due = False
-        self.finished, self.finished_before = {}, self.finished
+        self.rotation_due, self.finished, self.finished_before = False, {}, self.finished
         return "ok"
 
     def crash(
@@ -342,8 +341,7 @@ class Model:
                 if job.expired:
                     self._end(job_id, "discarded")
                     continue
-                job.state = "running"
-                job.fence += 1
+                job.state, job.fence = "running", job.fence + 1
                 place.word, place.job_id = "held", job_id
                 place.max_crashes = limits["max_crashes"]
                 place.reply = (done, job_id, queue, job.attempts + 1, job.fence)
@@ -391,10 +389,12 @@ class Model:
 
     def _put(self, job_id: str, at: int) -> None:
         job = self.jobs[job_id]
-        job.state, job.parked = "ready", False
+        self.parked.lift(job_id, job)
+        job.state = "ready"
         self.ready[job.queue].insert(at, job_id)
         self.tokens |= self._wanting([job.queue])
 
     def _end(self, job_id: str, outcome: str) -> None:
+        self.parked.lift(job_id, self.jobs[job_id])
         self.counts[outcome, self.jobs.pop(job_id).queue] += 1
         self.finished[job_id] = outcome

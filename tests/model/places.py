@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from horus_supervisor import crash_record
@@ -30,6 +31,21 @@ class Job:
     losses: int = 0
     fence: int = 0
     history: list[tuple[str, int, int]] = field(default_factory=list)
+
+
+class Parked(list[str]):
+    """Ids in the order of their parking. One whose due time was set by hand may be there still."""
+
+    def still(self, jobs: Mapping[str, Job]) -> list[str]:
+        """Give those that wait for their class."""
+        waiting = (job_id for job_id in self if (job := jobs.get(job_id)) and job.parked)
+        return list(dict.fromkeys(waiting))
+
+    def lift(self, job_id: str, job: Job) -> None:
+        """Let go of a job that is moved."""
+        if job.parked:
+            self.remove(job_id)
+            job.parked = False
 
 
 @dataclass

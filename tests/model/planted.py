@@ -302,9 +302,16 @@ BUGS = (
     Bug(
         "an unhold that moves what an operator has moved",
         "unhold.lua",
-        "if since and tonumber(since) == tonumber(NEVER) then",
-        "if since then",
+        "if queue and is_parked(id, queue) then",
+        "if queue then",
         seed=41,
+    ),
+    Bug(
+        "a job that is parked still when an operator has taken it",
+        "pieces/hold.lua",
+        "  call('LREM', ns .. 'parked:' .. name, 1, id)\n",
+        "",
+        seed=7,
     ),
     Bug(
         "deaths of a retired supervisor that are kept",

@@ -8,6 +8,8 @@ from horus_supervisor.store.operation import Operation
 from horus_supervisor.store.rows import Slot, Turned
 from tests.support.store import QUEUE, Store, claimed, empty
 
+FAR_MS = 2**52
+
 NAME = "shop.Mail"
 
 
@@ -31,6 +33,11 @@ def bring_down(store: Store, lives: int, death: Death = Death.CRASHED) -> None:
 
 def held(store: Store) -> tuple[str, ...]:
     return tuple(store.run(operations.kick(store.namespace)).held)
+
+
+def parked(store: Store) -> int:
+    """Tell how many jobs `horus status` says wait for their class."""
+    return store.run(operations.overview(store.namespace)).held[NAME]
 
 
 def joined(store: Store, number: int) -> tuple[list[str], list[str]]:
@@ -139,6 +146,25 @@ def test_a_parked_job_that_an_operator_moved_is_left_alone(store: Store) -> None
     store.run(operations.retry(store.namespace, "b"))
     assert store.run(operations.unhold(store.namespace, NAME)) == ("ok", 0, False)
     assert (store.ready(), store.counts(QUEUE)["scheduled"]) == (["b"], 0)
+
+
+def test_a_parked_job_that_an_operator_takes_waits_for_its_class_no_longer(store: Store) -> None:
+    bring_down(store, 2)
+    slot = store.member()
+    store.add("a", "b", "c", "d")
+    store.run(store.claim(slot))
+    for seq in (2, 3, 4, 5):
+        store.run(store.fail(slot, seq, what="held"))
+    assert parked(store) == 4
+    store.run(operations.discard(store.namespace, "b"))
+    assert parked(store) == 3
+    store.run(operations.retry(store.namespace, "d"))
+    assert parked(store) == 2
+    store.run(store.claim(slot, 6))
+    store.run(store.fail(slot, 7, what="held"))  # once more: it is there once
+    assert parked(store) == 3
+    assert store.run(operations.purge(store.namespace, QUEUE, FAR_MS)) == (3, False)
+    assert parked(store) == 0
 
 
 def test_a_job_that_crashes_again_counts_again(store: Store) -> None:

@@ -6,6 +6,7 @@
 -- include: base
 -- include: where
 -- include: give_up
+-- include: hold
 local id = ARGV[1]
 local state, job, _, _, queue = where(id)
 if state ~= 'dead' and state ~= 'scheduled' and state ~= 'ready' then return {state} end
@@ -14,6 +15,9 @@ if ARGV[2] ~= '' and fence ~= tonumber(ARGV[2]) then return {'stale'} end
 -- writes
 if state == 'ready' then
   if call('LREM', ns .. 'ready:' .. queue, 1, id) == 0 then call('LREM', ns .. 'paused:' .. queue, 1, id) end
-else call('ZREM', ns .. state .. ':' .. queue, id) end
+else
+  unpark(id, queue)
+  call('ZREM', ns .. state .. ':' .. queue, id)
+end
 give_up(id, queue)
 return {'ok'}

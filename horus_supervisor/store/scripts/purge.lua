@@ -6,6 +6,7 @@
 -- REPLY how many were discarded, 1 where there may be more
 -- include: base
 -- include: give_up
+-- include: hold
 local queue, latest, most = ARGV[1], tonumber(ARGV[2]), ARGV[3] + 0
 local list = ns .. (call('HGET', ns .. 'queues', queue) == 'paused' and 'paused:' or 'ready:') .. queue
 local gone, stay = {}, {}
@@ -28,6 +29,7 @@ if ready > kept then
   for i = 1, kept do call('RPUSH', list, stay[i]) end
 end
 for _, id in ipairs(gone) do
+  unpark(id, queue)
   call('ZREM', ns .. 'scheduled:' .. queue, id)
   give_up(id, queue)
 end

@@ -7,6 +7,7 @@
 -- include: push
 -- include: move
 -- include: where
+-- include: hold
 local id = ARGV[1]
 local state, job, _, _, queue = where(id)
 if state ~= 'dead' and state ~= 'scheduled' then return {state} end
@@ -16,6 +17,7 @@ local now = now_ms()
 n.due = now
 if state == 'dead' then n.attempts, n.crashes, n.losses = 0, 0, 0 end
 -- writes
+unpark(id, queue)
 call('ZREM', ns .. state .. ':' .. queue, id)
 repack(id, job, n)
 push('LPUSH', queue, id)

@@ -19,8 +19,7 @@ for _ = 1, ARGV[3] do
   if not id then break end
   local job = call('HGET', ns .. 'jobs', id) or ''
   local queue = string.match(job, HEAD .. '(%S+)')
-  local since = queue and call('ZSCORE', ns .. 'scheduled:' .. queue, id)
-  if since and tonumber(since) == tonumber(NEVER) then -- else an operator has moved it since
+  if queue and is_parked(id, queue) then -- else an older version's operator has moved it since
     call('ZREM', ns .. 'scheduled:' .. queue, id)
     push('LPUSH', queue, id)
     count = count + 1

@@ -21,3 +21,16 @@ local function park(id, queue, name)
   schedule(queue, id, NEVER)
   call('RPUSH', ns .. 'parked:' .. name, id)
 end
+
+-- is_parked: whether a job of that queue waits for its class
+local function is_parked(id, queue)
+  local due = call('ZSCORE', ns .. 'scheduled:' .. queue, id)
+  return due and tonumber(due) == tonumber(NEVER)
+end
+
+-- unpark: before an operator takes a job from `scheduled`
+local function unpark(id, queue)
+  if not is_parked(id, queue) then return end
+  local name = string.match(call('HGET', ns .. 'jobs', id), HEAD .. '%S+ (%S+)')
+  call('LREM', ns .. 'parked:' .. name, 1, id)
+end
