@@ -94,7 +94,10 @@ class Store:
 
     def clients(self) -> list[dict[str, str]]:
         """List Redis's clients, a dict each. Raises: ``RedisRefused`` as it is."""
-        return server.clients(self._wire)
+        try:
+            return server.clients(self._wire)
+        except (RedisAway, ReplyLost, ServiceNotRunning) as error:
+            raise in_words(error, self.place) from error
 
     def info(self) -> dict[str, str]:
         """Read Redis's INFO. Raises: ``RedisRefused`` as it is."""

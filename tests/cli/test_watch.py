@@ -5,7 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from pathlib import Path
 
+import pytest
+
+from horus_supervisor.address import parse_url
+from horus_supervisor.cli.errors import Exit, Failure
+from horus_supervisor.cli.place import Place
+from horus_supervisor.cli.wiring import Store
 from tests.support.horus import COMMAND, Horus, Scene, environment
 from tests.support.redis_server import RedisServer
 
@@ -40,3 +47,11 @@ def test_watching_outlives_an_outage(own_redis: RedisServer) -> None:
         assert all(json.loads(next(shown))["healthy"] for _ in range(10))
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=120)
+
+
+def test_an_outage_between_two_questions_is_in_words_too(tmp_path: Path) -> None:
+    address = parse_url(f"unix://{tmp_path}/redis.sock")
+    store = Store(Place(address, "n", lambda: "config.toml:2", None, "horus"))
+    with pytest.raises(Failure, match=r"redis\.sock \(config\.toml:2\): no such file") as told:
+        store.clients()
+    assert told.value.code == Exit.AWAY
