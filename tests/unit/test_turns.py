@@ -40,5 +40,9 @@ def test_in_strict_order_the_highest_is_always_first() -> None:
     assert set(islice(orders({"a": 1, "b": 3, "c": 2}, strict=True), 9)) == {("b", "c", "a")}
 
 
+def test_in_strict_order_equals_stand_as_they_were_named() -> None:
+    assert next(orders({"z": 1, "a": 1, "m": 1}, strict=True)) == ("z", "a", "m")
+
+
 def test_a_queue_can_be_put_before_the_others() -> None:
     assert first(("a", "b", "c"), "c") == ("c", "a", "b")
