@@ -41,7 +41,7 @@ from horus_supervisor.messages import (
     TemplateReady,
 )
 from horus_supervisor.runner import holes, limits
-from horus_supervisor.runner.printing import mark_streams
+from horus_supervisor.runner.printing import mark_programs, mark_streams
 from horus_supervisor.runner.process import Common, become_runner, reset_signals
 from horus_supervisor.runner.rehearsal import rehearse
 from horus_supervisor.scoreboard import Scoreboard
@@ -78,6 +78,7 @@ def main(control_fd: int, board_fd: int, lock_fd: int) -> None:
     if os.getppid() != boot.supervisor_pid:
         os._exit(0)
     limits.notice_changes()
+    mark_programs()
     mark_streams()  # before the import: a handler of ``logging`` keeps the stream that it finds
     try:
         with _stack_on_demand(), _standard_descriptors_kept():

@@ -91,6 +91,7 @@ class Household:
         self._handlers = tuple(map(_getsignal, _SIGNALS))
         self._mask = _sigmask(_SIG_BLOCK, ())
         self._blocking = _get_blocking(1)
+        printing.note_pipe()
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
         self._forms = (None, _form(sys.stdout), _form(sys.stderr))
 

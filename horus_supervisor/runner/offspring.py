@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 
 from horus_supervisor import linux
+from horus_supervisor.runner import printing
 from horus_supervisor.runner.voice import Voice
 from horus_supervisor.store.wire import Wire
 
@@ -43,6 +44,7 @@ class Offspring:
         )
 
     def _before(self) -> None:
+        printing.begin()
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
         self._masks[threading.get_ident()] = mask
 

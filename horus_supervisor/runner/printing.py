@@ -2,22 +2,34 @@
 
 Jobs follow each other faster than the supervisor reads, and one pipe holds the words of all. What
 goes through ``sys.stdout`` and ``sys.stderr``, those of the import too, notes a mark before a job's
-first word, and the runner another after its last. A job that prints nothing costs nothing; what C
-code or a child writes to the descriptors has no mark of its own.
+first word, a job that starts a process notes it before that has a word to say, and the runner notes
+another after the last. A job that does neither costs nothing; what C code writes to the descriptors
+has no mark of its own. Where a job has put a file in the place of our pipe, no mark goes there.
 """
 
 from __future__ import annotations
 
+import _posixsubprocess
 import contextlib
+import functools
 import io
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from horus_supervisor import messages
 
+_STARTS = (
+    *((os, name) for name in ("posix_spawn", "posix_spawnp", "system")),
+    (_posixsubprocess, "fork_exec"),  # of ``subprocess`` and ``multiprocessing``
+)
+"""What starts a program without a fork that ``os.register_at_fork`` is told of."""
+
 _job: tuple[bytes, int] | None = None
 _begun = False
+_pipe: tuple[int, int] | None = None
+"""Device and inode of the output pipe."""
 _kept: list[io.TextIOWrapper] = []
 """A stream that goes closes its buffer, of which an import may have made another one."""
 
@@ -30,8 +42,7 @@ class _Marked(io.RawIOBase):
 
     def write(self, data: Any, /) -> int:
         """Write all of it: a text stream drops what a signal kept from being written."""
-        if not _begun and _job is not None:
-            _begin(*_job)
+        begin()
         rest = memoryview(data)
         size = rest.nbytes
         while (written := os.write(self._fd, rest)) < rest.nbytes:
@@ -49,6 +60,39 @@ def mark_streams() -> None:
     """Let ``sys.stdout`` and ``sys.stderr`` mark what is written to them from now on."""
     _kept.extend([marked(1), marked(2)])
     sys.stdout, sys.stderr = _kept[-2:]
+    note_pipe()
+
+
+def note_pipe() -> None:
+    """Note which file is the output pipe: a fork has another one."""
+    global _pipe
+    with contextlib.suppress(OSError):
+        _pipe = _file(1)
+
+
+def _file(fd: int) -> tuple[int, int]:
+    status = os.fstat(fd)
+    return status.st_dev, status.st_ino
+
+
+def mark_programs() -> None:
+    """Have a mark stand before what a program writes that a job starts.
+
+    For a template, before job code can take these calls by name.
+    """
+    imported = (sys.modules.get("subprocess"), "_fork_exec")  # by site-packages, before us
+    for module, name in (*_STARTS, imported):
+        if call := getattr(module, name, None):  # not every system has all
+            setattr(module, name, _after_mark(call))
+
+
+def _after_mark(call: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(call)
+    def start(*args: Any, **kwargs: Any) -> Any:
+        begin()
+        return call(*args, **kwargs)
+
+    return start
 
 
 def marked(fd: int) -> io.TextIOWrapper:
@@ -63,8 +107,7 @@ def marked(fd: int) -> io.TextIOWrapper:
 
 def say(text: str) -> None:
     """Tell a job's author something, as if the job itself had printed it; it may have closed 2."""
-    if _kept and not _begun and _job is not None:
-        _begin(*_job)
+    begin()
     with contextlib.suppress(OSError):
         os.write(2, text.encode("utf-8", "backslashreplace"))
 
@@ -75,11 +118,17 @@ def expect(job: bytes, attempt: int) -> None:
     _job = job, attempt
 
 
-def _begin(job: bytes, attempt: int) -> None:
+def begin() -> None:
+    """Mark that a job's words follow, unless that was done: on that of 1 and 2 which is ours."""
     global _begun
-    _begun = True
-    with contextlib.suppress(OSError):  # a job may have closed it
-        os.write(1, messages.words_of(job, attempt))
+    if _begun or _job is None or not _kept:
+        return
+    for fd in (1, 2):
+        with contextlib.suppress(OSError):  # a job may have closed it
+            if _file(fd) == _pipe:
+                _begun = True  # first: whatever strikes now, the end is marked
+                os.write(fd, messages.words_of(*_job))
+                return
 
 
 def end() -> None:

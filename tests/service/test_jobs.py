@@ -290,6 +290,23 @@ def test_each_printed_line_names_its_job_however_fast_they_follow(
     assert said() == words
 
 
+def test_what_jobs_start_says_whose_it_is_however_fast_they_follow(
+    borrowed: Service, borrower: Client
+) -> None:
+    files = [borrowed.folder / f"captured-{n}" for n in range(20)]
+    said_by = [jobs.SayByOthers(f"from_{n}", str(file)) for n, file in enumerate(files)]
+    handles = borrower.enqueue_many(said_by)
+
+    def said() -> dict[str, str | None]:
+        lines = [line for line in borrowed.events("output") if line["text"].startswith("from_")]
+        return {line["text"]: line.get("job_id") for line in lines}
+
+    words = {f"from_{n}{end}": handle.id for n, handle in enumerate(handles) for end in "abcd"}
+    wait_until(lambda: len(said()) == 80, "their words", on_failure=borrowed.tail)
+    assert said() == words
+    assert {file.read_text() for file in files} == {"captured\n"}  # and no mark
+
+
 def test_a_crash_record_tells_the_words_of_its_own_job(borrowed: Service, borrower: Client) -> None:
     borrower.enqueue_many([jobs.Say("a stranger's")] * 5)
     last = borrower.enqueue(jobs.SpeakAndDie("my last"), max_attempts=1)

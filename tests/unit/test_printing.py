@@ -55,3 +55,24 @@ def test_a_stream_that_an_import_made_of_ours_goes_on_and_marks_too() -> None:
     run = subprocess.run(command, capture_output=True, check=False, timeout=45)
     begun = messages.words_of(b"id\0name\0q", 1)
     assert (run.stdout, run.stderr) == (b"imported\n" + begun + b"logged\nprinted\n", b"")
+
+
+PUT_ELSEWHERE = """
+import os
+from horus_supervisor.runner import printing
+
+printing.mark_streams()
+printing.expect(b"id\\0name\\0q", 1)
+out, (reading, writing) = os.dup(1), os.pipe()
+os.dup2(writing, 1)
+print("captured")
+os.dup2(out, 1)
+print(os.read(reading, 100) == b"captured\\n")
+"""
+
+
+def test_words_that_a_job_has_put_elsewhere_get_no_mark() -> None:
+    command = [sys.executable, "-c", PUT_ELSEWHERE]
+    run = subprocess.run(command, capture_output=True, check=False, timeout=45)
+    begun = messages.words_of(b"id\0name\0q", 1)
+    assert (run.stdout, run.stderr) == (begun + b"True\n", b"")

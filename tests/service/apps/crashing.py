@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
 import sys
 import time
 from typing import Any
@@ -70,6 +71,26 @@ class Say(Job, queue="q"):
         logger.error("%sc", self.text)
         print(self.text + "a")
         print(self.text + "b", end="", file=sys.stderr)
+
+
+class SayByOthers(Job, queue="q"):
+    """Have programs and a fork print a line each, and put the words of one elsewhere."""
+
+    text: str
+    elsewhere: str
+
+    def execute(self) -> None:
+        out = os.dup(1)
+        with open(self.elsewhere, "wb") as file:
+            os.dup2(file.fileno(), 1)
+        print("captured", flush=True)
+        os.dup2(out, 1)
+        subprocess.run(["sh", "-c", f"echo {self.text}a; echo {self.text}b >&2"], check=True)
+        os.system(f"echo {self.text}c")
+        if (pid := os.fork()) == 0:
+            os.write(1, f"{self.text}d\n".encode())
+            os._exit(0)
+        os.waitpid(pid, 0)
 
 
 class SpeakAndDie(Job, queue="q"):

@@ -16,10 +16,10 @@ import warnings
 from pathlib import Path
 
 from horus_supervisor import Discard, Job, JobTimeout, Retry, current_job, linux
-from tests.service.apps.crashing import Heard, Poison, Previous, Say, SpeakAndDie
+from tests.service.apps.crashing import Heard, Poison, Previous, Say, SayByOthers, SpeakAndDie
 from tests.service.apps.marks import mark, marks
 
-__all__ = ["Heard", "Poison", "Previous", "Say", "SpeakAndDie", "mark", "marks"]
+__all__ = ["Heard", "Poison", "Previous", "Say", "SayByOthers", "SpeakAndDie", "mark", "marks"]
 
 
 class Collect(Job, queue="q"):
