@@ -31,6 +31,7 @@ WHY = {
     "succeeded": "has succeeded",
     "discarded": "was discarded",
     "stale": "ran since you looked",
+    "expired": "has expired: it would be discarded, not started",
     "unknown": NOT_KNOWN,
 }
 
@@ -61,11 +62,13 @@ class Chosen:
 class Target:
     """A job to act on, as it was when we looked.
 
-    ``fence``: how often it had been started; None where its record can't be read.
+    ``fence``: how often it had been started; None where its record can't be read. ``late``: it is
+    past its expiry.
     """
 
     job_id: str
     fence: int | None
+    late: bool
     state: JobState = JobState.DEAD
 
 
@@ -171,8 +174,10 @@ def _targets(store: Store, chosen: Chosen) -> tuple[list[Target], Failed]:
                 raise
             failed.append({"job_id": beginning, "why": NOT_KNOWN})
         else:
-            fence = found.job.fence if found.job else None
-            targets[found.job_id] = Target(found.job_id, fence, found.state)
+            job = found.job
+            late = job is not None and job.expires_ms > 0 and job.is_late(store.now_s() * 1000)
+            fence = job.fence if job else None
+            targets[found.job_id] = Target(found.job_id, fence, late, found.state)
     return list(targets.values()), failed
 
 
@@ -181,7 +186,7 @@ def _dead(store: Store, chosen: Chosen) -> list[Target]:
     overview = store.run(operations.overview(store.namespace))
     since_ms = None if chosen.since is None else overview.now_ms - chosen.since * 1000
     return [
-        Target(item.job_id, item.job.fence)
+        Target(item.job_id, item.job.fence, item.job.is_late(overview.now_ms))
         for row in overview.queues
         if row.dead and chosen.queue in (None, row.queue)
         for item in in_pieces(store, JobState.DEAD, row.queue, row.dead)
@@ -201,12 +206,9 @@ def _nothing(store: Store, chosen: Chosen) -> int:
 
 def _foretell(asked: Asked, act: Act, targets: list[Target], failed: Failed) -> int:
     """Say what would be done, and what would not; a status of success."""
-    would = [target.job_id for target in targets if target.state in act.takes]
-    failed += [
-        {"job_id": target.job_id, "why": WHY.get(target.state, target.state)}
-        for target in targets
-        if target.state not in act.takes
-    ]
+    whys = [(target.job_id, _why_not(act, target)) for target in targets]
+    would = [job_id for job_id, why in whys if not why]
+    failed += [{"job_id": job_id, "why": why} for job_id, why in whys if why]
     if asked.json:
         output.print_json(done=[], would=would, failed=failed)
         return 0
@@ -217,6 +219,12 @@ def _foretell(asked: Asked, act: Act, targets: list[Target], failed: Failed) -> 
         output.say(f"  and {len(would) - SHOWN:,} more: --json has all")
     _tell_failed(asked, failed)
     return 0
+
+
+def _why_not(act: Act, target: Target) -> str:
+    if target.state not in act.takes:
+        return WHY.get(target.state, target.state)
+    return WHY["expired"] if act is RETRY and target.late else ""
 
 
 def _act(store: Store, asked: Asked, act: Act, targets: list[Target], failed: Failed) -> int:
@@ -241,7 +249,8 @@ def _act(store: Store, asked: Asked, act: Act, targets: list[Target], failed: Fa
 
 
 def _tell_failed(asked: Asked, failed: Failed) -> None:
-    jobs = f"{typed.again(asked)} jobs"
-    tries = {WHY["running"]: "the same once it has ended", NOT_KNOWN: jobs}
+    again = typed.again(asked)
+    tries = {WHY["running"]: "the same once it has ended", NOT_KNOWN: f"{again} jobs"}
+    tries[WHY["expired"]] = f"{again} enqueue, with the arguments that {again} show tells"
     for row in failed:
         output.note(f"{row['job_id']} {row['why']}", tries.get(row["why"], ""))

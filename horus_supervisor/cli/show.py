@@ -52,12 +52,18 @@ def show(asked: Asked, job_id: str) -> None:
     if found.job and (parked(found) or found.job.name in held):
         output.say(f"Next: {store.place.again} resume --job {output.clean(found.job.name)}")
     elif found.state is JobState.DEAD:
-        last = last_trouble(found.history)
-        fell = last and last.facts.get("cause")  # its runner died: the record has the rest
-        first = f"crash {found.job_id}; then " if fell else ""
-        output.say(f"Next: {store.place.again} {first}retry {found.job_id}")
+        output.say(f"Next: {store.place.again} {_way_back(found, overview.now_ms)}")
     elif found.job and found.state in (JobState.READY, JobState.SCHEDULED):
         _print_vain(see(overview, {}, Heard(None)), found.job, store.place.again)
+
+
+def _way_back(dead: Found, now_ms: float) -> str:
+    """Tell what to type next about a dead job."""
+    if dead.job and dead.job.is_late(now_ms):
+        return f"discard {dead.job_id}"
+    last = last_trouble(dead.history)
+    fell = last and last.facts.get("cause")  # its runner died: the record has the rest
+    return f"{f'crash {dead.job_id}; then ' if fell else ''}retry {dead.job_id}"
 
 
 def _print_vain(house: House, job: Packed, again: str) -> None:

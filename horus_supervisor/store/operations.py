@@ -343,7 +343,7 @@ def seek(namespace: str, beginning: str, where: str, at: str) -> Operation[tuple
 
 
 def retry(namespace: str, job_id: str, fence: int | None = None) -> Operation[str]:
-    """Run a dead job again, or a scheduled one now: ``ok``, else the state it is in.
+    """Run a dead job again, or a scheduled one now: ``ok``, ``expired``, or the state it is in.
 
     With the ``fence`` that ``find`` or ``list_jobs`` showed, a late copy of this call is ``stale``
     where the job has run since; without one it would revive the job once more.

@@ -50,6 +50,10 @@ class Packed(msgspec.Struct, frozen=True, gc=False):  # made for every job: fast
     expires_ms: int = 0
     tags: tuple[str, ...] = ()
 
+    def is_late(self, now_ms: float) -> bool:
+        """Whether it is past its expiry: a claim would discard it."""
+        return 0 < self.expires_ms <= now_ms
+
 
 class Claimed(msgspec.Struct, frozen=True, gc=False):
     """A job that is now held. ``job`` is None where its record can't be read."""

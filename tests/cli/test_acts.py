@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from horus_supervisor.cli import job_rows
+from horus_supervisor.cli.acts import WHY
 from horus_supervisor.lifecycle import JobState
 from horus_supervisor.store import operations
 from horus_supervisor.store.rows import Slot
+from tests.model import seen
 from tests.support.horus import Horus, Scene
 from tests.support.store import HOUR_MS
 from tests.support.terminal import in_terminal
@@ -56,6 +58,21 @@ def test_a_running_job_is_neither_retried_nor_discarded(
     words = horus("discard", "running", "--yes", code=1).stderr
     assert words.endswith("from its runner\n  try: the same once it has ended\n")
     assert scene.state("running") is JobState.RUNNING
+
+
+def test_an_expired_job_is_not_retried_as_that_would_discard_it(
+    horus: Horus, scene: Scene, dead: Slot
+) -> None:
+    scene.fall("late", 5, expires_after_ms=HOUR_MS)
+    assert "Next: horus" in horus("show", "late").stdout
+    seen.expire(scene.raw, scene.prefix, "late")
+    told = horus.json("retry", "--all", code=1)
+    assert set(told["done"]) == {"a", "b", "c"}
+    assert told["failed"] == [{"job_id": "late", "why": WHY["expired"]}]
+    assert horus.json("retry", "late", "--dry-run")["would"] == []
+    assert scene.state("late") is JobState.DEAD
+    assert horus("show", "late").stdout.endswith(" discard late\n")
+    assert "discarded 1 job" in horus("discard", "late", "--yes").stdout
 
 
 def test_one_unknown_id_among_others_fails_and_the_others_are_done(

@@ -73,8 +73,8 @@ class Model:
         if state not in ("dead", "scheduled"):
             return state
         job = self.jobs[job_id]
-        if job.fence != fence:
-            return "stale"
+        if job.fence != fence or job.expired:
+            return "expired" if job.fence == fence else "stale"
         if state == "dead":
             job.attempts = job.crashes = job.losses = 0
             job.history.append(("retried", 0, job.fence))

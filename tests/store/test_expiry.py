@@ -62,6 +62,18 @@ def test_a_retry_that_comes_too_late_is_discarded_too(store: Store) -> None:
     assert not store.found().history
 
 
+@pytest.mark.parametrize("what", ["failed", "refused"])
+def test_no_operator_loses_an_expired_job_by_retrying_it(store: Store, what: str) -> None:
+    slot = store.member()
+    store.add("job", expires_after_ms=HOUR_MS)
+    store.run(store.claim(slot))
+    store.run(store.fail(slot, what=what, wait_ms=HOUR_MS))
+    expire(store, "job")
+    retry = operations.retry(store.namespace, "job")
+    assert store.without_effect(retry) == "expired"
+    assert store.state() == (JobState.DEAD if what == "refused" else JobState.SCHEDULED)
+
+
 def test_a_claim_discards_a_hundred_and_asks_to_be_called_again(store: Store) -> None:
     slot = store.member()
     ids = [f"late{n}" for n in range(100)]
