@@ -107,15 +107,8 @@ FIELDS: dict[Event, tuple[str, ...]] = {
     Event.REDIS_RESTORED: RUNNER,
     Event.REDIS_EVICTS: ("policy",),
     Event.SNAPSHOT: (
-        *RUNNER,
-        "slot",
-        "queues",
-        "state",
-        "since",
-        "job_id",
-        "job",
-        "app_version",
-        "jobs_done",
+        *(*RUNNER, *JOB, "slot", "queues", "state", "since", "app_version", "jobs_done"),
+        "rss_bytes",
     ),
 }
 """Event -> its own fields beside those of every line. The service's tests compare their logs."""
@@ -159,6 +152,7 @@ MEANING = {
     "reason": "why",
     "retry_at": "when it is tried again; null where it is not",
     "rolled": "how many runners have the new code",
+    "rss_bytes": "its memory now: the resident size, with what it shares with other runners",
     "runner_pid": "the process of that runner",
     "runners": "how many runners serve",
     "setting": "a key of the group",

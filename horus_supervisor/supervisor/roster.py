@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from horus_supervisor import proc
 from horus_supervisor.clock import rfc3339
 from horus_supervisor.events import Event
 from horus_supervisor.scoreboard import Phase, Row
@@ -43,8 +44,12 @@ def snapshot(crew: Crew) -> None:
     """Log what every runner does."""
     for seat in crew.seats.values():
         row = crew.board.read(seat.slot)
-        flying = {"job_id": row.job_id, "job": row.job} if row.executing_seq else {}
-        crew.ways.log.info(Event.SNAPSHOT, **_tell(seat, row), jobs_done=row.jobs_done, **flying)
+        told = {**_tell(seat, row), "jobs_done": row.jobs_done, "rss_bytes": None}
+        if seat.life and seat.life.pid and (use := proc.memory_use(seat.life.pid)):
+            told["rss_bytes"] = use[1]
+        if row.executing_seq:
+            told |= {name: getattr(row, name) for name in ("job_id", "job", "queue", "attempt")}
+        crew.ways.log.info(Event.SNAPSHOT, **told)
 
 
 def _tell(seat: Seat, row: Row) -> dict[str, object]:
