@@ -138,22 +138,28 @@ class Renderer:
         return Form(self._stamp, b'{"timestamp":"%%b",%b,"message":%b%b,%b}\n' % words)
 
     def _shortened(self, level: str, event: str, fields: Mapping[str, Any]) -> bytes:
-        short, cut = shorten(fields, MAX_LINE_BYTES - _RESERVE)
-        names = _cut([_cut(name, 128) for name in cut], 2048)
-        event = _cut(event, 512)
-        line = self._line(level, event, {**short, "truncated": names}, most=1024)
+        whole = {"event": event, "message": self._message(event, fields)}
+        said = {"event": _cut(event, 512), "message": _cut(whole["message"], 1024)}
+        rest = {name: value for name, value in fields.items() if name != "message"}
+        short, cut = shorten(rest, MAX_LINE_BYTES - _RESERVE)
+        head = [name for name in said if said[name] != whole[name]]
+        event, message = said["event"], said["message"]
+        names = _cut([_cut(name, 128) for name in sorted([*head, *cut])], 2048)
+        line = self._line(level, event, {**short, "message": message, "truncated": names})
         if len(line) <= MAX_LINE_BYTES:
             return line
-        names = _cut([_cut(str(name), 128) for name in fields], 4096)
-        return self._line(level, event, {"truncated": names}, most=1024)
+        names = _cut([_cut(str(name), 128) for name in [*rest, *head]], 4096)
+        return self._line(level, event, {"message": message, "truncated": names})
 
-    def _line(self, level: str, event: str, fields: Mapping[str, Any], most: int = 0) -> bytes:
-        sentence = SENTENCES.get(event)
+    def _message(self, event: str, fields: Mapping[str, Any]) -> Any:
         message = fields.get("message")
-        if message is None:
-            message = self._fill(sentence, fields) if sentence else event
-        if most:
-            message = _cut(message, most)
+        if message is not None:
+            return message
+        sentence = SENTENCES.get(event)
+        return self._fill(sentence, fields) if sentence else event
+
+    def _line(self, level: str, event: str, fields: Mapping[str, Any]) -> bytes:
+        message = self._message(event, fields)
         words = (self._stamp(), self._kind(level, event), _encode(message))
         head = b'{"timestamp":"%b",%b,"message":%b' % words
         if not fields:

@@ -168,6 +168,13 @@ def test_a_long_list_loses_its_first_items() -> None:
     assert len(line["tail"]) > 100
 
 
+def test_what_is_said_of_an_event_is_named_too_where_it_is_cut() -> None:
+    assert say("e" * 20_000)["truncated"] == ["event", "message"]
+    assert say("x", story="a" * 20_000, message="m" * 2000)["truncated"] == ["message", "story"]
+    assert say("x", story="a" * 20_000, message="m" * 1000)["truncated"] == ["story"]
+    assert say(Event.REDIS_LOST, error="e" * 20_000)["truncated"] == ["error", "message"]
+
+
 def test_what_fits_is_not_cut() -> None:
     assert "truncated" not in say("x", story="a" * (MAX_LINE_BYTES - 300))
 
