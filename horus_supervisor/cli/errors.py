@@ -82,13 +82,17 @@ def _with_origin(message: str, place: Place | None) -> str:
 def of_click(error: click.ClickException, verb: str) -> Failure:
     """Turn click's own errors (a wrong option, a missing argument) into a failure.
 
-    ``verb``: the one that was typed, for errors that don't say where they were found.
+    ``verb``: the one that was typed, for errors that don't say where they were found, or what to
+    try: its help does.
     """
+    its_help = " ".join(filter(None, ["horus", verb, "--help"]))
     if isinstance(error, Failure):
+        if error.code == Exit.USAGE:
+            error.hint = error.hint or its_help
         return error
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is None:
-        return usage(error.format_message(), " ".join(filter(None, ["horus", verb, "--help"])))
+        return usage(error.format_message(), its_help)
     return usage(error.format_message(), _where_it_belongs(error, context))
 
 

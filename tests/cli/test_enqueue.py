@@ -132,6 +132,7 @@ def test_enqueue_refuses_what_its_runner_would_refuse(
     result = horus.bare("-c", str(file), "enqueue", *words, code=2)
     assert result.stderr.startswith("horus: ") or "imported" in result.stderr
     assert told in result.stderr
+    assert "\n  try: " in result.stderr
     assert result.stdout == ""
     assert scene.contents() == {}
 
