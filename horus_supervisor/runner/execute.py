@@ -27,6 +27,7 @@ from horus_supervisor.scoreboard import Control, SlotWriter
 _Error = TypeVar("_Error", bound=BaseException)
 
 _TRACEBACK_MAX = 8192
+_MESSAGE_MAX = 2000
 
 
 class Guard:
@@ -120,13 +121,16 @@ def wait_before_retry_s(job: Job | None, attempt: int, error: BaseException) -> 
 
 
 def describe(error: BaseException) -> dict[str, str]:
-    """Give ``error_type``, ``error_message``, ``traceback``; a long stack loses its middle."""
+    """Give ``error_type``, ``error_message``, ``traceback``; what is long loses its middle."""
     stack = _text(lambda: _stack_of(error), "no traceback: formatting it")
     if len(stack) > _TRACEBACK_MAX:
         stack = f"{stack[:1024]}\n  [...]\n{stack[-_TRACEBACK_MAX + 1024 :]}"
+    message = _text(lambda: str(error), "no text: its __str__")
+    if len(message) > _MESSAGE_MAX:
+        message = f"{message[: _MESSAGE_MAX - 1000]} [...] {message[-990:]}"
     return {
         "error_type": _text(lambda: _name_of(type(error)), "no name: asking for it")[:500],
-        "error_message": _text(lambda: str(error), "no text: its __str__")[:2000],
+        "error_message": message,
         "traceback": stack,
     }
 

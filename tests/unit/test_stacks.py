@@ -104,3 +104,12 @@ def test_a_timeout_shows_where_the_job_was_and_not_how_it_was_told() -> None:
 )
 def test_what_is_no_job_is_shown_whole(stack: str) -> None:
     assert of_job(stack).splitlines() == stack.splitlines()
+
+
+def test_a_long_text_of_an_error_shows_where_it_was_cut() -> None:
+    whole = execute.describe(ValueError("m" * 2000))["error_message"]
+    assert whole == "m" * 2000
+    told = execute.describe(ValueError("from" + "m" * 50_000 + "to"))["error_message"]
+    assert len(told) <= 2000
+    assert (told[:4], told[-2:]) == ("from", "to")
+    assert " [...] " in told
