@@ -52,7 +52,10 @@ def main(lifeline_fd: int, _lock_fd: int, _folder_fd: int, folder: str) -> None:
         poll.register(fd, select.POLLIN)
     deadline: float | None = None
     while signal.SIGTERM not in asked:
-        if os.waitpid(server, os.WNOHANG)[0]:
+        ended, status = os.waitpid(server, os.WNOHANG)
+        if ended:
+            log = Path(folder, embedded.LOG)
+            print(f"horus: the server {_how(status)}; its log is {log}", file=sys.stderr)
             sys.exit(1)
         if signal.SIGUSR1 in asked and deadline is None:
             deadline = time.monotonic() + RITES_S
@@ -65,6 +68,11 @@ def main(lifeline_fd: int, _lock_fd: int, _folder_fd: int, folder: str) -> None:
         if lifeline_fd in ready:
             break
     _stop(server, asked)
+
+
+def _how(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    return f"exited with {code}" if code >= 0 else f"was killed by {linux.signal_name(-code)}"
 
 
 def _start(folder: Path) -> int:
