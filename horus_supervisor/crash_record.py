@@ -81,6 +81,7 @@ def tell_fate(log: Logger, death: Death, record: CrashRecord, fate: Fate) -> Non
     if job_id:
         known = {"queue": fate.queue, "attempt": fate.attempt}
         job = {"job_id": job_id, "job": record.job, **known}
+        job |= {"args": fate.args} if fate.args is not None else {}
     facts: dict[str, object] = {
         "runner": record.runner,
         "group": record.group,

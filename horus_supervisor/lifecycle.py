@@ -58,7 +58,8 @@ class Disposition(StrEnum):
 class Fate(msgspec.Struct, frozen=True):
     """What became of a dead runner's job, as ``crash`` answers; none, but for ``ok`` and ``again``.
 
-    ``earlier``: for ``wait``, the life that has the slot.
+    ``earlier``: for ``wait``, the life that has the slot. ``args``: the job's, where the log may
+    have them, which ``crash`` does not answer.
     """
 
     word: str
@@ -67,6 +68,7 @@ class Fate(msgspec.Struct, frozen=True):
     queue: str | None = None
     attempt: int = 0
     earlier: int = 0
+    args: str | None = None
 
 
 DEATH_OF_CAUSE: dict[Cause, Death] = {

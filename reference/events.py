@@ -45,7 +45,7 @@ OF_A_JOB = {
     "job": "its name",
     "queue": "its queue",
     "attempt": "1 at the first start; 0 where it was never started",
-    "args": "its arguments as JSON; only with `[log] args = true`",
+    "args": "its arguments as JSON; only with `[log] args = true`, and not in `runner.crashed`",
 }
 
 CRASH = tuple(name for name in CrashRecord.__struct_fields__ if name != "timestamp")

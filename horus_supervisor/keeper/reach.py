@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from horus_supervisor.channel import Channel
 from horus_supervisor.events import Event
 from horus_supervisor.messages import KeeperBoot
 from horus_supervisor.scoreboard import Scoreboard
+from horus_supervisor.store import operations
 from horus_supervisor.store.operation import Operation
 from horus_supervisor.store.wire import Wire
 
@@ -79,6 +81,17 @@ class Reach:
             if self.registered:  # the supervisor has been told that Redis is away
                 self.channel.send(messages.Registered(supervisor=self.me))
         return reply
+
+    def args_of(self, job_id: str | None) -> str | None:
+        """Give a job's arguments for a line of the log; None where that may not have them.
+
+        Nor where Redis goes away over it: the line, of a death that it has, is told without.
+        """
+        job = None
+        if self.boot.identity.args and job_id:
+            with contextlib.suppress(errors.HorusError):
+                job = self.ask(operations.find(self.namespace, job_id)).job
+        return job.payload.decode("utf-8", "replace") if job else None
 
     def does(self, duty: Callable[[], object]) -> bool:
         """Do a duty; False where Redis went away over it, which is noted and told."""

@@ -215,7 +215,8 @@ def _crash(reach: Reach, died: Died) -> Fate:
         hold_after=died.hold_after,
         code=died.code,
     )
-    return reach.ask(call)
+    fate = reach.ask(call)
+    return msgspec.structs.replace(fate, args=reach.args_of(fate.job_id))
 
 
 def _tell_death(reach: Reach, death: Died, fate: Fate) -> None:
@@ -274,6 +275,8 @@ def see_off(
         runner = names.get(job.slot)
         facts = {"job_id": job.job_id, "job": job.job, "queue": job.queue, "attempt": job.attempt}
         facts |= {"runner": runner} if runner else {}
+        args = reach.args_of(job.job_id)
+        facts |= {"args": args} if args is not None else {}
         where = f"{job.job} ran on {runner}" if runner else f"{job.job} ran"
         text = f"{who} while {where}; the job is {job.disposition}"
         told = {**facts, **lost, "message": text}

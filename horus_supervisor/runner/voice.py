@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
+from typing import Any
 
 from horus_supervisor import logs
 from horus_supervisor.messages import Identity

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from horus_supervisor import linux, logs, messages
+from horus_supervisor.address import parse_url
 from horus_supervisor.channel import Channel
 from horus_supervisor.errors import RedisAway, RedisRefused
 from horus_supervisor.keeper import main
@@ -23,6 +25,7 @@ from horus_supervisor.store import operations
 from horus_supervisor.store.operation import Operation, Script, load_script
 from horus_supervisor.store.wire import Wire
 from tests.support.redis_server import RedisServer
+from tests.support.store import Store
 
 
 @pytest.fixture
@@ -118,6 +121,22 @@ def test_runners_are_alarmed_by_a_crash_on_another_host(
         client.hset(operations.prefix(namespace) + "crashing", "shop.Mail", "1")
     keeper._kick()
     assert SlotWriter(keeper.reach.board, 0).alarms == 1
+
+
+def test_a_line_of_a_death_has_the_jobs_arguments_where_the_log_may_have_them(
+    keeper: Keeper, store: Store
+) -> None:
+    store.add("job", payload=b'{"to":"a@b"}')
+    reach, boot = keeper.reach, keeper.reach.boot
+    assert reach.args_of("job") is None
+    reach.boot = msgspec.structs.replace(
+        boot, identity=msgspec.structs.replace(boot.identity, args=True)
+    )
+    assert reach.args_of("job") == '{"to":"a@b"}'
+    assert reach.args_of("gone") is reach.args_of(None) is None
+    reach.wire.close()
+    reach.wire = Wire(parse_url("unix:///nowhere"), timeout_s=1.0)
+    assert reach.args_of("job") is None
 
 
 def test_between_two_duties_the_supervisor_is_heard(

@@ -32,7 +32,8 @@ def test_what_became_of_the_job_is_told_once_whichever_keeper_brings_the_answer(
     )
     deaths._hand_over(died, record)
     for _ in range(2):
-        fate = Fate(word, Disposition.REQUEUED, "j", "q", 1)
+        fate = Fate(word, Disposition.REQUEUED, "j", "q", 1, args="{}")
         deaths.recorded(messages.Recorded(slot=0, incarnation=1, supervisor="a", fate=fate))
-    assert [json.loads(line)["event"] for line in lines] == ["job.crashed"]
+    [told] = map(json.loads, lines)
+    assert (told["event"], told["args"]) == ("job.crashed", "{}")
     assert deaths.all_again() == []

@@ -7,6 +7,8 @@ import json
 import os
 from typing import Any
 
+import msgspec
+
 from horus_supervisor.messages import Identity
 from horus_supervisor.runner.tell import Teller
 from horus_supervisor.runner.voice import Voice
@@ -20,8 +22,9 @@ CLAIMED = Claimed("mail-1", "emails", 0, MAIL)
 def said(event: str, *, args: bool = False, **fields: Any) -> dict[str, Any]:
     """Have a job log a line; gives what came of it."""
     reading, writing = os.pipe()
-    voice = Voice(writing, ME, "emails/1", "emails")
-    Teller(voice, args=args, around=contextlib.nullcontext).log_of(CLAIMED).info(event, **fields)
+    me = msgspec.structs.replace(ME, args=args)
+    teller = Teller(Voice(writing, me, "emails/1", "emails"), contextlib.nullcontext)
+    teller.log_of(CLAIMED).info(event, **fields)
     line = os.read(reading, 1 << 16)
     os.close(reading)
     os.close(writing)
