@@ -38,7 +38,8 @@ def test_a_snapshot_tells_of_each_runner_its_process_its_job_and_its_memory() ->
     at_work = SimpleNamespace(runner="g/1", slot=0, group=group, life=life)
     empty = SimpleNamespace(runner="g/2", slot=1, group=group, life=None)
     log = bind(lambda line: lines.append(json.loads(line)), {})
-    crew = SimpleNamespace(board=board, log=log, seats={0: at_work, 1: empty})
+    ways = SimpleNamespace(log=log)
+    crew = SimpleNamespace(board=board, ways=ways, seats={0: at_work, 1: empty})
     snapshot(cast(Crew, crew))
     job = {"job_id": "id", "job": "shop.Pack", "queue": "parcels", "attempt": 2}
     told = {"runner": "g/1", "pid": os.getpid(), "state": "executing", **job}

@@ -44,7 +44,13 @@ def test_a_jobs_arguments_are_told_where_they_may_be() -> None:
 
 
 def test_a_jobs_fields_stand_beside_those_of_its_line_by_the_same_name() -> None:
-    theirs = {"host": "smtp1", "queue": "postfix", "attempt": 9, "job_id": 7, "pid": 1}
+    theirs: dict[str, Any] = {
+        "host": "smtp1",
+        "queue": "postfix",
+        "attempt": 9,
+        "job_id": 7,
+        "pid": 1,
+    }
     line, plain = said("sent", **theirs), said("sent")
     assert {name: line[name] for name in theirs} == {name: plain[name] for name in theirs}
     assert {name: line[f"{name}_"] for name in theirs} == theirs
