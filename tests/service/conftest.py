@@ -22,9 +22,12 @@ TELL = "fields that reference/events.py does not know: say there what they are"
 
 
 @pytest.fixture
-def service(tmp_path: Path, redis_url: str, namespace: str) -> Iterator[Service]:
+def service(
+    request: pytest.FixtureRequest, tmp_path: Path, redis_url: str, namespace: str
+) -> Iterator[Service]:
     """A service that is not started yet; it is ended whatever happens."""
     service = Service(tmp_path, redis_url, namespace)
+    service.fresh = getattr(request.module, "FRESH", False)
     yield service
     end(service)
     assert undocumented(service.lines()) == set(), TELL

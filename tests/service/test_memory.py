@@ -9,6 +9,9 @@ from tests.service.apps import testjobs as jobs
 from tests.support.service import Service
 from tests.support.waiting import wait_until
 
+FRESH = True
+"""Where nothing is shared with the tests."""
+
 JOBS = 100
 MOST_PRIVATE_KB = 4 * 1024
 LEAST_SHARED_KB = 4 * 1024

@@ -21,6 +21,9 @@ from tests.support.horus import Horus
 from tests.support.service import ROOT, Service
 from tests.support.waiting import wait_until
 
+FRESH = True
+"""The interpreter's own start is part of it."""
+
 ONE = "[queues]\nq = 1\n"
 
 

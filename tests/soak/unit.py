@@ -17,7 +17,7 @@ from pathlib import Path
 from horus_supervisor import embedded
 from tests.soak.apps import jobs
 from tests.support import processes
-from tests.support.service import ROOT, Service
+from tests.support.service import ROOT, Process, Service
 
 RESTART_S = 0.2
 CLONE_NEWNS = 0x20000
@@ -69,7 +69,7 @@ class Unit:
         self.ends: list[int] = []
         self.runners = 0
         self.good_file = False
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._again_at = 0.0
         self._versions = 0
         self._disk = folder / "state"

@@ -17,11 +17,14 @@ from horus_supervisor.scoreboard import Phase, Scoreboard
 from tests.service.apps.marks import marks
 from tests.support import processes
 from tests.support.files import write_whole
+from tests.support.nursery import Forked, nursery
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
 Line = dict[str, Any]
+
+Process = subprocess.Popen[bytes] | Forked
 
 
 class Told:
@@ -59,7 +62,8 @@ class Service:
         self._first = 0
         self.redis_url = redis_url
         self.namespace = namespace
-        self._process: subprocess.Popen[bytes] | None = None
+        self.fresh = False
+        self._process: Process | None = None
         self._error = folder / "stderr"
 
     # --- the file ------------------------------------------------------------------------------
@@ -113,10 +117,11 @@ format = "json"
         env: dict[str, str] | None = None,
         constants: dict[str, float] | None = None,
         within: Sequence[str] = (),
-        python: Sequence[str] = (sys.executable,),
+        python: Sequence[str] = (),
     ) -> None:
         """Start the service; waits until it is ready to serve.
 
+        One like all others comes from the nursery, unless it is to be ``fresh``.
         ``constants``: module.NAME of the package -> another value, for what takes half a minute.
         ``within``: a command that runs the one after it.
         """
@@ -125,15 +130,19 @@ format = "json"
         if constants:
             command = ["-c", _with(constants)]
         with self.log.open("ab") as out, self._error.open("ab") as err:
-            self._process = subprocess.Popen(
-                [*within, *python, *command, "-c", str(self.config)],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                cwd=self.folder,
-                start_new_session=True,
-                env={**os.environ, **(env or {})},
-            )
+            if ready and not (self.fresh or env or constants or within or python):
+                options = ["-c", str(self.config)]
+                self._process = nursery().fork(options, self.folder, out, err)
+            else:
+                self._process = subprocess.Popen(
+                    [*within, *(python or (sys.executable,)), *command, "-c", str(self.config)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    cwd=self.folder,
+                    start_new_session=True,
+                    env={**os.environ, **(env or {})},
+                )
         if ready:
             self.wait_for("supervisor.ready", after=seen)
 
@@ -160,8 +169,10 @@ format = "json"
 
     def stop(self, within_s: float = 45) -> int:
         """Stop in order; the exit status."""
-        if self._process is None or self._process.poll() is not None:
-            return self._process.returncode if self._process else 0
+        if self._process is None:
+            return 0
+        if (status := self._process.poll()) is not None:
+            return status
         self.signal(signal.SIGTERM)
         return self.wait(within_s)
 
