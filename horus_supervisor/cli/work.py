@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import faulthandler
-from typing import TYPE_CHECKING
 
 import click
 
@@ -14,9 +13,6 @@ from horus_supervisor.cli.errors import usage
 from horus_supervisor.cli.place import Place
 from horus_supervisor.cli.wiring import errors_in_words, locate
 from horus_supervisor.job import definition
-
-if TYPE_CHECKING:
-    from horus_supervisor.client import Client
 
 
 @click.command(epilog="Example: horus work -q emails --until-empty")
@@ -49,19 +45,19 @@ def work(
     faulthandler.enable(2)  # no supervisor is there to tell where we died
     if place.config:
         set_variables(place.config.limits_for(wanted).environment)
-    with errors_in_words(place), output.kept_clear(asked.json), _client(place) as client:
-        executed = serve(client, wanted, until_empty=until_empty, config=place.config)
+    with errors_in_words(place), output.kept_clear(asked.json):
+        executed = serve(
+            place.address,
+            place.namespace,
+            wanted,
+            until_empty=until_empty,
+            max_payload_bytes=place.max_payload_bytes,
+            config=place.config,
+        )
     if asked.json:
         output.print_json(work={"executed": executed})
     else:
         output.say(f"executed {output.count(executed, 'job')}")
-
-
-def _client(place: Place) -> Client:
-    from horus_supervisor.client import Client
-
-    most = place.max_payload_bytes
-    return Client(place.address, namespace=place.namespace, max_payload_bytes=most)
 
 
 def _queues(place: Place, given: tuple[str, ...]) -> list[str]:

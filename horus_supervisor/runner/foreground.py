@@ -75,15 +75,27 @@ def start_runner(
         raise ValueError(f"imports={imports!r}: a list of modules")
     for name in imports:
         importlib.import_module(name)
-    return serve(client or Client(), queues, until_empty=until_empty)
+    client = client or Client()
+    return serve(
+        client.connection.address,
+        client.namespace,
+        queues,
+        until_empty=until_empty,
+        max_payload_bytes=client.max_payload_bytes,
+    )
 
 
 def serve(
-    client: Client, queues: Sequence[str], *, until_empty: bool, config: Config | None = None
+    address: Address,
+    namespace: str,
+    queues: Sequence[str],
+    *,
+    until_empty: bool,
+    max_payload_bytes: int,
+    config: Config | None = None,
 ) -> int:
     """Serve queues as ``start_runner`` does, with the limits, weights and log that a file says."""
     config = config or usual()
-    address, namespace = client.connection.address, client.namespace
     identity = _identity(config.log)
     console = config.log.format == "console" if config.log.format else os.isatty(2)
     with contextlib.ExitStack() as stack:
@@ -102,7 +114,7 @@ def serve(
             own_slot(board),
             Voice(2, identity, "work/1", "work", console=console),
             spool=spool,
-            max_payload_bytes=client.max_payload_bytes,
+            max_payload_bytes=max_payload_bytes,
             until_empty=until_empty,
             own_timer=threading.current_thread() is threading.main_thread(),
         )

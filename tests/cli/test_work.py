@@ -100,6 +100,25 @@ def work(scene: Scene, redis_url: str) -> Alone:
     return work
 
 
+def test_work_does_without_redis_py(scene: Scene, redis_url: str) -> None:
+    """It would be a third of its start."""
+    where = ("--url", redis_url, "--namespace", scene.namespace)
+    words = ("work", "-q", "q", "--import", JOBS, "--until-empty")
+    python, *command = COMMAND
+    done = subprocess.run(
+        [python, "-X", "importtime", *command, *where, *words],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=45,
+        check=True,
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "horus_supervisor.store.wire" in loaded
+    assert "redis" not in loaded
+
+
 def test_a_job_that_expired_is_named(work: Alone, scene: Scene) -> None:
     late = [f"late{number}" for number in range(100)]  # so many are the end of a claim
     scene.add(*late, queue="q", name="shop.Mail", expires_ms=5)
