@@ -52,8 +52,8 @@ def take_folder(folder: Path) -> int:
             time.sleep(0.02)
 
 
-def take(state_dir: Path, wait_s: float = WAIT_S) -> int:
-    """Take the lock; give its descriptor. Raises ``AlreadyRunning`` after ``wait_s`` seconds."""
+def take(state_dir: Path) -> int:
+    """Take the lock; give its descriptor. Raises ``AlreadyRunning`` after ``WAIT_S`` seconds."""
     path = state_dir / "lock"
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def take(state_dir: Path, wait_s: float = WAIT_S) -> int:
         where = "lock: " if error.filename == str(path) else ""
         what = f"state_dir {state_dir} can't be used: {where}{error.strerror}"
         raise HorusError(what, remedy=REMEDY) from None
-    until = time.monotonic() + wait_s
+    until = time.monotonic() + WAIT_S
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -26,6 +26,8 @@ FRESH = True
 
 ONE = "[queues]\nq = 1\n"
 
+PATIENT = {"supervisor.lock.WAIT_S": 60.0}
+
 
 def write_with_module(service: Service, code: str) -> None:
     """Write a file that imports one more module, with this code."""
@@ -254,7 +256,7 @@ def test_an_edit_between_reading_the_file_and_the_first_turn_is_not_missed(
     lock.parent.mkdir()
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        service.start(ready=False)
+        service.start(ready=False, constants=PATIENT)
         # it has read the file, and waits for the lock
         wait_until(lambda: service.pid in linux.holders(lock), "it waits", on_failure=service.tail)
         service.write("[queues]\nq = 2\n")
@@ -268,7 +270,7 @@ def test_signals_that_ask_for_something_do_not_end_a_service_that_waits_for_its_
     (service.folder / "state").mkdir()
     with (service.folder / "state" / "lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        service.start(ready=False)
+        service.start(ready=False, constants=PATIENT)
         path = service.folder / "state" / "lock"
         wait_until(lambda: service.pid in linux.holders(path), "it waits for the lock")
         service.signal(signal.SIGHUP)

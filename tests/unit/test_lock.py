@@ -27,6 +27,13 @@ sys.stdin.read()
 """
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse soon."""
+    monkeypatch.setattr(lock, "WAIT_S", 0.05)
+
+
+@pytest.mark.usefixtures("hasty")
 def test_a_second_taker_is_refused_and_told_the_holders_pid(tmp_path: Path) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -35,24 +42,26 @@ def test_a_second_taker_is_refused_and_told_the_holders_pid(tmp_path: Path) -> N
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         with pytest.raises(lock.AlreadyRunning, match=rf"\b{holder.pid}\b"):
-            lock.take(tmp_path, wait_s=0.05)
+            lock.take(tmp_path)
         holder.kill()
-    os.close(lock.take(tmp_path, wait_s=0.05))
+    os.close(lock.take(tmp_path))
 
 
+@pytest.mark.usefixtures("hasty")
 def test_whoever_inherits_the_descriptor_holds_the_lock(tmp_path: Path) -> None:
     fd = lock.take(tmp_path)
     heir = subprocess.Popen(["sleep", "60"], pass_fds=[fd])
     os.close(fd)
     try:
         with pytest.raises(lock.AlreadyRunning, match=rf"\b{heir.pid}\b"):
-            lock.take(tmp_path, wait_s=0.05)
+            lock.take(tmp_path)
     finally:
         heir.kill()
         heir.wait()
-    os.close(lock.take(tmp_path, wait_s=0.05))
+    os.close(lock.take(tmp_path))
 
 
+@pytest.mark.usefixtures("hasty")
 def test_of_several_holders_the_one_that_began_first_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,7 +73,7 @@ def test_of_several_holders_the_one_that_began_first_is_named(
         began = {child.pid: 2, first.pid: 1}
         monkeypatch.setattr(proc, "started", began.__getitem__)
         with pytest.raises(lock.AlreadyRunning, match=rf"\(pid {first.pid}\)"):
-            lock.take(tmp_path, wait_s=0.05)
+            lock.take(tmp_path)
         child.kill()
         first.kill()
 
@@ -75,11 +84,12 @@ def test_the_lock_is_not_inherited_unasked(tmp_path: Path) -> None:
     os.close(fd)
 
 
+@pytest.mark.usefixtures("hasty")
 def test_a_refusal_leaves_no_descriptor_open(tmp_path: Path) -> None:
     fd = lock.take(tmp_path)
     before = len(open_descriptors())
     with pytest.raises(lock.AlreadyRunning):
-        lock.take(tmp_path, wait_s=0.0)
+        lock.take(tmp_path)
     assert len(open_descriptors()) == before
     os.close(fd)
 
