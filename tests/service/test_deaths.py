@@ -55,9 +55,9 @@ def test_a_killed_runner_leaves_one_crash_record_and_its_job_runs_again(
 
     os.kill(started["pid"], signal.SIGKILL)
 
-    crashed = service.wait_for("runner.crashed", job_id=job.id, within_s=1)
+    crashed = service.wait_for("runner.crashed", job_id=job.id, within_s=5)
     assert (crashed["signal"], crashed["job"]) == ("SIGKILL", jobs.HangOnce.__horus__.name)
-    told = service.wait_for("job.crashed", job_id=job.id, within_s=1)
+    told = service.wait_for("job.crashed", job_id=job.id, within_s=5)
     assert told["crash_id"] == crashed["crash_id"]
     assert told["disposition"] == "requeued"
     wait_until(lambda: job.status() == "succeeded", "second run", on_failure=service.tail)
@@ -135,7 +135,7 @@ def test_a_death_takes_the_children_of_the_job_with_it(borrowed: Service, borrow
     job = borrower.enqueue(jobs.Child(borrowed.path("pids"), then="kill"), max_attempts=1)
     borrowed.wait_for("runner.crashed", job_id=job.id)
     [child] = jobs.marks(borrowed.path("pids"))
-    wait_until(lambda: not alive(int(child)), "the job's child is gone", within_s=2)
+    wait_until(lambda: not alive(int(child)), "the job's child is gone", within_s=6)
 
 
 @pytest.mark.parametrize(("how", "attempts"), [("stubborn", 2), ("blocked", 1)])

@@ -60,4 +60,4 @@ def test_it_wants_no_thread_that_it_would_complain_of_without_end_where_it_gets_
 def test_it_ends_after_the_last_rites_of_a_killed_supervisor(own: Service) -> None:
     pid = server(own)
     own.kill()
-    wait_until(lambda: not alive(pid), "the server's end", 2.0, on_failure=own.tail)
+    wait_until(lambda: not alive(pid), "the server's end", 6.0, on_failure=own.tail)

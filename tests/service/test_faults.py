@@ -37,7 +37,7 @@ kill_after = "300ms"
 """
 
 
-SOON = {"supervisor.plan.SILENT_S": 2.0, "supervisor.pulse.POKE_AFTER_S": 0.5}
+SOON = {"supervisor.plan.SILENT_S": 3.0, "supervisor.pulse.POKE_AFTER_S": 0.5}
 
 
 def start(service: Service, groups: str = ONE, **how: Any) -> None:
@@ -121,7 +121,7 @@ def test_a_supervisor_killed_at_any_moment_leaves_nobody(service: Service, momen
 def test_a_job_that_holds_pythons_lock_for_long_is_left_alone(
     service: Service, client: Client
 ) -> None:
-    start(service, constants={**SOON, "supervisor.plan.SILENT_AT_WORK_S": 2.0})
+    start(service, constants={**SOON, "supervisor.plan.SILENT_AT_WORK_S": 3.0})
     job = client.enqueue(limitjobs.HoldGil(4))
     wait_until(lambda: job.status() == "succeeded", "the end", on_failure=service.tail)
     assert service.events("runner.crashed") == service.events("runner.stuck") == []
@@ -258,7 +258,7 @@ def test_the_children_of_a_job_go_with_a_killed_supervisor(
     wait_until(lambda: marks(service.path("pids")) != [], "it runs", on_failure=service.tail)
     [child] = map(int, marks(service.path("pids")))
     service.kill()
-    wait_until(lambda: not alive(child), "the child is gone", within_s=3)
+    wait_until(lambda: not alive(child), "the child is gone", within_s=6)
 
 
 # --- signals, reload, stop ---------------------------------------------------------------------
