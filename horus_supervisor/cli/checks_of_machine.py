@@ -145,36 +145,44 @@ def most_memory(config: Config) -> int:
 
 
 def cgroup(runners: int, memory: int, root: Path = Path("/")) -> Iterator[Finding]:
-    """Judge the limits of our cgroup, version 2: in a container, those of the service too."""
-    folder = _cgroup_folder(root)
-    if folder is None:
-        return
-    most = _number(folder / "memory.max")
+    """Judge the limits of our cgroup, version 2: in a container, those of the service too.
+
+    Those of the slices above it hold as well.
+    """
+    folders = _cgroup_folders(root)
+    most = _least(folders, "memory.max")
     if most is not None and most < memory:
         what = f"memory.max is {size(most)}, the runners may take {size(memory)}"
         why = "the kernel kills whatever takes the last of it, Redis or the supervisor too"
         yield warning("cgroup memory", what, why, "fewer runners, a lower max_memory, or more")
     elif most is not None:
         yield ok("cgroup memory", f"{size(most)}, the runners may take {size(memory)}")
-    if _number(folder / "memory.oom.group") == 1:
+    if any(_number(folder / "memory.oom.group") == 1 for folder in folders):
         why = "one runner out of memory ends the whole service, and every job in it"
         hint = "OOMPolicy=continue in the unit; singleProcessOOMKill on the kubelet"
         yield error("cgroup oom", "memory.oom.group is set", why, hint)
-    processes = _number(folder / "pids.max")
+    processes = _least(folders, "pids.max")
     if processes is not None and processes < runners + PROCESSES_OF_OURS:
         what = f"at most {processes} processes, {runners + PROCESSES_OF_OURS} are needed"
         hint = "TasksMax= in the unit; --pids-limit of the container"
         yield error("cgroup pids", what, "runners can't be forked", hint)
 
 
-def _cgroup_folder(root: Path) -> Path | None:
+def _cgroup_folders(root: Path) -> list[Path]:
+    """Give the folder of our cgroup and those of the ones above it; none without version 2."""
     with contextlib.suppress(OSError):
         for line in (root / "proc/self/cgroup").read_text().splitlines():
             if line.startswith("0::"):
                 top = root / "sys/fs/cgroup"  # of a container it may be its own group
-                found = (top / line[3:].lstrip("/"), top)
-                return next((at for at in found if (at / "cgroup.controllers").exists()), None)
-    return None
+                ours = top / line[3:].lstrip("/")
+                chain = [at for at in (ours, *ours.parents) if at.is_relative_to(top)]
+                return [at for at in chain if (at / "cgroup.controllers").exists()]
+    return []
+
+
+def _least(folders: list[Path], name: str) -> int | None:
+    limits = (_number(folder / name) for folder in folders)
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _number(path: Path) -> int | None:

@@ -257,6 +257,14 @@ def test_the_limits_of_a_cgroup_are_compared_with_the_file(tmp_path: Path) -> No
     assert judged(memory__max=str(1 << 20)) == [("warning", "cgroup memory")]
     assert judged(memory__max="max", memory__oom__group="1") == [("error", "cgroup oom")]
     assert judged(memory__oom__group="0", pids__max="9") == [("error", "cgroup pids")]
+    assert judged(pids__max="max") == []
+    slice_above = {"cgroup.controllers": "", "memory.max": str(1 << 20)}
+    for name, text in slice_above.items():
+        (tmp_path / "sys/fs/cgroup" / name).write_text(text)
+    assert judged() == [("warning", "cgroup memory")]
+    for name in slice_above:
+        (tmp_path / "sys/fs/cgroup" / name).unlink()
+    judged(pids__max="9")
     (tmp_path / "sys/fs/cgroup/a").rename(tmp_path / "a")
     (tmp_path / "sys/fs/cgroup").rmdir()
     (tmp_path / "a").rename(tmp_path / "sys/fs/cgroup")  # as a container may see it
