@@ -38,6 +38,7 @@ class AsyncJobHandle:
 
     id: str
     queue: str
+    """Where it was to go; a job whose id was known stays on the queue that it has."""
     created: bool | None
     """Whether this call made the job, or found its id known; None: a lost reply leaves it open."""
     _client: AsyncClient = field(repr=False, compare=False)

@@ -56,6 +56,7 @@ class JobHandle:
 
     id: str
     queue: str
+    """Where it was to go; a job whose id was known stays on the queue that it has."""
     created: bool | None
     """Whether this call made the job, or found its id known; None: a lost reply leaves it open."""
     _client: Client = field(repr=False, compare=False)
