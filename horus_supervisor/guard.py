@@ -7,6 +7,7 @@ that came, it stops the server; at the latest 1.8 s after the supervisor.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -23,6 +24,9 @@ STOP_S = 0.5
 
 ASKED_STOP_S = 6.0
 """Seconds for the server to end in a stop that was asked for: it may have much to write."""
+
+_WORDS, _WORDS_MAX = 3, 3000
+"""Lines and bytes of a server's log that are passed on at its end."""
 
 
 def main(lifeline_fd: int, _lock_fd: int, _folder_fd: int, folder: str) -> None:
@@ -54,8 +58,7 @@ def main(lifeline_fd: int, _lock_fd: int, _folder_fd: int, folder: str) -> None:
     while signal.SIGTERM not in asked:
         ended, status = os.waitpid(server, os.WNOHANG)
         if ended:
-            log = Path(folder, embedded.LOG)
-            print(f"horus: the server {_how(status)}; its log is {log}", file=sys.stderr)
+            _tell_end(status, Path(folder, embedded.LOG))
             sys.exit(1)
         if signal.SIGUSR1 in asked and deadline is None:
             deadline = time.monotonic() + RITES_S
@@ -68,11 +71,6 @@ def main(lifeline_fd: int, _lock_fd: int, _folder_fd: int, folder: str) -> None:
         if lifeline_fd in ready:
             break
     _stop(server, asked)
-
-
-def _how(status: int) -> str:
-    code = os.waitstatus_to_exitcode(status)
-    return f"exited with {code}" if code >= 0 else f"was killed by {linux.signal_name(-code)}"
 
 
 def _start(folder: Path) -> int:
@@ -90,6 +88,17 @@ def _start(folder: Path) -> int:
         finally:
             os._exit(127)
     return pid
+
+
+def _tell_end(status: int, log: Path) -> None:
+    """Say how the server ended, in its own last words: of a file that it can't read, the cure."""
+    code = os.waitstatus_to_exitcode(status)
+    how = f"exited with {code}" if code >= 0 else f"was killed by {linux.signal_name(-code)}"
+    words = [f"horus: the server {how}; the last lines of {log}:"]
+    with contextlib.suppress(OSError), log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _WORDS_MAX))
+        words += file.read().decode(errors="replace").splitlines()[-_WORDS:]
+    print(*words, sep="\n", file=sys.stderr)
 
 
 def _stop(server: int, asked: list[int]) -> None:

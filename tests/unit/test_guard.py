@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+from tests.support.processes import Bounded
 from tests.support.waiting import wait_until
 
 SERVER = f"""#!{sys.executable}
@@ -24,20 +26,50 @@ signal.pause()
 """A server that has so much to write that its end takes 1.5 s."""
 
 
-def test_a_server_that_was_asked_to_end_may_write_what_it_has(tmp_path: Path) -> None:
-    server = tmp_path / "redis-server"
-    server.write_text(SERVER)
-    server.chmod(0o755)
-    reading, writing = os.pipe()
-    guard = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            f"from horus_supervisor.guard import main; main({reading}, 0, 0, {str(tmp_path)!r})",
-        ],
-        env={**os.environ, "PATH": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)},
-        pass_fds=[reading],
+CORRUPT = f"""#!{sys.executable}
+import pathlib, sys
+if "--version" in sys.argv:
+    sys.exit(print("Redis server v=7.2.0 sha=0"))
+words = "DB loaded\\n" * 9 + "# Bad file format: use redis-check-aof\\n"
+pathlib.Path("redis.log").write_text(words)
+sys.exit(1)
+"""
+"""One that can't read what a power cut left."""
+
+
+def guarded(folder: Path, server: str, lifeline: int, **more: Any) -> subprocess.Popen[str]:
+    """Start a guard with such a server."""
+    path = folder / "redis-server"
+    path.write_text(server)
+    path.chmod(0o755)
+    code = f"from horus_supervisor.guard import main; main({lifeline}, 0, 0, {str(folder)!r})"
+    return Bounded(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PATH": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)},
+        pass_fds=[lifeline],
+        text=True,
+        **more,
     )
+
+
+def test_a_server_that_ends_by_itself_has_its_last_words_passed_on(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with guarded(tmp_path, CORRUPT, reading, stderr=subprocess.PIPE) as guard:
+        _, said = guard.communicate(timeout=60)
+    os.close(reading)
+    os.close(writing)
+    assert guard.returncode == 1
+    assert said.splitlines() == [
+        f"horus: the server exited with 1; the last lines of {tmp_path}/redis.log:",
+        "DB loaded",
+        "DB loaded",
+        "# Bad file format: use redis-check-aof",
+    ]
+
+
+def test_a_server_that_was_asked_to_end_may_write_what_it_has(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    guard = guarded(tmp_path, SERVER, reading)
     os.close(reading)
     try:
         wait_until((tmp_path / "ready").exists, "the server runs")
