@@ -33,6 +33,7 @@ class Births:
         self._programs = programs
         self._bury = bury
         self._strangers: dict[int, children.Reaped] = {}
+        self._ended = 0  # pid of a template that fell silent
 
     def checked(self, message: messages.FromTemplate) -> messages.FromTemplate:
         """Give what a template says, but for a runner that is no child of ours: none was forked.
@@ -113,12 +114,17 @@ class Births:
         known = pid in self._crew.by_pid or self._programs.by_pid(pid)
         return not known and children.is_ours(pid)
 
-    def overdue(self, seat: Seat) -> None:
+    def overdue(self, seat: Seat, now: float) -> None:
         """End the wait: for a template that does not tell, or for one that nobody tells of."""
-        if seat.life and seat.life.untold:
+        life = seat.life
+        if life and life.untold:
             self._give_up(seat)
-        elif seat.life and seat.life.template.pid:
-            children.send_signal(seat.life.template.pid, signal.SIGKILL)
+        elif life and (pid := life.template.pid):
+            if pid != self._ended:  # others wait for it too
+                self._ended, silent_s = pid, round(now - life.awaited_since, 1)
+                about = {"child": "template", "pid": pid, "silent_s": silent_s}
+                self._crew.ways.log.error(Event.CHILD_STUCK, **about)
+            children.send_signal(pid, signal.SIGKILL)
 
     def _give_up(self, seat: Seat) -> None:
         """Free the seat for another runner; Redis hears that this one is gone."""

@@ -133,7 +133,7 @@ class Supervisor:
         for action in plan(self._crew.seen(now), self._wanted(), now):
             seat = self._crew.seats[action.runner]
             if action.do == Do.KILL and seat.life and seat.life.pid is None:
-                self._births.overdue(seat)
+                self._births.overdue(seat, now)
             else:
                 self._crew.apply(action, now, self.identity)
         if self._generations.busy and not self._stop:

@@ -73,6 +73,8 @@ def test_a_template_that_does_not_answer_is_replaced_and_keeps_no_seat_empty(
     os.kill(pid, signal.SIGKILL)
     service.wait_for("child.exited", pid=template)
     service.wait_for("runner.started", count=2)
+    [stuck] = service.events("child.stuck")
+    assert (stuck["child"], stuck["pid"]) == ("template", template)
 
 
 def test_the_processes_that_fork_have_one_thread(service: Service) -> None:

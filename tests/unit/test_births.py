@@ -242,7 +242,7 @@ def test_a_pid_of_one_that_is_known_already_is_not_believed(house: House, runner
 
 def test_redis_hears_of_one_that_was_given_up(house: House) -> None:
     house.births.template_ended(house.template, 20.0)
-    house.births.overdue(house.seat)
+    house.births.overdue(house.seat, 50.0)
     assert house.seat.life is None
     [died] = house.deaths.all_again()
     assert isinstance(died, messages.Died)
@@ -265,7 +265,7 @@ def test_nobody_knows_what_began_where_a_job_wrote_over_its_row(
 
 def test_a_template_that_falls_silent_is_ended_not_the_seat(house: House, runner: int) -> None:
     house.template.pid = runner
-    house.births.overdue(house.seat)
+    house.births.overdue(house.seat, 50.0)
     assert house.seat.life
     assert os.WTERMSIG(children.reap(runner).status) == signal.SIGKILL
     house.template.pid = None
