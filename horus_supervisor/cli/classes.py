@@ -30,13 +30,15 @@ def import_modules(place: Place, more: Iterable[str] = ()) -> list[str]:
     paths = [str(path) for path in supervisor.path] if supervisor else []
     paths += [os.getcwd()] if more else []
     sys.path[:0] = [path for path in paths if path not in sys.path]
-    names = list(dict.fromkeys([*(supervisor.imports if supervisor else ()), *more]))
+    ours = supervisor.imports if supervisor else ()
+    names = list(dict.fromkeys([*ours, *more]))
     for name in names:
-        _import(name)
+        # Python alone looks in the working folder, not where the file says
+        _import(name, f"{place.start} --check" if name in ours else f"python -c 'import {name}'")
     return names
 
 
-def _import(name: str) -> None:
+def _import(name: str, hint: str) -> None:
     with contextlib.redirect_stdout(sys.stderr):
         try:
             importlib.import_module(name)
@@ -44,7 +46,7 @@ def _import(name: str) -> None:
             raise
         except BaseException as error:  # a module may even call sys.exit
             last = traceback.format_exception_only(error)[-1].strip()
-            raise usage(f"can't import {name}: {last}", f"python -c 'import {name}'") from error
+            raise usage(f"can't import {name}: {last}", hint) from error
 
 
 def find_class(place: Place, name: str) -> type[Job] | None:

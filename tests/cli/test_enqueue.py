@@ -184,6 +184,16 @@ def test_a_class_that_is_not_here_is_enqueued_unchecked_on_a_named_queue(
     assert (job.name, job.payload) == ("elsewhere.Job", b'{"n": 1}')
 
 
+def test_a_module_that_can_not_be_imported_leads_to_what_looks_where_the_service_does(
+    horus: Horus, file: Path
+) -> None:
+    (file.parent / "cli_broken.py").write_text("import nowhere\n")
+    file.write_text(file.read_text().replace("clijobs", "cli_broken"))
+    told = horus.bare("-c", str(file), "enqueue", "cli.Mail", code=2).stderr
+    assert "can't import cli_broken: ModuleNotFoundError: No module named 'nowhere'" in told
+    assert told.endswith(f"  try: horus-supervisor -c {file} --check\n")
+
+
 def test_an_id_that_is_known_changes_nothing_and_says_so(horus: Horus, scene: Scene) -> None:
     words = ("enqueue", "elsewhere.Job", "--queue", "q", "--id", "order-1")
     assert horus(*words).stdout == "order-1\n"
