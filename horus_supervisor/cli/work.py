@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 
 import click
@@ -11,8 +12,9 @@ from horus_supervisor.cli.asked import Asked, common_options
 from horus_supervisor.cli.classes import import_modules
 from horus_supervisor.cli.errors import usage
 from horus_supervisor.cli.place import Place
-from horus_supervisor.cli.wiring import errors_in_words, locate
+from horus_supervisor.cli.wiring import Store, errors_in_words, locate
 from horus_supervisor.job import definition
+from horus_supervisor.store import operations
 
 
 @click.command(epilog="Example: horus work -q emails --until-empty")
@@ -42,6 +44,8 @@ def work(
     from horus_supervisor.runner.foreground import serve
     from horus_supervisor.runner.settings import set_variables
 
+    if not asked.json:
+        _tell_paused(place, wanted)
     faulthandler.enable(2)  # no supervisor is there to tell where we died
     if place.config:
         set_variables(place.config.limits_for(wanted).environment)
@@ -58,6 +62,16 @@ def work(
         output.print_json(work={"executed": executed})
     else:
         output.say(f"executed {output.count(executed, 'job')}")
+
+
+def _tell_paused(place: Place, queues: list[str]) -> None:
+    """Say why nothing will come of a queue."""
+    with contextlib.closing(Store(place)) as store:
+        overview = store.run(operations.overview(store.namespace))
+    for row in overview.queues:
+        if row.paused and row.queue in queues:
+            what = f"{row.queue} is paused, and {output.jobs_wait(row.ready)}"
+            output.note(what, f"{place.again} resume {row.queue}")
 
 
 def _queues(place: Place, given: tuple[str, ...]) -> list[str]:

@@ -131,6 +131,14 @@ def test_a_job_that_expired_is_named(work: Alone, scene: Scene) -> None:
     assert scene.state("next") is JobState.SCHEDULED, "nobody knows its class"
 
 
+def test_work_says_that_a_queue_is_paused(work: Alone, scene: Scene) -> None:
+    scene.run(operations.pause(scene.namespace, "q"))
+    scene.add("waits", queue="q")
+    done = work("-q", "q", "--import", JOBS)
+    assert (done.returncode, done.stdout) == (0, "executed 0 jobs\n")
+    assert done.stderr.startswith("horus: q is paused, and 1 job waits\n  try: horus ")
+
+
 def test_work_keeps_to_the_limits_of_the_file(run: Work, scene: Scene, tmp_path: Path) -> None:
     payloads = {"late": {"path": str(tmp_path / "ran")}, "large": {"text": "x" * 270 * 1024}}
     for job_id, name in (("late", "testjobs.Hang"), ("large", "testjobs.Quick")):
