@@ -27,7 +27,7 @@ def service(
 ) -> Iterator[Service]:
     """A service that is not started yet; it is ended whatever happens."""
     service = Service(tmp_path, redis_url, namespace)
-    service.fresh = getattr(request.module, "FRESH", False)
+    service.fresh = getattr(request.module, "FRESH_STARTS", False)
     yield service
     end(service)
     assert undocumented(service.lines()) == set(), TELL

@@ -9,7 +9,7 @@ from tests.service.apps import testjobs as jobs
 from tests.support.service import Service
 from tests.support.waiting import wait_until
 
-FRESH = True
+FRESH_STARTS = True
 """Where nothing is shared with the tests."""
 
 JOBS = 100

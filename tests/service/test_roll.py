@@ -363,13 +363,13 @@ def test_a_field_that_old_code_does_not_know_is_told_once_and_kept_for_new_code(
     assert len(service.events("job.unknown_fields")) == 1
 
 
-FRESH = """
-import sys, __main__
+FRESH = """import sys, __main__
 print(sys.argv, getattr(__main__, "__file__", None), sys.path[0] == {path!r})
 """
 
 
 def test_an_import_finds_the_interpreter_as_in_a_fresh_one(app: App, service: Service) -> None:
+    service.fresh = True
     app.write("1", FRESH.format(path=str(service.folder)))
     app.serve("[queues]\nq = 1\n")
     told = service.wait_for("output", child="template")

@@ -21,7 +21,7 @@ from tests.support.horus import Horus
 from tests.support.service import ROOT, Service
 from tests.support.waiting import wait_until
 
-FRESH = True
+FRESH_STARTS = True
 """The interpreter's own start is part of it."""
 
 ONE = "[queues]\nq = 1\n"
