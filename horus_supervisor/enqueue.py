@@ -296,5 +296,8 @@ def _zone(at: object) -> str:
 
 
 def _whole_ms(seconds: float) -> int:
-    """Round up, but for what only floats add: 1.1 seconds are 1100 milliseconds."""
-    return math.ceil(round(seconds * 1000, 6))
+    """Round up, but for what only floats add: 1.1 seconds are 1100 milliseconds.
+
+    Never to 0, which would mean none.
+    """
+    return max(math.ceil(round(seconds * 1000, 6)), int(seconds > 0))

@@ -63,6 +63,11 @@ def test_a_delay_is_rounded_up_to_milliseconds() -> None:
     assert prepare(JOB, delay=0).delay_ms is None
 
 
+def test_the_shortest_time_is_a_millisecond_and_not_none() -> None:
+    order = prepare(JOB, delay=1e-12, timeout=1e-12, expires=1e-12)
+    assert (order.delay_ms, order.timeout_ms, order.expires_after_ms) == (1, 1, 1)
+
+
 def test_the_longest_times_are_those_that_are_told() -> None:
     order = prepare(JOB, delay=100 * 365 * 86400, timeout=10 * 365 * 86400, max_attempts=1_000_000)
     assert (order.delay_ms, order.timeout_ms) == (3_153_600_000_000, 315_360_000_000)
