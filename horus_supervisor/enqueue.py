@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from horus_supervisor.clock import YEAR_10000_S
-from horus_supervisor.errors import JobDefinitionError, PayloadError
+from horus_supervisor.errors import HorusError, JobDefinitionError, PayloadError
 from horus_supervisor.ids import (
     QUEUE_NAMES,
     TAGS,
@@ -138,14 +138,18 @@ def prepare_many(
     elif bad := [one for one in ids if not valid_job_id(one)]:
         raise PayloadError(_bad_id(bad[0]))
     likes: dict[type[Job], Enqueue] = {}  # what the jobs of a class have in common, checked once
-    orders = []
-    for job, one in zip(jobs, ids, strict=True):
-        like = likes.get(type(job))
-        if like is None:
-            order = likes[type(job)] = prepare(job, queue=queue, id=one, max_bytes=max_bytes)
-        else:
-            order = replace(like, job_id=one, payload=encode(job, max_bytes))
-        orders.append(order)
+    orders: list[Enqueue] = []
+    try:
+        for job, one in zip(jobs, ids, strict=True):
+            like = likes.get(type(job))
+            if like is None:
+                order = likes[type(job)] = prepare(job, queue=queue, id=one, max_bytes=max_bytes)
+            else:
+                order = replace(like, job_id=one, payload=encode(job, max_bytes))
+            orders.append(order)
+    except (PayloadError, TypeError) as error:
+        kind = type(error) if isinstance(error, HorusError) else TypeError
+        raise kind(f"jobs[{len(orders)}]: {error}") from None
     return orders
 
 

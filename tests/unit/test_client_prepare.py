@@ -224,12 +224,14 @@ def test_ids_that_many_jobs_cannot_have_are_refused(ids: Any, said: str) -> None
 
 
 def test_one_bad_job_among_many_is_refused_whichever_it_is() -> None:
-    with pytest.raises(PayloadError, match=r"EmailJob\.recipient"):
+    with pytest.raises(PayloadError, match=r"^jobs\[1\]: .*EmailJob\.recipient"):
         prepare_many([JOB, EmailJob(5)])  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="an instance of a Job class"):
+    with pytest.raises(TypeError, match=r"^jobs\[1\]: .*an instance of a Job class"):
         prepare_many([JOB, "email"])  # type: ignore[list-item]
     with pytest.raises(PayloadError, match="queue='two words'"):
         prepare_many([JOB], queue="two words")
+    with pytest.raises(JobDefinitionError, match=r"^jobs\[1\]: .*class Script"):
+        prepare_many([JOB, in_main()()])
 
 
 @pytest.mark.parametrize(
