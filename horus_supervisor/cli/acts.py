@@ -62,12 +62,13 @@ class Chosen:
 class Target:
     """A job to act on, as it was when we looked.
 
-    ``fence``: how often it had been started; None where its record can't be read. ``late``: it is
-    past its expiry.
+    ``fence``: how often it had been started; None where its record can't be read. ``name``: its
+    class's. ``late``: it is past its expiry.
     """
 
     job_id: str
     fence: int | None
+    name: str
     late: bool
     state: JobState = JobState.DEAD
 
@@ -176,8 +177,8 @@ def _targets(store: Store, chosen: Chosen) -> tuple[list[Target], Failed]:
         else:
             job = found.job
             late = job is not None and job.expires_ms > 0 and job.is_late(store.now_s() * 1000)
-            fence = job.fence if job else None
-            targets[found.job_id] = Target(found.job_id, fence, late, found.state)
+            fence, name = (job.fence, job.name) if job else (None, "")
+            targets[found.job_id] = Target(found.job_id, fence, name, late, found.state)
     return list(targets.values()), failed
 
 
@@ -186,7 +187,7 @@ def _dead(store: Store, chosen: Chosen) -> list[Target]:
     overview = store.run(operations.overview(store.namespace))
     since_ms = None if chosen.since is None else overview.now_ms - chosen.since * 1000
     return [
-        Target(item.job_id, item.job.fence, item.job.is_late(overview.now_ms))
+        Target(item.job_id, item.job.fence, item.job.name, item.job.is_late(overview.now_ms))
         for row in overview.queues
         if row.dead and chosen.queue in (None, row.queue)
         for item in in_pieces(store, JobState.DEAD, row.queue, row.dead)
@@ -242,6 +243,8 @@ def _act(store: Store, asked: Asked, act: Act, targets: list[Target], failed: Fa
     else:
         output.say(f"{act.past} {count(len(done), 'job')}")
         _tell_failed(asked, failed)
+        if act is RETRY:
+            _tell_held(store, {target.name for target in targets})
     if not failed:
         return 0
     missing = all(row["why"] == NOT_KNOWN for row in failed)
@@ -254,3 +257,11 @@ def _tell_failed(asked: Asked, failed: Failed) -> None:
     tries[WHY["expired"]] = f"{again} enqueue, with the arguments that {again} show tells"
     for row in failed:
         output.note(f"{row['job_id']} {row['why']}", tries.get(row["why"], ""))
+
+
+def _tell_held(store: Store, names: set[str]) -> None:
+    """Say of which classes no job starts, one that is retried neither."""
+    held = store.run(operations.overview(store.namespace)).held
+    for name in map(output.clean, sorted(names & held.keys())):
+        hint = f"{store.place.again} resume --job {name}"
+        output.note(f"{name} is held back: none of its jobs starts", hint)

@@ -158,6 +158,16 @@ def test_discard_without_a_terminal_needs_yes(horus: Horus, scene: Scene, dead: 
     assert scene.state("a") is JobState.DEAD
 
 
+def test_who_retries_a_job_of_a_class_that_is_held_back_is_told(horus: Horus, scene: Scene) -> None:
+    scene.fall("other", name="shop.Pdf")
+    scene.hold()
+    assert horus("retry", "other").stderr == ""
+    held = "horus: shop.Mail is held back: none of its jobs starts"
+    told = horus("retry", "--all")
+    assert told.stdout == "retried 1 job\n"
+    assert told.stderr == f"{held}\n  try: {horus.again} resume --job shop.Mail\n"
+
+
 @pytest.mark.parametrize(
     ("answer", "code", "state"),
     [(b"y\n", 0, JobState.DISCARDED), (b"n\n", 1, JobState.DEAD), (b"\n", 1, JobState.DEAD)],
