@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from pathlib import Path
 
@@ -96,18 +97,47 @@ def test_a_start_empties_what_a_predecessor_said(tmp_path: Path) -> None:
     assert read(tmp_path) is None
 
 
-def test_a_disk_without_room_keeps_no_service_from_starting(tmp_path: Path) -> None:
+def test_what_is_said_touches_no_disk(tmp_path: Path) -> None:
+    """It may be frozen for a snapshot: whoever writes to it then stands still."""
+    file = StatusFile(tmp_path)
+    assert (tmp_path / "status").is_symlink()
+    before = [path.lstat() for path in (tmp_path, tmp_path / "status")]
+    file.write(Status(1, "s", "t", 2.0, True, "serving"))
+    assert [path.lstat() for path in (tmp_path, tmp_path / "status")] == before
+    assert [path.name for path in tmp_path.iterdir()] == ["status"]
+
+
+def test_what_a_link_of_a_dead_service_leads_to_by_now_is_not_read(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"for somebody else")
+    (tmp_path / "status").symlink_to(f"/proc/{os.getpid()}/fd/{reading}")
+    assert read(tmp_path) is None
+    assert os.read(reading, 100) == b"for somebody else"
+    os.close(reading)
+    os.close(writing)
+
+
+def test_where_there_can_be_no_link_a_file_says_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
     told = Status(1, "s", "t", 2.0, True, "serving")
+    StatusFile(tmp_path).write(told)
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    file = StatusFile(tmp_path)
+    assert read(tmp_path) is None
     _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
     try:
-        file = StatusFile(tmp_path)
-        with pytest.raises(OSError, match="too large"):
+        with pytest.raises(OSError, match="too large"):  # as on a disk without room
             file.write(told)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     file.write(told)
     assert read(tmp_path) == told
+    assert (tmp_path / "status").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_status_that_can_not_be_written_at_all_is_told_with_its_key(tmp_path: Path) -> None:
