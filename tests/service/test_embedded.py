@@ -35,6 +35,7 @@ def server(service: Service) -> int:
 
 def test_its_start_is_no_outage_and_its_end_is_one(own: Service, tmp_path: Path) -> None:
     with Client(f"embedded:{tmp_path / 'redis'}", namespace="n") as client:
+        client.connection.raw.config_set("appendfsync", "always")  # as ``own_redis`` has it
         job = client.enqueue(jobs.Hang(own.path("ran"), done=own.path("done")))
         own.wait_for("job.started", job_id=job.id)
         assert own.events("redis.lost") == []
