@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from horus_supervisor import linux
+from horus_supervisor.scoreboard import Scoreboard
 from tests.support.redis_server import IN_MEMORY, RedisServer
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -69,3 +71,11 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def board() -> Iterator[Scoreboard]:
+    """A scoreboard of nobody's."""
+    fd = linux.memory_file("horus-test-board")
+    yield Scoreboard(fd)
+    os.close(fd)

@@ -86,11 +86,11 @@ def work(scene: Scene, redis_url: str) -> Alone:
     """``horus work`` without a file, in a process of its own."""
     where = ("--url", redis_url, "--namespace", scene.namespace)
 
-    def work(*words: str) -> subprocess.CompletedProcess[str]:
+    def work(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*COMMAND, *where, "work", *words, "--until-empty"],
             cwd=ROOT,
-            env=environment(),
+            env=environment(**env),
             capture_output=True,
             text=True,
             timeout=45,
@@ -100,20 +100,10 @@ def work(scene: Scene, redis_url: str) -> Alone:
     return work
 
 
-def test_work_does_without_redis_py(scene: Scene, redis_url: str) -> None:
+def test_work_does_without_redis_py(work: Alone) -> None:
     """It would be a third of its start."""
-    where = ("--url", redis_url, "--namespace", scene.namespace)
-    words = ("work", "-q", "q", "--import", JOBS, "--until-empty")
-    python, *command = COMMAND
-    done = subprocess.run(
-        [python, "-X", "importtime", *command, *where, *words],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=45,
-        check=True,
-    )
+    done = work("-q", "q", "--import", JOBS, PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 0
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "horus_supervisor.store.wire" in loaded
     assert "redis" not in loaded

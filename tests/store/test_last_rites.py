@@ -31,13 +31,6 @@ from tests.support.store import Store, claimed
 
 
 @pytest.fixture
-def board() -> Iterator[Scoreboard]:
-    fd = linux.memory_file("horus-test-board")
-    yield Scoreboard(fd)
-    os.close(fd)
-
-
-@pytest.fixture
 def keeper(redis_url: str, namespace: str, tmp_path: Path, board: Scoreboard) -> Iterator[Keeper]:
     me = messages.Identity(service="s", host="h", supervisor="sup", level="info")
     boot = messages.KeeperBoot(

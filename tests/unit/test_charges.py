@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
-from horus_supervisor import linux, proc
+from horus_supervisor import proc
 from horus_supervisor.keeper.charges import Charges
 from horus_supervisor.messages import Born, Gone
 from horus_supervisor.scoreboard import Scoreboard
 from tests.support.processes import Bounded
-
-
-@pytest.fixture
-def board() -> Iterator[Scoreboard]:
-    fd = linux.memory_file("horus-test-board")
-    yield Scoreboard(fd)
-    os.close(fd)
 
 
 def _refuse(_pid: int) -> int:

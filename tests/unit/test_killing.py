@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from horus_supervisor import linux, proc
+from horus_supervisor import proc
 from horus_supervisor.lifecycle import Cause
 from horus_supervisor.scoreboard import Scoreboard
 from horus_supervisor.supervisor import children, killing
@@ -27,11 +27,6 @@ def life(pid: int, **more: Any) -> Any:
     pulse.beats = more.pop("beats", 0)
     facts = {"overdue_seq": 0, "dumped_at": None, "dumps_core_since": None, "end_by": None}
     return SimpleNamespace(pid=pid, pulse=pulse, killed=False, **{**facts, **more})
-
-
-@pytest.fixture
-def board() -> Scoreboard:
-    return Scoreboard(linux.memory_file("horus-test-board"))
 
 
 def test_a_core_dump_is_waited_for_within_bounds(board: Scoreboard, tmp_path: Path) -> None:

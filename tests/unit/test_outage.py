@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from horus_supervisor import linux
 from horus_supervisor.errors import RedisAway, RedisRefused
 from horus_supervisor.messages import Identity
 from horus_supervisor.runner import outage
@@ -17,13 +15,6 @@ from horus_supervisor.runner.voice import Voice
 from horus_supervisor.scoreboard import Scoreboard, SlotWriter
 
 ME = Identity(service="s", host="h", supervisor="a", level="info")
-
-
-@pytest.fixture
-def board() -> Iterator[Scoreboard]:
-    fd = linux.memory_file("horus-test-board")
-    yield Scoreboard(fd)
-    os.close(fd)
 
 
 def test_the_next_try_is_soon_however_long_an_outage_lasts(board: Scoreboard) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -11,7 +10,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from horus_supervisor import linux
 from horus_supervisor.scoreboard import (
     SLOT_BYTES,
     SLOTS,
@@ -24,13 +22,6 @@ from horus_supervisor.scoreboard import (
 from tests.support.waiting import wait_until
 
 NEVER_NS = 1 << 62
-
-
-@pytest.fixture
-def board() -> Iterator[Scoreboard]:
-    fd = linux.memory_file("horus-test-board")
-    yield Scoreboard(fd)
-    os.close(fd)
 
 
 def test_the_keepers_signs_of_life_are_counted_apart_from_the_supervisors_turns(
