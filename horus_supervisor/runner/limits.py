@@ -8,11 +8,11 @@ A process that is not ours (``start_runner``) keeps its calls as they are, and a
 
 from __future__ import annotations
 
-import functools
 import os
 import resource
-from collections.abc import Callable
 from typing import Any, TypeAlias
+
+from horus_supervisor.runner import calls
 
 _CALLS = (
     *((resource, name) for name in ("setrlimit", "prlimit")),
@@ -33,20 +33,13 @@ def notice_changes() -> None:
     """Notice calls from now on. For a template, before job code can take them by name."""
     global _noticing
     _noticing = True
-    for module, name in _CALLS:
-        if call := getattr(module, name, None):  # not every system has all
-            setattr(module, name, _noticed(call))
+    calls.precede(_keep, *_CALLS)
 
 
-def _noticed(call: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(call)
-    def change(*args: Any, **kwargs: Any) -> Any:
-        global _kept
-        if _kept is None:
-            _kept = _values()
-        return call(*args, **kwargs)
-
-    return change
+def _keep() -> None:
+    global _kept
+    if _kept is None:
+        _kept = _values()
 
 
 class Limits:

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import _posixsubprocess
 import contextlib
-import functools
 import io
 import os
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from horus_supervisor import messages
+from horus_supervisor.runner import calls
 
 _STARTS = (
     *((os, name) for name in ("posix_spawn", "posix_spawnp", "system")),
@@ -76,23 +75,9 @@ def _file(fd: int) -> tuple[int, int]:
 
 
 def mark_programs() -> None:
-    """Have a mark stand before what a program writes that a job starts.
-
-    For a template, before job code can take these calls by name.
-    """
+    """Have a mark stand before what a program writes that a job starts. For a template."""
     imported = (sys.modules.get("subprocess"), "_fork_exec")  # by site-packages, before us
-    for module, name in (*_STARTS, imported):
-        if call := getattr(module, name, None):  # not every system has all
-            setattr(module, name, _after_mark(call))
-
-
-def _after_mark(call: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(call)
-    def start(*args: Any, **kwargs: Any) -> Any:
-        begin()
-        return call(*args, **kwargs)
-
-    return start
+    calls.precede(begin, *_STARTS, imported)
 
 
 def marked(fd: int) -> io.TextIOWrapper:
