@@ -10,7 +10,8 @@
 -- include: base
 -- include: push
 local id, queue = ARGV[1], ARGV[2]
-local now, digits = now_ms()
+local digits = now_digits()
+local now = digits + 0
 local due = 0
 if ARGV[3] ~= '' then due = now + ARGV[3] elseif ARGV[4] ~= '' then due = ARGV[4] + 0 end
 local unfit = not string.find(id, '^[!-~]+$') and '1, the id,'

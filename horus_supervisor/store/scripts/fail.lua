@@ -19,7 +19,6 @@ local go = turn()
 if go == 'again' then return claimed_again() end
 if go ~= 'next' then return {go} end
 if word ~= 'held' then return {'stale'} end
-local id, fence, attempt, queue = string.match(rest, '^(%S+) (%d+) (%d+) .* (%S+)$')
 local job = call('HGET', ns .. 'jobs', id)
 if not job then return {'stale'} end
 local n = counters(job)

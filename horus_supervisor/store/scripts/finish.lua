@@ -12,7 +12,6 @@ local go = turn()
 if go == 'again' then return claimed_again() end
 if go ~= 'next' then return {go} end
 if word ~= 'held' then return {'stale'} end
-local id, fence, queue = string.match(rest, '^(%S+) (%d+) .* (%S+)$')
 -- writes
 call('HDEL', ns .. 'jobs', id)
 call('SADD', ns .. 'finished', id)

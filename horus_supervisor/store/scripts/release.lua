@@ -13,11 +13,7 @@ local go = turn()
 if go == 'again' and word == 'left' then return {outcome} end
 if go ~= 'next' then return {go == 'again' and 'stale' or go} end
 local done = 'none'
-local id, fence, attempt, queue, job
-if word == 'held' then
-  id, fence, attempt, queue = string.match(rest, '^(%S+) (%d+) (%d+) .* (%S+)$')
-  job = call('HGET', ns .. 'jobs', id)
-end
+local job = word == 'held' and call('HGET', ns .. 'jobs', id)
 -- writes
 if job then
   local n = counters(job)

@@ -6,12 +6,13 @@ local call = redis.call
 -- HEAD: a packed job (see `move`) up to its queue and name, as a pattern
 local HEAD = '^%d* %d* %d* %d* %d* %d+ %d* %d* %d+ '
 
--- now_ms: as a number, and as digits, which are had for less than by `whole`
-local function now_ms()
+-- now_digits: milliseconds since 1970, for less than by `whole`
+local function now_digits()
   local t = call('TIME')
-  local digits = t[1] .. string.sub('00000' .. t[2], -6, -4)
-  return digits + 0, digits
+  return t[1] .. string.sub('00000' .. t[2], -6, -4)
 end
+
+local function now_ms() return now_digits() + 0 end
 
 -- whole: a number as digits; Lua would write 1764028149000 as 1.764028149e+12
 local function whole(n) return string.format('%.0f', n) end

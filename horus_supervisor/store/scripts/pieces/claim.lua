@@ -23,7 +23,7 @@ local function claim_next(done, first)
     while id do
       local job = call('HGET', ns .. 'jobs', id)
       if job then -- an id without a record is no job
-        local _, now = now_ms()
+        local now = now_digits()
         local attempts, fence, name, expires = string.match(job,
           '^(%d*) %d* %d* (%d*) %d* %d+ %d* %d* %d+ %S+ (%S+) ?(%d*)')
         if not attempts then -- no record of ours: with a readable head, every script can move it; `?` is refused
@@ -55,7 +55,6 @@ end
 -- claimed_again: the reply that this very call got before
 local function claimed_again()
   if word == 'left' then return {'stale'} end -- its seq was another call's
-  if word ~= 'held' then return {outcome, rest} end
-  local id, fence, started, queue = string.match(rest, '^(%S+) (%d+) %d+ (%d+) %d+ %d+ (%S+)$')
+  if word ~= 'held' then return {outcome, id} end -- empty or more
   return job_reply(outcome, id, queue, started, call('HGET', ns .. 'jobs', id) or '', fence)
 end

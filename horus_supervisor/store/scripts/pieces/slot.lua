@@ -5,13 +5,15 @@
 --   left                                               went of its own accord
 --   crashed                                            its death is recorded
 local mine = call('HGET', ns .. 'own', ARGV[1])
-local word, outcome, rest
+local word, outcome
+local id, fence, attempt, started, queue -- of `held`; of `idle`, id is what the last claim found
 
 -- turn: 'next' where this call is to be carried out, 'again' where it was already, else why not
 local function turn()
   if not mine then return 'no member' end
   local incarnation, seq
-  incarnation, seq, word, outcome, rest = string.match(mine, '^(%d+) (%d+) (%a+) (%S+) ?(.*)$')
+  incarnation, seq, word, outcome, id, fence, attempt, started, queue =
+    string.match(mine, '^(%d+) (%d+) (%a+) (%S+) ?(%S*) ?(%d*) ?(%d*) ?(%d*) ?%d* ?%d* ?(%S*)$')
   if incarnation ~= ARGV[2] or word == 'crashed' then return 'stale' end
   if seq == ARGV[3] then return 'again' end
   if word == 'left' or seq + 1 ~= tonumber(ARGV[3]) then return 'stale' end
