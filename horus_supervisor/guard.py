@@ -29,22 +29,24 @@ _WORDS, _WORDS_MAX = 3, 3000
 """Lines and bytes of a server's log that are passed on at its end."""
 
 
-def main(lifeline_fd: int, _lock_fd: int, _folder_fd: int, folder: str) -> None:
+_HEARD = (signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD)
+
+
+def main(lifeline_fd: int, _lock_fd: int, _folder_fd: int, supervisor: int, folder: str) -> None:
     """Run the server until it ends, is asked to, or nobody is left to serve.
 
     The locks of service and folder are held by being open: the server inherits both, so that a
     successor waits for its end.
     """
     linux.name_process("horus-redis")
-    parent = os.getppid()
     wakeup_r, wakeup_w = os.pipe()
     os.set_blocking(wakeup_w, False)
     asked: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD):
+    for number in _HEARD:
         signal.signal(number, lambda n, _: asked.append(n))
     signal.set_wakeup_fd(wakeup_w, warn_on_full_buffer=False)
     linux.die_with_parent(signal.SIGUSR1)
-    if os.getppid() != parent:
+    if os.getppid() != supervisor:  # it died while we began
         return
     try:
         server = _start(Path(folder))
@@ -77,9 +79,13 @@ def _start(folder: Path) -> int:
     """Start the server as a child that does not outlive us; gives its pid."""
     command = embedded.server_command()
     guard = os.getpid()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
     pid = os.fork()
     if pid == 0:
         try:
+            for number in _HEARD:  # ours would take in vain what the server is to hear
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.setpgid(0, 0)
             linux.die_with_parent()
             os.chdir(folder)
@@ -87,6 +93,7 @@ def _start(folder: Path) -> int:
                 os.execv(command[0], command)
         finally:
             os._exit(127)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return pid
 
 

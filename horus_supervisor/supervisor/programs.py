@@ -144,4 +144,4 @@ class Programs:
     def start_guard(self, folder: str, fds: list[int]) -> None:
         """Start the embedded Redis under its guard; ``fds``: lifeline, lock, the folder's lock."""
         start, module = children.start_program, self.guard.module
-        self.guard.start(lambda out: start(module, (folder,), fds, out))
+        self.guard.start(lambda out: start(module, (os.getpid(), folder), fds, out))

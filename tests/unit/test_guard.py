@@ -37,12 +37,15 @@ sys.exit(1)
 """One that can't read what a power cut left."""
 
 
-def guarded(folder: Path, server: str, lifeline: int, **more: Any) -> subprocess.Popen[str]:
-    """Start a guard with such a server."""
+def guarded(
+    folder: Path, server: str, lifeline: int, *, supervisor: int | None = None, **more: Any
+) -> subprocess.Popen[str]:
+    """Start a guard with such a server; ``supervisor``: who started it, this process by default."""
     path = folder / "redis-server"
     path.write_text(server)
     path.chmod(0o755)
-    code = f"from horus_supervisor.guard import main; main({lifeline}, 0, 0, {str(folder)!r})"
+    call = f"main({lifeline}, 0, 0, {supervisor or os.getpid()}, {str(folder)!r})"
+    code = f"from horus_supervisor.guard import main; {call}"
     return Bounded(
         [sys.executable, "-c", code],
         env={**os.environ, "PATH": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -80,3 +83,23 @@ def test_a_server_that_was_asked_to_end_may_write_what_it_has(tmp_path: Path) ->
         guard.kill()
         guard.wait()
         os.close(writing)
+
+
+def test_a_guard_whose_supervisor_died_meanwhile_starts_no_server(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with subprocess.Popen(["true"]) as supervisor:
+        pass
+    with guarded(tmp_path, SERVER, reading, supervisor=supervisor.pid) as guard:
+        assert guard.wait(60) == 0
+    os.close(reading)
+    os.close(writing)
+    assert not (tmp_path / "ready").exists()
+
+
+def test_a_server_that_has_only_begun_hears_that_it_is_to_end(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(writing)  # the keeper is gone, too
+    with guarded(tmp_path, SERVER, reading) as guard:
+        assert guard.wait(60) == 0
+    os.close(reading)
+    assert (tmp_path / "written").exists() or not (tmp_path / "ready").exists()
