@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
 import msgspec
@@ -46,6 +46,7 @@ _read_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 class _Codec(msgspec.Struct, frozen=True):
     read: Callable[[bytes], Any]
+    write: Callable[[Job], bytes]
     names: Callable[[bytes], Any]
     check: Check
     look: bool
@@ -67,7 +68,7 @@ def encode(job: Job, max_bytes: int = MAX_PAYLOAD_BYTES) -> bytes:
     name = cls.__qualname__
     try:
         codec.check(job)
-        payload = _write(job)
+        payload = codec.write(job)
     except Misfit as misfit:
         where = name + "".join(misfit.path)
         raise PayloadError(f"{where}: expected {misfit.expected}, found {misfit.found}") from None
@@ -162,8 +163,14 @@ def _make(cls: type[Job]) -> _Codec:
             f"{place(cls)}"
         ) from None
     names = _only(_names_of(cls))
-    codec = _codecs[cls] = _Codec(read, names, check, examination.look, examination.prove)
+    write = _write_fields if examination.asks else _write
+    codec = _codecs[cls] = _Codec(read, write, names, check, examination.look, examination.prove)
     return codec
+
+
+def _write_fields(job: Job) -> bytes:
+    """Write the fields and no more: where asking for one is code, msgspec adds class variables."""
+    return _write(asdict(job))
 
 
 def _only(names: Iterable[str]) -> Callable[[bytes], Any]:

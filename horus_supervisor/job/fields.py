@@ -28,6 +28,7 @@ TRAVELS = (
     "dataclasses, and list, tuple, set, dict or Optional of these"
 )
 
+_ASKING = {"__getattr__", "__getattribute__"}
 _SEQUENCES = (list, tuple, set, frozenset)
 _KEYS = (str, int, UUID, Decimal, datetime, date, bytes)
 _KEY_NAMES = "str, int, UUID, Decimal, datetime, date, bytes, an enum or a Literal of strings"
@@ -87,6 +88,8 @@ class Examination:
         """Decoded values need their check too: msgspec takes naive datetimes and NaN Decimals."""
         self.prove = False
         """Only decoding tells whether a value is valid: ``Annotated`` with msgspec's ``Meta``."""
+        self.asks = False
+        """A record has a ``__getattr__`` or ``__getattribute__`` of its own."""
         self._records: dict[type, Check] = {}
 
     def record(self, cls: type) -> Check:
@@ -95,6 +98,7 @@ class Examination:
             parts: list[tuple[str, Check]] = []
             self._records[cls] = checks.record(cls, parts)  # first: a tree's nodes have nodes
             refuse_init_vars(cls)
+            self.asks |= any(_ASKING & vars(base).keys() for base in cls.__mro__[:-1])
             parts += [(field.name, self.field(cls, field)) for field in dataclasses.fields(cls)]
         return self._records[cls]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum
-from typing import Annotated, Any, Literal, NewType
+from typing import Annotated, Any, ClassVar, Literal, NewType
 from uuid import UUID
 
 import msgspec
@@ -47,6 +48,28 @@ class Far(Address):
 class Tree:
     value: int
     children: list[Tree] = field(default_factory=list)
+
+
+@dataclass
+class Lazy:
+    """One whose attributes msgspec asks for by name, those of the class too."""
+
+    value: int
+    children: list[Lazy] = field(default_factory=list)
+    lock: ClassVar[Any] = threading.Lock()
+
+    def __getattr__(self, name: str) -> object:
+        raise AttributeError(name)
+
+
+class LazyJob(Job):
+    tree: Lazy
+    note: ClassVar[str] = "for all jobs"
+
+    def __getattribute__(self, name: str) -> object:
+        return super().__getattribute__(name)
+
+    def execute(self) -> None: ...
 
 
 class Order(Job):
@@ -209,6 +232,13 @@ def test_values_are_written_as_the_protocol_says() -> None:
 
 
 # --- payloads from elsewhere -----------------------------------------------------------------
+
+
+def test_what_all_jobs_of_a_class_share_is_not_sent() -> None:
+    job = LazyJob(Lazy(1, [Lazy(2)]))
+    sent = encode(job)
+    assert sent == b'{"tree":{"value":1,"children":[{"value":2,"children":[]}]}}'
+    assert decode(LazyJob, sent) == job
 
 
 def test_unknown_fields_are_ignored_and_missing_ones_take_their_default() -> None:
