@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeGuard, TypeVar
+from typing import NoReturn, TypeGuard, TypeVar
 
 from horus_supervisor.backoff import retry_in_s
 from horus_supervisor.config.units import format_duration
@@ -158,11 +158,11 @@ def is_a(error: BaseException, kind: type[_Error]) -> TypeGuard[_Error]:
     return issubclass(type(error), kind)
 
 
-def end_child(error: BaseException | None) -> None:
-    """End a child that the job forked and that came back out of ``execute``."""
-    code = 0
-    if error is not None and is_a(error, SystemExit):
-        code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
-    elif error is not None:
-        code = 1
-    os._exit(code)
+def end_child(error: BaseException | None) -> NoReturn:
+    """End a child that the job forked and that came back out of ``execute``, in Python's words."""
+    if error is None:
+        os._exit(0)
+    if is_a(error, SystemExit) and isinstance(error.code, int | None):
+        os._exit((error.code or 0) & 0xFF)  # of more than a C int nothing would be made
+    printing.say(describe(error)["traceback"])
+    os._exit(1)

@@ -92,9 +92,9 @@ def test_the_next_job_finds_everything_as_the_first_did(
     assert borrowed.events("runner.crashed") == []
 
 
-@pytest.mark.parametrize("how", ["return", "raise"])
+@pytest.mark.parametrize(("how", "said"), [("return", 0), ("raise", 1), ("exit", 0), ("refuse", 1)])
 def test_a_forked_child_that_comes_back_from_execute_ends_there(
-    borrowed: Service, borrower: Client, how: str
+    borrowed: Service, borrower: Client, how: str, said: int
 ) -> None:
     job = borrower.enqueue(jobs.Fork(borrowed.path("who"), how))  # it waits for its child's end
     after = borrower.enqueue(jobs.Quick(borrowed.path("quick")))
@@ -106,6 +106,12 @@ def test_a_forked_child_that_comes_back_from_execute_ends_there(
     ends = [line["event"] for line in borrowed.lines() if line.get("job_id") == job.id]
     assert ends.count("job.succeeded") == 1
     assert "job.failed" not in ends
+
+    def heard() -> bool:
+        texts = [line["text"] for line in borrowed.events("output", job_id=job.id)]
+        return sum(text.endswith(": in the child") for text in texts) == said
+
+    wait_until(heard, "what the child failed with", on_failure=borrowed.tail)
 
 
 def test_everything_that_is_written_becomes_one_json_object_a_line(

@@ -251,8 +251,13 @@ class Fork(Job, queue="q"):
         pid = os.fork()
         mark(self.path, f"{'child' if pid == 0 else 'parent'} {os.getpid()}")
         if pid == 0:
-            if self.how == "raise":
-                raise RuntimeError("in the child")
+            match self.how:
+                case "raise":
+                    raise RuntimeError("in the child")
+                case "exit":
+                    sys.exit(2**40)  # which the kernel would not take
+                case "refuse":
+                    sys.exit("in the child")
             return
         os.waitpid(pid, 0)
 
