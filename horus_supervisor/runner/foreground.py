@@ -65,14 +65,15 @@ def start_runner(
     Ctrl-C lets the current job finish, a second one interrupts it. Timeouts are kept by a timer of
     this process, so only in its main thread; nothing kills a job that does not give way; one in
     which a debugger stands has none. Raises ``RedisAway``, ``ServiceNotRunning``, ``RedisRefused``;
-    ``ValueError`` for what is no list of names; ``HorusError`` where Redis closes its place (it was
-    silent for its lease), and after the job in which its keeper ended, where the main thread sees
-    it.
+    ``ValueError`` for what is no list of names, ``TypeError`` for what is no client;
+    ``HorusError`` where Redis closes its place (it was silent for its lease), and after the job in
+    which its keeper ended, where the main thread sees it.
     """
     if not queues or isinstance(queues, str) or not all(map(valid_queue_name, queues)):
         raise ValueError(f"queues={queues!r}: a list of queue names, each {QUEUE_NAMES}")
     if isinstance(imports, str):
         raise ValueError(f"imports={imports!r}: a list of modules")
+    _refuse_no_client(client)
     for name in imports:
         importlib.import_module(name)
     client = client or Client()
@@ -83,6 +84,12 @@ def start_runner(
         until_empty=until_empty,
         max_payload_bytes=client.max_payload_bytes,
     )
+
+
+def _refuse_no_client(client: object) -> None:
+    if not isinstance(client, Client | None):  # a URL may have a secret: not shown
+        kind = type(client).__name__
+        raise TypeError(f"client: a Client is needed, as Client(URL) makes, not a {kind}")
 
 
 def serve(

@@ -64,6 +64,12 @@ def test_start_runner_refuses_what_is_no_list_of_names(client: Client, wrong: An
         start_runner(client, **{"queues": ["q"], "until_empty": True, **wrong})
 
 
+def test_start_runner_says_what_a_client_is() -> None:
+    wrong: Any = "redis://:secret@localhost"
+    with pytest.raises(TypeError, match=r"Client\(URL\) makes, not a str"):
+        start_runner(wrong, ["q"], until_empty=True)
+
+
 IN_A_THREAD = """
 import sys, threading
 from horus_supervisor import Client, start_runner
