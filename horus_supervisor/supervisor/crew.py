@@ -273,9 +273,11 @@ class Crew:
     def heard(self) -> None:
         """Note, at the end of a turn, that what was written before it has been read."""
         for seat in self.seats.values():
-            if seat.life:
-                seat.life.done_unheard = seat.life.done_then
-                seat.life.done_then = self.board.jobs_done(seat.slot)
+            if life := seat.life:
+                done = self.board.jobs_done(seat.slot)  # first: their words lie in the pipe by now
+                if done != life.done_unheard:
+                    life.done_unheard = done if life.output.empty() else life.done_then
+                life.done_then = done
 
     # --- births and deaths ---------------------------------------------------------------------
 

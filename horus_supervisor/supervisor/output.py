@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import termios
 from collections import deque
 from collections.abc import Callable, Iterator
 
@@ -199,6 +200,11 @@ class OutputPipe(Pipe):
         if last and self._rest:
             self.say(self._rest, cut=True)
             self._rest = b""
+
+    def empty(self) -> bool:
+        """Tell whether all that was written has been told."""
+        unread = b"" if self.closed else fcntl.ioctl(self.fd, termios.FIONREAD, bytes(4))
+        return not (self._rest or any(unread))
 
     def say(self, line: bytes, cut: bool = False) -> None:
         """Make ``output`` of it, several where it is long; ``cut``: it would have gone on."""

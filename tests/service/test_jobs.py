@@ -232,6 +232,15 @@ def test_output_is_ascribed_to_the_job_that_wrote_it(borrowed: Service, borrower
     assert hang.id not in [line.get("job_id") for line in borrowed.events("output")]
 
 
+def test_words_of_c_name_their_job_where_all_before_them_were_heard(
+    borrowed: Service, borrower: Client
+) -> None:
+    for text in ("first", "second", "third"):
+        job = borrower.enqueue(jobs.Mutter(text))
+        assert borrowed.wait_for("output", text=text)["job_id"] == job.id
+        borrowed.wait_for("job.succeeded", job_id=job.id)
+
+
 def test_what_a_job_starts_inherits_none_of_our_descriptors(
     borrowed: Service, borrower: Client
 ) -> None:

@@ -322,6 +322,15 @@ class Speak(Job, queue="q"):
         sys.stdout.write("no newline at the end")
 
 
+class Mutter(Job, queue="q"):
+    """Write as C code does, with no mark of whose words these are."""
+
+    text: str
+
+    def execute(self) -> None:
+        os.write(2, f"{self.text}\n".encode())
+
+
 class Words(Job, queue="q"):
     """Write in every way in which something is written for a job; stay until ``done`` exists."""
 
