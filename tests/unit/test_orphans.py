@@ -28,7 +28,7 @@ def test_what_is_found_at_a_look_is_ended_with_its_group_if_it_is_ours() -> None
     orphans = Orphans(crew, lambda _: None)
     orphans.end("ours")
     reading, writing = os.pipe()
-    ours = left_by("ours", "sleep 600 & echo; exec sleep 601", writing)
+    ours = left_by("ours", "sleep 600 & echo; wait", writing)
     theirs = left_by("theirs", "exec sleep 600", 2)
     os.close(writing)
     with open(reading, "rb", buffering=0) as held:
