@@ -108,7 +108,7 @@ def test_a_forked_child_that_comes_back_from_execute_ends_there(
     assert "job.failed" not in ends
 
     def heard() -> bool:
-        texts = [line["text"] for line in borrowed.events("output", job_id=job.id)]
+        texts: list[str] = [line["text"] for line in borrowed.events("output", job_id=job.id)]
         return sum(text.endswith(": in the child") for text in texts) == said
 
     wait_until(heard, "what the child failed with", on_failure=borrowed.tail)
