@@ -37,7 +37,11 @@ kill_after = "300ms"
 """
 
 
-SOON = {"supervisor.plan.SILENT_S": 3.0, "supervisor.pulse.POKE_AFTER_S": 0.5}
+SOON = {
+    "supervisor.plan.SILENT_S": 3.0,
+    "supervisor.pulse.POKE_AFTER_S": 0.5,
+    "supervisor.pulse.POKE_EVERY_S": 0.5,
+}
 
 
 def start(service: Service, groups: str = ONE, **how: Any) -> None:
@@ -132,18 +136,18 @@ def test_a_job_that_holds_pythons_lock_for_long_is_left_alone(
 def test_a_supervisor_that_stood_still_kills_nobody_for_it(
     service: Service, client: Client
 ) -> None:
-    two = ONE.replace("runners = 1", "runners = 2").replace("300ms", "2s")
-    start(service, two, constants=SOON)
-    job = client.enqueue(testjobs.Hang(service.path("ran"), seconds=4))
+    three = ONE.replace("runners = 1", "runners = 3").replace("300ms", "2s")
+    start(service, three, constants={**SOON, "supervisor.plan.SILENT_S": 5.0})
+    job = client.enqueue(testjobs.Hang(service.path("ran"), seconds=7))
     service.wait_for("job.started", job_id=job.id)
-    service.signal(signal.SIGSTOP)
+    service.signal(signal.SIGSTOP)  # from now on nobody pokes the third, which stays idle
     late = client.enqueue(testjobs.Late("yield", service.path("late")), max_attempts=1)
     wait_until(lambda: marks(service.path("ran.end")) != [], "longer than silence is borne")
     service.signal(signal.SIGCONT)
     wait_until(lambda: job.status() == "succeeded", "the end", on_failure=service.tail)
     service.wait_for("job.timed_out", job_id=late.id)  # far past its kill_after
     service.signal(signal.SIGUSR1)
-    service.wait_for("snapshot", count=2)
+    service.wait_for("snapshot", count=3)
     assert service.events("runner.crashed") == service.events("runner.stuck") == []
 
 
