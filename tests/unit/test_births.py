@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +23,6 @@ from horus_supervisor.supervisor.plan import Action, Do
 from horus_supervisor.supervisor.program import Ways
 from horus_supervisor.supervisor.programs import Programs, Template
 from horus_supervisor.supervisor.seat import Seat
-from tests.support.descriptors import open_descriptors
 from tests.support.waiting import wait_until
 from tests.unit.test_plan import GROUP
 from tests.unit.test_programs import BOOT
@@ -263,6 +263,33 @@ def test_nobody_knows_what_began_where_a_job_wrote_over_its_row(
     assert died.executing == NOBODY_KNOWS
 
 
+@pytest.mark.parametrize(
+    ("status", "done", "executing", "free"),
+    [
+        (messages.LEFT_UNHEARD, 0, 0, True),
+        (messages.LEFT_STALE, 0, NOBODY_KNOWS, False),
+        (messages.LEFT_STALE, 1, NOBODY_KNOWS, True),
+    ],
+)
+def test_who_left_with_something_to_tell_is_no_crash_and_costs_credit_where_it_did_no_work(
+    house: House, status: int, done: int, executing: int, free: bool
+) -> None:
+    pid = os.posix_spawnp("sh", ["sh", "-c", f"exit {status}"], os.environ, setpgroup=0)
+    house.births.hear(house.told(pid))
+    assert house.seat.life
+    house.seat.life.asked_ns = time.monotonic_ns() + 10**12  # it is young, however busy we are
+    row = SlotWriter(house.board, house.seat.slot)
+    row.finishing(done)
+    row.phase(Phase.LEFT, 1)
+    wait_until(lambda: children.has_ended(pid), "its end")
+    assert house.deaths.of_runner(house.seat, pid, None) == free
+    [died] = house.deaths.all_again()
+    assert isinstance(died, messages.Died)
+    assert (died.executing, died.death) == (executing, "interrupted")
+    assert house.told_lines("runner.crashed") == []
+    assert len(house.told_lines("runner.exited")) == 1
+
+
 def test_a_template_that_falls_silent_is_ended_not_the_seat(house: House, runner: int) -> None:
     house.template.pid = runner
     house.births.overdue(house.seat, 50.0)
@@ -291,6 +318,10 @@ def test_a_template_that_works_through_others_is_not_silent(house: House) -> Non
     house.crew.template_answered(house.template, 30.0)
     [seen] = house.crew.seen(30.0)
     assert seen.awaited_since == 30.0
+    house.births.template_ended(house.template, 40.0)
+    house.crew.template_answered(house.template, 50.0)  # another process of it: of others
+    [seen] = house.crew.seen(50.0)
+    assert seen.awaited_since == 40.0
 
 
 def test_a_runner_is_of_the_code_that_it_was_forked_with(house: House, runner: int) -> None:
@@ -319,75 +350,27 @@ def test_a_runner_that_an_outage_or_a_full_log_holds_up_is_not_silent(
     assert looks[-1][0].silent_s == (0 if away or full else 29)
 
 
+def test_the_stack_of_one_that_went_on_is_forgotten(house: House, runner: int) -> None:
+    house.births.hear(house.told(runner))
+    row = SlotWriter(house.board, house.seat.slot)
+    row.phase(Phase.IDLE, 1)
+    life = house.seat.life
+    assert life
+    for now in (10.0, 11.0):
+        house.crew.seen(now)
+    life.dumped_at = 11.0
+    os.write(life.stacks_fd, b"where it was")
+    [seen] = house.crew.seen(12.0)
+    assert (seen.silent_s, seen.dumped_at, seen.stack_left) == (2.0, 11.0, True)
+    row.beat()
+    [seen] = house.crew.seen(13.0)
+    assert (seen.silent_s, seen.dumped_at) == (0.0, None)
+    assert house.crew.last_words(life) == ""
+
+
 def test_pipes_at_their_end_keep_the_loop_awake_no_longer(house: House) -> None:
     house.let_go()
     for handle in house.ways.inbox.wait(5.0):
         handle()
     assert house.ways.inbox.wait(0.0) == []
     assert house.seat.life, "its writer may live on"
-
-
-# --- asking ------------------------------------------------------------------------------------
-
-
-def test_a_template_without_room_is_asked_again_at_the_next_turn_and_nothing_stays_open(
-    house: House,
-) -> None:
-    house.crew.bury(house.seat)
-    house.let_go()
-    house.room = False
-    before = len(open_descriptors())
-    house.ask(11.0)
-    assert house.seat.life is None
-    assert len(open_descriptors()) == before
-    house.room = True
-    house.ask(11.0)
-    assert len(house.asked) == 1, "the same turn"
-    house.ask(11.1)
-    assert [spec.incarnation for spec in house.asked][1:] != [1]
-
-
-@pytest.mark.parametrize(
-    ("where", "what"), [(linux, "memory_file"), (Inbox, "watch_bulk")], ids=["file", "watch"]
-)
-def test_a_want_of_descriptors_costs_a_moment_and_leaks_none(
-    house: House, monkeypatch: pytest.MonkeyPatch, where: object, what: str
-) -> None:
-    def none_left(*_: object) -> int:
-        raise OSError(24, "Too many open files")
-
-    house.crew.bury(house.seat)
-    house.let_go()
-    before = len(open_descriptors())
-    monkeypatch.setattr(where, what, none_left)
-    house.ask(11.0)
-    assert house.seat.life is None
-    assert len(open_descriptors()) == before
-    [told] = house.told_lines("supervisor.starved")
-    assert told["message"].startswith("no runner can be asked for: [Errno 24]")
-    monkeypatch.undo()
-    house.ask(11.5)
-    assert house.seat.life is None
-    house.ask(12.1)
-    assert house.seat.life
-
-
-def test_a_life_has_a_number_that_no_other_in_its_slot_had(house: House) -> None:
-    house.crew.bury(house.seat)
-    house.crew.apply(Action(Do.FORGET, "q/1"), 11.0, ME)
-    house.crew.seat({"q/1": GROUP}, 1)
-    house.ask(12.0)
-    first, second = house.asked
-    assert (first.slot, second.slot) == (second.slot, first.slot)
-    assert second.incarnation > first.incarnation
-
-
-def test_one_that_left_before_its_first_claim_has_not_served(house: House, runner: int) -> None:
-    house.births.hear(house.told(runner))
-    row = SlotWriter(house.board, house.seat.slot)
-    row.phase(Phase.LEFT, 1)  # told stale, or its predecessor's death was not recorded in time
-    [seen] = house.crew.seen(10.0)
-    assert (seen.served, house.crew.how_far(house.seat)) == (False, (house.template, False))
-    row.finishing(1)
-    row.phase(Phase.LEFT, 2)
-    assert house.crew.how_far(house.seat) == (house.template, True)

@@ -62,3 +62,15 @@ def test_what_a_later_sighup_asked_for_is_what_the_file_is_compared_with(
     later = msgspec.structs.replace(BOOT, imports=["later"])
     generations.begin(later, 60.0, 1.0)
     assert generations.boot is later
+
+
+def test_code_that_was_taken_back_is_not_what_the_file_is_compared_with(
+    generations: Generations,
+) -> None:
+    generations.begin(msgspec.structs.replace(BOOT, imports=["later"]), 60.0, 1.0)
+    new = generations._programs.templates[-1]
+    generations.imported(new, READY)
+    assert generations.boot is new.boot
+    generations.died_young(new, "q/1", 7)
+    assert generations.busy, "all go back"
+    assert generations.boot is BOOT

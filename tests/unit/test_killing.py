@@ -14,7 +14,7 @@ import pytest
 
 from horus_supervisor import proc
 from horus_supervisor.lifecycle import Cause
-from horus_supervisor.scoreboard import Scoreboard
+from horus_supervisor.scoreboard import Scoreboard, SlotWriter
 from horus_supervisor.supervisor import children, killing
 from horus_supervisor.supervisor.pulse import Pulse
 from tests.support.waiting import wait_until
@@ -80,6 +80,19 @@ def test_who_made_a_sign_of_life_meanwhile_is_not_stuck(board: Scoreboard) -> No
         wait_until(lambda: "state S" in (proc.doing(pid) or ""), "it goes on")
     finally:
         assert killing.kill(life(pid), 0, board, Cause.STUCK, 100.0)
+        os.waitpid(pid, 0)
+
+
+def test_who_has_gone_on_to_another_job_does_not_die_for_the_last_one(board: Scoreboard) -> None:
+    SlotWriter(board, 0).executing(5, 1, 1, 1, 2, 1, b"id\0name\0q")  # late, too
+    pid = os.fork()
+    if pid == 0:
+        signal.pause()
+    try:
+        assert not killing.kill(life(pid, overdue_seq=4), 0, board, Cause.TIMEOUT, 100.0)
+        wait_until(lambda: "state S" in (proc.doing(pid) or ""), "it goes on")
+    finally:
+        assert killing.kill(life(pid, overdue_seq=5), 0, board, Cause.TIMEOUT, 100.0)
         os.waitpid(pid, 0)
 
 

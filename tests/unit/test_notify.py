@@ -47,6 +47,32 @@ def test_what_finds_nobody_is_said_again_in_its_order(
     notifier._socket.close()
 
 
+def test_the_watchdog_is_fed_three_times_in_its_time(
+    manager: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "3000000")
+    manager.bind(str(tmp_path / "notify"))
+    notifier = Notifier()
+    for half in range(2, 9):
+        notifier.turned(half / 2)
+    assert heard(manager) == ["WATCHDOG=1"] * 4
+    notifier._socket.close()
+
+
+def test_a_reload_is_over_once_all_that_came_of_it_is(
+    manager: socket.socket, tmp_path: Path
+) -> None:
+    manager.bind(str(tmp_path / "notify"))
+    standing, log = Standing(tmp_path, SystemClock()), logs.bind(lambda _: None, {})
+    standing.look(WELL, "s", log, 1.0)
+    standing.reload_begins()
+    standing.look(replace(WELL, reloading=True), "s", log, 2.0)
+    assert heard(manager) == ["READY=1", "RELOADING=1"]
+    standing.look(WELL, "s", log, 3.0)
+    assert heard(manager) == ["READY=1"]
+    standing._notifier._socket.close()
+
+
 def test_ready_is_said_by_a_service_that_is_and_by_none_that_stops(
     manager: socket.socket, tmp_path: Path
 ) -> None:

@@ -143,6 +143,30 @@ def test_a_line_that_a_reader_left_in_a_named_pipe_is_whole_for_the_next(
     os.close(reading)
 
 
+def test_what_was_dropped_is_told_once_there_is_room_for_that(
+    reader: Reader, outlet: Outlet
+) -> None:
+    fill(outlet)
+    outlet.put(line(1) + line(2))
+    assert outlet.take_dropped() == 0, "the line that tells would be dropped, and the count lost"
+    reader.read_all(outlet)
+    assert outlet.take_dropped() == 2
+
+
+@pytest.mark.parametrize("number", ["EDQUOT", "ENOBUFS", "ENOMEM"])
+def test_a_want_that_ends_by_itself_costs_no_line(
+    reader: Reader, outlet: Outlet, number: str
+) -> None:
+    def refuse(_: bytes) -> int:
+        raise OSError(getattr(errno, number), number)
+
+    write, outlet._write = outlet._write, refuse
+    outlet.put(line(1))
+    outlet.flush()
+    outlet._write = write
+    assert numbers(reader.read_all(outlet)) == [1]
+
+
 def test_a_full_disk_is_a_reader_that_stands_still() -> None:
     with Path("/dev/full").open("wb") as full, closing(Outlet(full.fileno())) as outlet:
         outlet.put(line(1))

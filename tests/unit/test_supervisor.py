@@ -125,3 +125,20 @@ def test_what_the_keeper_of_an_id_that_we_had_before_says_late_registers_nobody(
     assert (supervisor._registered, supervisor._leftovers) == (False, ["older"])
     supervisor._hear_keeper(messages.Registered(supervisor="new"))
     assert (supervisor._registered, supervisor._leftovers) == (True, [])
+
+
+def test_a_redis_that_refuses_us_ends_a_start_and_no_service_that_has_served() -> None:
+    stops: list[str] = []
+
+    class Refused(Faulty):
+        def stop(self, why: str, now: float) -> None:
+            stops.append(why)
+
+    supervisor = Refused()
+    supervisor._failed = False
+    for was_ready in (True, False):
+        assert (supervisor._failed, stops) == (False, [])
+        standing: Any = SimpleNamespace(was_ready=was_ready)
+        supervisor._standing = standing
+        supervisor._hear_keeper(messages.RedisRefusedUs(error="NOAUTH"))
+    assert (supervisor._failed, stops) == (True, ["Redis refuses us"])
