@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -87,6 +88,38 @@ def test_no_keeper_takes_its_own_supervisor_for_gone(keeper: Keeper, namespace: 
         keeper._observe()
     known = keeper.reach.ask(operations.supervisors(namespace))
     assert [row.supervisor for row in known] == ["a"]
+
+
+def test_a_heart_that_beats_after_all_is_left_alone(keeper: Keeper, namespace: str) -> None:
+    def with_a_beat_behind(operation: Operation[Any]) -> Any:
+        reply = keeper.reach.ask(operation)
+        if operation.script.name == "supervisors":
+            keeper.reach.ask(operations.beat(namespace, "other", b"{}"))
+        return reply
+
+    keeper.reach.ask(operations.register(namespace, "other", 0, b"{}"))  # with a lease of 0 s
+    keeper._observe()
+    keeper._ask = with_a_beat_behind
+    keeper._observe()
+    known = keeper.reach.ask(operations.supervisors(namespace))
+    assert [row.supervisor for row in known] == ["other"]
+
+
+def test_no_lease_is_renewed_while_the_supervisors_loop_stands_still(
+    keeper: Keeper, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def beats_at(now: float) -> int:
+        monkeypatch.setattr(main, "time", SimpleNamespace(monotonic=lambda: now))
+        keeper._beat()
+        [row] = keeper.reach.ask(operations.supervisors(namespace))
+        return row.beat
+
+    keeper.reach.ask(operations.register(namespace, "a", 30_000, b"{}"))
+    first = beats_at(100.0)
+    assert beats_at(114.0) == first + 1
+    assert beats_at(115.0) == first + 1, "it has not turned for half a lease"
+    keeper.reach.board.tick()
+    assert beats_at(120.0) == first + 2
 
 
 def test_an_id_that_was_retired_is_not_registered_again(

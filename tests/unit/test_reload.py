@@ -287,6 +287,57 @@ def test_what_a_file_would_import_waits_where_it_is_not_what_runs(file: Path) ->
     write("more")
     assert waits(100) == ["supervisor.imports"]
     assert settings.look(200, log, code, at_once=True)  # a SIGHUP, whose code is refused
+    told = json.loads(lines[-1])
+    assert (told["changes"], "needs_restart" in told) == ("nothing was edited", False)
     assert settings.config.supervisor.imports == ("more",)
     write("jobs")
     assert waits(300) is None
+
+
+class Edited:
+    """A file's settings in force, and the file at hand."""
+
+    def __init__(self, file: Path, text: str) -> None:
+        self._file = file
+        file.write_text(text)
+        config = load(file)
+        self.settings = Settings(config, Watch(file))
+        self._code = boots.template(config)
+
+    def taken(self, text: str, now: float, *, at_once: bool = False) -> bool:
+        """Edit it, and look until it has held still."""
+        self._file.write_text(text)
+        looks = (now,) if at_once else (now, now + STILL_S)
+        log = logs.bind(lambda _: None, {})
+        return [self.settings.look(at, log, self._code, at_once=at_once) for at in looks][-1]
+
+
+def test_a_save_is_taken_by_a_sighup_alone_where_the_file_says_so(file: Path) -> None:
+    text = "[supervisor]\nreload_on_save = false\n" + BEFORE.partition("\n[supervisor]\n")[2]
+    edited = Edited(file, text)
+    more = text.replace("a = 1", "a = 2")
+    assert not edited.taken(more, 100)
+    assert "a/2" not in edited.settings.seats
+    assert edited.taken(more, 200, at_once=True)
+    assert "a/2" in edited.settings.seats
+
+
+def test_what_needs_a_restart_is_not_in_force_before(file: Path) -> None:
+    edited = Edited(file, BEFORE)
+    before = edited.settings.config
+    more = BEFORE.replace('imports = ["app"]', 'imports = ["more"]\nlease = "9s"')
+    assert edited.taken(more.replace("a = 1", "a = 2") + '[log]\nlevel = "debug"\n', 100)
+    after = edited.settings.config
+    assert (after.log, after.redis) == (before.log, before.redis)
+    assert after.supervisor.lease_s == before.supervisor.lease_s
+    assert after.supervisor.imports == ("more",), "for the next SIGHUP"
+    assert "a/2" in edited.settings.seats
+
+
+def test_a_group_that_grows_changes_nothing_for_the_runners_that_it_has(file: Path) -> None:
+    edited = Edited(file, BEFORE)
+    before = edited.settings.seats
+    assert edited.taken(BEFORE.replace("a = 1", "a = 3"), 100)
+    after = edited.settings.seats
+    assert after.keys() - before.keys() == {"a/2", "a/3"}
+    assert {runner: after[runner] for runner in before} == before
