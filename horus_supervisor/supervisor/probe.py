@@ -38,12 +38,12 @@ def ask(folder: Path, what: str, within_s: float = WITHIN_S) -> tuple[bool, str]
     if not is_held(folder / "lock"):
         return False, f"no service runs on {folder}"
     told = status.read(folder)
-    if told is None:
+    since_s = time.monotonic() - told.turned_at if told else 0.0
+    if told is None or since_s < 0:  # said before the machine started anew
         return False, "the service starts, and has not turned its loop yet"
     if not _is_there(told.pid):
         return False, f"the supervisor (pid {told.pid}) is gone"
-    since_s = time.monotonic() - told.turned_at
-    if not 0 <= since_s <= within_s:
+    if since_s > within_s:
         return (
             False,
             f"the loop of the supervisor (pid {told.pid}) stands still for {since_s:.0f} s",

@@ -13,7 +13,8 @@ from horus_supervisor import logs
 from horus_supervisor.clock import SystemClock
 from horus_supervisor.config.load import load
 from horus_supervisor.errors import HorusError
-from horus_supervisor.supervisor.probe import state_dir
+from horus_supervisor.supervisor import lock
+from horus_supervisor.supervisor.probe import ask, state_dir
 from horus_supervisor.supervisor.standing import Seen, Standing, why_not
 from horus_supervisor.supervisor.status import Status, StatusFile, read
 
@@ -75,6 +76,16 @@ def test_a_log_that_is_full_for_long_is_named_and_forgotten_once_it_has_room(
     assert not is_unread(WELL, 7.0)
     assert not is_unread(full, 8.0), "it had room in between"
     assert not any(is_unread(WELL, float(now)) for now in range(9, 18)), "room all the time"
+
+
+def test_a_turn_that_is_yet_to_come_was_said_before_the_machine_started_anew(
+    tmp_path: Path,
+) -> None:
+    held = lock.take(tmp_path)
+    turned_at = SystemClock().monotonic() + 1000
+    StatusFile(tmp_path).write(Status(os.getpid(), "s", "t", turned_at, True, "serving"))
+    assert ask(tmp_path, "live") == (False, "the service starts, and has not turned its loop yet")
+    os.close(held)
 
 
 def test_a_long_text_is_cut_and_a_short_one_leaves_nothing_of_it(tmp_path: Path) -> None:
