@@ -265,12 +265,13 @@ def _size(name: str, value: Any) -> int:
 def _cut(value: Any, room: int) -> Any:
     if isinstance(value, list):
         kept: list[Any] = []
+        left = room
         for item in reversed(value):
-            room -= len(_encode(item)) + 1
-            if room < 0:
+            left -= len(_encode(item)) + 1
+            if left < 0:
                 break
             kept.insert(0, item)
-        return kept or [_cut(str(item), 200) for item in value[-1:]]
+        return kept or [_cut(str(item), room - 1) for item in value[-1:]]
     text = value if isinstance(value, str) else _encode(value).decode()
     while len(encoded := _encode(text)) > room and len(text) > 8:
         keep = max(int(len(text) * room / len(encoded)) - 8, 8) // 2

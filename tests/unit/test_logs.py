@@ -175,6 +175,16 @@ def test_what_is_said_of_an_event_is_named_too_where_it_is_cut() -> None:
     assert say(Event.REDIS_LOST, error="e" * 20_000)["truncated"] == ["error", "message"]
 
 
+@pytest.mark.parametrize("character", ["x", "\x01", "é", '"'])
+def test_of_a_last_line_that_is_too_long_as_much_stays_as_there_is_room_for(character: str) -> None:
+    lines = ["first", character * 8000 + "the end"]
+    kept, cut = logs.shorten({"output_tail": lines}, 6000)
+    assert cut == ["output_tail"]
+    assert 5000 < len(logs._encode(kept)) <= 6000
+    [line] = kept["output_tail"]
+    assert line.endswith("the end")
+
+
 def test_what_fits_is_not_cut() -> None:
     assert "truncated" not in say("x", story="a" * (MAX_LINE_BYTES - 300))
 
