@@ -10,7 +10,6 @@ be let live.
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable
 
@@ -63,6 +62,5 @@ class Orphans:
         """Kill a child of ours: its pid can't be another's before we reap it."""
         told = {"pid": pid, "name": proc.name(pid), "left_by": marked}
         self._crew.ways.first.warning(Event.ORPHAN_ENDED, **told)
-        if os.getpgid(pid) == pid:
-            linux.kill_group(pid)
+        linux.kill_group(pid)  # where it leads one
         children.send_signal(pid, signal.SIGKILL)
