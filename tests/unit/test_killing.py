@@ -71,28 +71,26 @@ def test_who_died_and_was_not_reaped_yet_died_of_no_cause_of_ours(
     os.waitpid(pid, 0)
 
 
-def test_who_made_a_sign_of_life_meanwhile_is_not_stuck(board: Scoreboard) -> None:
+@pytest.mark.parametrize(
+    ("cause", "seen", "is_now"),
+    [
+        (Cause.STUCK, {"beats": 7}, {}),
+        (Cause.TIMEOUT, {"overdue_seq": 4}, {"overdue_seq": 5}),  # another job, late too
+    ],
+    ids=["a sign of life", "another job"],
+)
+def test_who_has_gone_on_meanwhile_is_let_live(
+    board: Scoreboard, cause: Cause, seen: dict[str, int], is_now: dict[str, int]
+) -> None:
+    SlotWriter(board, 0).executing(5, 1, 1, 1, 2, 1, b"id\0name\0q")
     pid = os.fork()
     if pid == 0:
         signal.pause()
     try:
-        assert not killing.kill(life(pid, beats=7), 0, board, Cause.STUCK, 100.0)
+        assert not killing.kill(life(pid, **seen), 0, board, cause, 100.0)
         wait_until(lambda: "state S" in (proc.doing(pid) or ""), "it goes on")
     finally:
-        assert killing.kill(life(pid), 0, board, Cause.STUCK, 100.0)
-        os.waitpid(pid, 0)
-
-
-def test_who_has_gone_on_to_another_job_does_not_die_for_the_last_one(board: Scoreboard) -> None:
-    SlotWriter(board, 0).executing(5, 1, 1, 1, 2, 1, b"id\0name\0q")  # late, too
-    pid = os.fork()
-    if pid == 0:
-        signal.pause()
-    try:
-        assert not killing.kill(life(pid, overdue_seq=4), 0, board, Cause.TIMEOUT, 100.0)
-        wait_until(lambda: "state S" in (proc.doing(pid) or ""), "it goes on")
-    finally:
-        assert killing.kill(life(pid, overdue_seq=5), 0, board, Cause.TIMEOUT, 100.0)
+        assert killing.kill(life(pid, **is_now), 0, board, cause, 100.0)
         os.waitpid(pid, 0)
 
 
