@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -188,7 +189,8 @@ class Unit:
         """
         folder.mkdir()
         server = folder / "redis-server"
-        server.write_text(f'#!/bin/sh\nexec {embedded.find_server()} "$@" --appendfsync always\n')
+        real = shlex.quote(str(embedded.find_server()))
+        server.write_text(f'#!/bin/sh\nexec {real} "$@" --appendfsync always\n')
         server.chmod(0o755)
         return f"{folder}{os.pathsep}{os.environ['PATH']}"
 
